@@ -1,0 +1,51 @@
+//! The log's vocabulary: what can happen to what the public sees.
+
+use super::{ArticleId, Slug, Time};
+use serde::{Deserialize, Serialize};
+
+/// Place in the change log: 1, 2, 3 … without gaps. 0 is before the first entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The next place.
+    pub fn next(self) -> Seq {
+        Seq(self.0 + 1)
+    }
+}
+
+impl std::fmt::Display for Seq {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeKind {
+    /// Public for the first time: the only kind that notifies subscribers.
+    Published,
+    /// Public before and after, with another text.
+    Revised,
+    /// No longer public.
+    Retracted,
+    /// Public again after a retraction; who was notified once is not notified again.
+    Restored,
+}
+
+/// One entry of the log. Entries are never edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// To which article.
+    pub article: ArticleId,
+    /// The article's revision after the change.
+    pub revision: u32,
+    /// When.
+    pub at: Time,
+    /// Every category that shows something else now: those of before and of after.
+    pub categories: Vec<Slug>,
+}

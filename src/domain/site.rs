@@ -1,0 +1,73 @@
+//! The newsroom as a whole, and the one place that builds the addresses it gives out.
+//! Every link starts from `base_url`; nothing a client sends ends up in one.
+
+use super::{Article, ArticleId, Slug};
+use url::Url;
+
+/// What the `[site]` part of the configuration says.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Name of the newsroom.
+    pub title: String,
+    /// A sentence about it.
+    pub description: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Public address of this daemon, ending in `/`.
+    pub base_url: Url,
+    /// Does each item's full text end in a visible "Print" line?
+    pub print_line: bool,
+}
+
+impl Site {
+    /// `path` (no leading slash) below the base address.
+    pub fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// The page of a category, or the home page.
+    pub fn category_page(&self, category: Option<&Slug>) -> String {
+        match category {
+            Some(slug) => self.address(slug.as_str()),
+            None => self.address(""),
+        }
+    }
+
+    /// A feed: `file` is `rss.xml`, `atom.xml` or `feed.json`.
+    pub fn feed(&self, category: Option<&Slug>, file: &str) -> String {
+        match category {
+            Some(slug) => self.address(&format!("{slug}/{file}")),
+            None => self.address(file),
+        }
+    }
+
+    /// The article's page on this daemon.
+    pub fn article_page(&self, article: &Article) -> String {
+        self.address(&format!("articles/{}/{}", segment(&article.id), article.slug()))
+    }
+
+    /// The article's address for the world: the newsroom's own page where it named one.
+    pub fn article_link(&self, article: &Article) -> String {
+        match &article.content.url {
+            Some(url) => url.to_string(),
+            None => self.article_page(article),
+        }
+    }
+
+    /// The article's print view.
+    pub fn print_page(&self, id: &ArticleId) -> String {
+        self.address(&format!("articles/{}/print", segment(id)))
+    }
+}
+
+/// An id as one path segment: everything but unreserved characters is percent-encoded (RFC 3986 §2.3).
+fn segment(id: &ArticleId) -> String {
+    let mut out = String::with_capacity(id.as_str().len());
+    for byte in id.as_str().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
+            _ => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}

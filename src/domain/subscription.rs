@@ -1,0 +1,170 @@
+//! A subscriber's address, what was asked for, and whether its owner has confirmed it.
+
+use super::{Change, Fault, Slug, Time};
+use serde::{Deserialize, Serialize};
+use url::Host;
+use uuid::Uuid;
+
+/// A mail address, as SMTP can carry it: the local part to the letter, the domain in lower case and ASCII (IDNA).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Address(Box<str>);
+
+impl Address {
+    /// RFC 5321 §4.5.3.1.3: a path of 256 octets, less its angle brackets.
+    pub const BYTES_MAX: usize = 254;
+
+    /// Errors: a [`Fault`] on `field`.
+    pub fn parse(field: &str, text: &str) -> Result<Self, Fault> {
+        let fault = || Fault::new(field, format!("\"{text}\""), "a mail address such as reader@example.org");
+        let (local, domain) = text.trim().rsplit_once('@').ok_or_else(fault)?;
+        let local_fits = (1..=64).contains(&local.len())
+            && !local.starts_with('.')
+            && !local.ends_with('.')
+            && !local.contains("..")
+            && local.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
+        let domain = match Host::parse(domain) {
+            Ok(Host::Domain(ascii)) if ascii.contains('.') && !ascii.ends_with('.') && !ascii.contains("..") => ascii,
+            _ => return Err(fault()),
+        };
+        let label_fits = |l: &str| l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-');
+        let domain_fits = domain.split('.').all(label_fits)
+            && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        let whole = format!("{local}@{domain}");
+        if !local_fits || !domain_fits || whole.len() > Self::BYTES_MAX {
+            return Err(fault());
+        }
+        Ok(Address(whole.into()))
+    }
+
+    /// As it goes into an envelope.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form that two spellings of one mailbox share in practice: all in lower case.
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Address::parse("address", &text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A subscription's name for life: random, so that it tells nothing about its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(pub Uuid);
+
+impl std::fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which articles.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Selection {
+    /// The whole newsroom, also categories that come later.
+    All,
+    /// Articles in any of these.
+    Categories(Vec<Slug>),
+}
+
+impl Selection {
+    /// Does it take in what `change` is about?
+    pub fn takes(&self, change: &Change) -> bool {
+        match self {
+            Selection::All => true,
+            Selection::Categories(own) => own.iter().any(|slug| change.categories.contains(slug)),
+        }
+    }
+}
+
+/// Whether mail may go there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SubscriptionState {
+    /// Asked for, not confirmed: gets one confirmation mail and nothing else.
+    Pending,
+    /// Its owner has confirmed it.
+    Confirmed {
+        /// When.
+        at: Time,
+    },
+    /// Its owner has left.
+    Unsubscribed {
+        /// When.
+        at: Time,
+    },
+    /// Its mail server has said that there is no such mailbox.
+    Refused {
+        /// When.
+        at: Time,
+        /// The server's reply, for example `550 5.1.1 no such user`.
+        reply: String,
+    },
+}
+
+/// One address and what it asked for. An address has one subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscription {
+    /// For life.
+    pub id: SubscriptionId,
+    /// Where mail goes.
+    pub address: Address,
+    /// What is mailed now. While pending: what will be.
+    pub selection: Selection,
+    /// A wish of a confirmed subscriber that waits for its own confirmation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wished: Option<Selection>,
+    /// Whether mail may go there.
+    pub state: SubscriptionState,
+    /// Counts the confirmation mails asked for; a link confirms the round it was sent in, and no other.
+    pub round: u32,
+    /// When it was first asked for.
+    pub created_at: Time,
+    /// When a confirmation mail was last asked for; limits how often one goes out.
+    pub asked_at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_at_the_edges() {
+        for (text, stored) in [
+            (" Reader+News@Example.ORG ", "Reader+News@example.org"),
+            ("o'brien@пример.рф", "o'brien@xn--e1afmkfd.xn--p1ai"),
+        ] {
+            assert_eq!(Address::parse("address", text).expect(text).as_str(), stored);
+        }
+        let long = format!("{}@example.org", "a".repeat(65));
+        for wrong in [
+            "",
+            "a",
+            "@example.org",
+            "a@",
+            "a@localhost",
+            "a@b@",
+            "a b@example.org",
+            "a..b@example.org",
+            "a@[127.0.0.1]",
+            "a@127.0.0.1",
+            "a@example.org\r\nBcc: b@example.org",
+            "a,b@example.org",
+            "<a@example.org>",
+            "a@-x.org",
+            "a@example..org",
+            &long,
+        ] {
+            assert_eq!(Address::parse("address", wrong).expect_err(wrong).field, "address");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Text as it may be stored: no character that XML 1.0 forbids ever gets past this door.
+
+/// Characters that RSS and Atom cannot carry at all (XML 1.0 §2.2), the C1 controls that it discourages,
+/// and U+FEFF, which is invisible inside a text and breaks equality.
+fn is_forbidden(c: char) -> bool {
+    matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{feff}')
+        || (c as u32 & 0xfffe) == 0xfffe
+        || ('\u{fdd0}'..='\u{fdef}').contains(&c)
+}
+
+/// Text of several lines: forbidden characters are dropped, line ends become `\n`.
+/// One pasted control character is an accident of the clipboard, not a reason to refuse an article.
+pub fn clean_block(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => {
+                if chars.peek() != Some(&'\n') {
+                    clean.push('\n');
+                }
+            }
+            c if is_forbidden(c) => {}
+            c => clean.push(c),
+        }
+    }
+    clean
+}
+
+/// Text of one line: cleaned as a block, then every run of white space becomes one space, ends trimmed.
+pub fn clean_line(text: &str) -> String {
+    clean_block(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_forbids_is_dropped_and_the_rest_kept() {
+        assert_eq!(clean_line(" a\u{0}b\u{b}\u{1b}[0m\tc\r\nd\u{ffff} "), "ab[0m c d");
+        assert_eq!(clean_block("one\r\ntwo\rthree\u{85}"), "one\ntwo\nthree");
+        assert_eq!(clean_line("\u{200f}שלום\u{200e}"), "\u{200f}שלום\u{200e}", "direction marks are text");
+    }
+}

@@ -1,0 +1,109 @@
+//! Instants, the clock that tests control, and dates as people and feeds write them.
+
+use super::Fault;
+use chrono::{DateTime, Duration, SubsecRound, Utc};
+use jiff::civil;
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// An instant in UTC; everything stored has millisecond precision.
+pub type Time = DateTime<Utc>;
+
+/// Where "now" comes from. Everything that needs the time is handed one of these.
+#[derive(Debug, Clone)]
+pub struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    System,
+    Test(Arc<Mutex<Time>>),
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Clock(Source::System)
+    }
+
+    /// A clock that stands at `at` until [`Clock::advance`] moves it.
+    pub fn test(at: Time) -> Self {
+        Clock(Source::Test(Arc::new(Mutex::new(at))))
+    }
+
+    /// The time now, cut to milliseconds so that a stored time equals the one that was compared.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system clock")]
+    pub fn now(&self) -> Time {
+        match &self.0 {
+            Source::System => Utc::now().trunc_subsecs(3),
+            Source::Test(at) => *at.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+
+    /// Moves a test clock forward; the system clock is left alone.
+    pub fn advance(&self, by: Duration) {
+        if let Source::Test(at) = &self.0 {
+            *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
+        }
+    }
+}
+
+/// Reads a date that a person wrote: RFC 3339 (`2020-12-18T15:03:00+03:00`), the same without a zone,
+/// a bare day, or `dd.mm.yyyy HH:MM`. Where none is written, `zone` applies.
+/// A local time that a daylight-saving change skips or doubles is taken as jiff's `compatible` rule says
+/// (RFC 5545 §3.3.5: the later for a gap, the first for a fold).
+///
+/// Errors: a [`Fault`] that names `field` and the forms.
+pub fn parse_time(field: &str, text: &str, zone: &TimeZone) -> Result<Time, Fault> {
+    let text = text.trim();
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.with_timezone(&Utc).trunc_subsecs(3));
+    }
+    let expected = "RFC 3339 such as 2020-12-18T15:03:00+03:00, or dd.mm.yyyy HH:MM";
+    local(text)
+        .and_then(|local| local.to_zoned(zone.clone()).ok())
+        .and_then(|zoned| DateTime::from_timestamp_millis(zoned.timestamp().as_millisecond()))
+        .ok_or_else(|| Fault::new(field, format!("\"{text}\""), expected))
+}
+
+fn local(text: &str) -> Option<civil::DateTime> {
+    let dotted = |format| strtime::parse(format, text).and_then(|parts| parts.to_datetime()).ok();
+    dotted("%d.%m.%Y %H:%M")
+        .or_else(|| dotted("%d.%m.%Y %H:%M:%S"))
+        .or_else(|| dotted("%Y-%m-%d %H:%M"))
+        .or_else(|| text.parse().ok())
+}
+
+/// The date form of RSS and mail: `Fri, 18 Dec 2020 12:03:00 +0000`. RFC 5322 §3.3 with a four-digit year.
+pub fn rfc822(time: Time) -> String {
+    time.format("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moscow_time_without_a_zone_becomes_the_right_instant() {
+        let moscow = TimeZone::get("Europe/Moscow").expect("bundled");
+        let time = parse_time("date", "18.12.2020 15:03", &moscow).expect("valid");
+        assert_eq!(time.to_rfc3339(), "2020-12-18T12:03:00+00:00");
+        // Moscow was at +04:00 in October 2009: the zone's history counts, not today's offset.
+        let time = parse_time("date", "14.10.2009 16:19", &moscow).expect("valid");
+        assert_eq!(time.to_rfc3339(), "2009-10-14T12:19:00+00:00");
+    }
+
+    #[test]
+    fn a_written_offset_wins_over_the_zone() {
+        let moscow = TimeZone::get("Europe/Moscow").expect("bundled");
+        let time = parse_time("date", "2020-12-18T15:03:00Z", &moscow).expect("valid");
+        assert_eq!(rfc822(time), "Fri, 18 Dec 2020 15:03:00 +0000");
+    }
+
+    #[test]
+    fn a_wrong_date_names_its_field_and_the_forms() {
+        let fault = parse_time("date", "32.12.2020 15:03", &TimeZone::UTC).expect_err("no such day");
+        assert_eq!(fault.field, "date");
+        assert!(fault.found.contains("32.12.2020") && fault.expected.contains("RFC 3339"));
+    }
+}
