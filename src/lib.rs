@@ -1,3 +1,5 @@
 //! The map, in prose, follows.
-#![allow(missing_docs)]
 pub mod domain;
+pub mod services;
+pub mod store;
+pub mod telemetry;

@@ -1,0 +1,266 @@
+//! Articles with their orders and names, the idempotency keys of pushes, and the hours of scheduled ones.
+
+use super::kv::{Batch, Range};
+use super::record::{self, Record, Stored};
+use super::{Store, StoreError, Table};
+use crate::domain::{Article, ArticleId, ExternalId, Slug, State, Time};
+use serde::{Deserialize, Serialize};
+
+/// Which articles, newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order<'a> {
+    /// Every one, in any state.
+    All,
+    /// The public ones.
+    Public,
+    /// The public ones of a category.
+    Category(&'a Slug),
+}
+
+impl Order<'_> {
+    fn prefix(self) -> Vec<u8> {
+        match self {
+            Order::All => b"a".to_vec(),
+            Order::Public => b"p".to_vec(),
+            Order::Category(slug) => [b"c", slug.as_str().as_bytes(), b"\0"].concat(),
+        }
+    }
+
+    fn shows(self, article: &Article) -> bool {
+        match self {
+            Order::All => true,
+            Order::Public => article.is_public(),
+            Order::Category(slug) => article.is_public() && article.content.categories.contains(slug),
+        }
+    }
+}
+
+/// A place between two articles of an order; as text it is hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place(Vec<u8>);
+
+impl Place {
+    /// Reads what [`Place::to_string`] gave out.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.as_bytes();
+        let pairs = digits.chunks_exact(2);
+        if digits.len() > 2 * (8 + ArticleId::BYTES_MAX) || !pairs.remainder().is_empty() {
+            return None;
+        }
+        let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+        pairs.map(hex).collect::<Option<_>>().map(Place)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A part of an order.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Newest first.
+    pub articles: Vec<Article>,
+    /// Where the next page begins; none if this is the last.
+    pub next: Option<Place>,
+}
+
+/// What was answered to a push that carried an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// SHA-256 of the request: the same key with another request is a mistake of the caller.
+    pub request: Vec<u8>,
+    /// The article it made.
+    pub article: ArticleId,
+    /// When.
+    pub at: Time,
+}
+
+impl Record for Replay {
+    const KIND: u8 = b'Y';
+    const SCHEMA: u8 = 1;
+}
+
+/// `time` so that bytes sort as instants do.
+pub(super) fn time_key(time: Time) -> [u8; 8] {
+    (time.timestamp_millis().cast_unsigned() ^ (1 << 63)).to_be_bytes()
+}
+
+fn time_from_key(key: &[u8]) -> Option<Time> {
+    let sortable = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
+    Time::from_timestamp_millis((sortable ^ (1 << 63)).cast_signed())
+}
+
+fn newest_first(time: Time) -> [u8; 8] {
+    time_key(time).map(|byte| !byte)
+}
+
+/// The index rows that `article` stands in; each is a key without a value.
+pub(super) fn order_keys(article: &Article) -> Vec<Vec<u8>> {
+    let tail = [&newest_first(article.dated())[..], article.id.as_str().as_bytes()].concat();
+    let mut orders = vec![Order::All];
+    if article.is_public() {
+        orders.push(Order::Public);
+        orders.extend(article.content.categories.iter().map(Order::Category));
+    }
+    orders.into_iter().map(|order| [order.prefix(), tail.clone()].concat()).collect()
+}
+
+/// The row of the due table that publishes `article`, if it waits for its hour.
+pub(super) fn due_key(article: &Article) -> Option<Vec<u8>> {
+    match (article.state, article.published_at) {
+        (State::Scheduled, Some(at)) => Some(due(Due::Article, at, article.id.as_str().as_bytes())),
+        (State::Scheduled | State::Draft | State::Published | State::Retracted, _) => None,
+    }
+}
+
+/// The key under which an article's name of the publisher's stands.
+pub(super) fn name_key(id: &ExternalId) -> Vec<u8> {
+    [b"x", id.as_str().as_bytes()].concat()
+}
+
+fn replay_key(digest: &[u8; 32]) -> Vec<u8> {
+    [&b"i"[..], digest].concat()
+}
+
+/// What a row of the due table is about. The row's tail is the key of what is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// A scheduled article.
+    Article,
+    /// An idempotency key that may be forgotten.
+    Replay,
+    /// A message of the ledger.
+    Message,
+}
+
+impl Due {
+    pub(super) fn prefix(self) -> &'static [u8] {
+        match self {
+            Due::Article => b"a",
+            Due::Replay => b"i",
+            Due::Message => b"m",
+        }
+    }
+}
+
+/// The key of a due row.
+pub(super) fn due(kind: Due, at: Time, tail: &[u8]) -> Vec<u8> {
+    [kind.prefix(), &time_key(at), tail].concat()
+}
+
+impl Store {
+    /// One article, in whatever state.
+    pub fn article(&self, id: &ArticleId) -> Result<Option<Stored<Article>>, StoreError> {
+        self.stored(Table::Articles, id.as_str().as_bytes())
+    }
+
+    /// The article that the publisher calls `name`.
+    pub fn article_named(&self, name: &ExternalId) -> Result<Option<ArticleId>, StoreError> {
+        Ok(self.stored(Table::Index, &name_key(name))?.map(|stored| stored.record))
+    }
+
+    /// All names of the publisher's that begin with `prefix`, each with its article, behind the name `after`.
+    pub fn names(&self, prefix: &str, after: Option<&ExternalId>) -> Result<Vec<(ExternalId, ArticleId)>, StoreError> {
+        let mut range = Range::prefix([b"x", prefix.as_bytes()].concat());
+        if let Some(after) = after {
+            range = range.after(name_key(after));
+        }
+        let rows = self.kv.range(Table::Index, range)?;
+        let read = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let text = std::str::from_utf8(&key[1..]).unwrap_or_default();
+            let name = ExternalId::parse("external_id", text).map_err(|fault| StoreError::Record {
+                table: Table::Index,
+                key: record::readable(&key),
+                what: fault.to_string(),
+            })?;
+            Ok((name, record::decode(Table::Index, &key, &value)?))
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Puts `new` and all its rows into `batch`, and takes out the rows of `old` that no longer hold.
+    /// The batch then requires that the article is still as `old` says, or still unknown.
+    pub fn write_article(&self, batch: &mut Batch, old: Option<&Stored<Article>>, new: &Article) {
+        let key = new.id.as_str().as_bytes();
+        match old {
+            Some(old) => batch.require_is(Table::Articles, key, old.raw.clone()),
+            None => {
+                batch.require_absent(Table::Articles, key);
+                if let Some(name) = &new.external_id {
+                    let name = name_key(name);
+                    batch.require_absent(Table::Index, name.clone());
+                    let value = record::encode(&name, &new.id);
+                    batch.put(Table::Index, name, value);
+                }
+            }
+        }
+        batch.put(Table::Articles, key, record::encode(key, new));
+        let rows = |article: &Article| {
+            let orders = order_keys(article).into_iter().map(|key| (Table::Index, key));
+            orders.chain(due_key(article).map(|key| (Table::Due, key))).collect::<Vec<_>>()
+        };
+        let (before, after) = (old.map(|old| rows(&old.record)).unwrap_or_default(), rows(new));
+        for (table, key) in before.iter().filter(|row| !after.contains(row)) {
+            batch.delete(*table, key.as_slice());
+        }
+        for (table, key) in after.into_iter().filter(|row| !before.contains(row)) {
+            batch.put(table, key, []);
+        }
+    }
+
+    /// Up to `limit` articles of an order, behind `after`.
+    pub fn articles(&self, order: Order<'_>, after: Option<&Place>, limit: usize) -> Result<Page, StoreError> {
+        let prefix = order.prefix();
+        let mut range = Range::prefix(prefix.clone()).limit(limit);
+        if let Some(after) = after {
+            range = range.after([&prefix[..], &after.0].concat());
+        }
+        let rows = self.kv.range(Table::Index, range)?;
+        let next =
+            (rows.len() == limit).then(|| rows.last().map(|(key, _)| Place(key[prefix.len()..].to_vec()))).flatten();
+        let mut articles = Vec::with_capacity(rows.len());
+        for (key, _) in &rows {
+            let id = &key[prefix.len() + 8..];
+            let stored: Option<Stored<Article>> = self.stored(Table::Articles, id)?;
+            // An edit may have come between the two reads: what no longer belongs here is left out.
+            articles.extend(stored.map(|stored| stored.record).filter(|article| order.shows(article)));
+        }
+        Ok(Page { articles, next })
+    }
+
+    /// What was answered under an idempotency key, given as its digest.
+    pub fn replay(&self, digest: &[u8; 32]) -> Result<Option<Replay>, StoreError> {
+        Ok(self.stored(Table::Index, &replay_key(digest))?.map(|stored| stored.record))
+    }
+
+    /// Remembers an answer until `forget_at`; the batch then requires that the key is new.
+    pub fn remember_replay(&self, batch: &mut Batch, digest: &[u8; 32], replay: &Replay, forget_at: Time) {
+        let key = replay_key(digest);
+        batch.require_absent(Table::Index, key.clone());
+        let value = record::encode(&key, replay);
+        batch.put(Table::Index, key, value);
+        batch.put(Table::Due, due(Due::Replay, forget_at, digest), []);
+    }
+
+    /// Forgets the idempotency key of a due row.
+    pub fn forget_replay(&self, batch: &mut Batch, at: Time, digest: &[u8]) {
+        batch.delete(Table::Index, [b"i", digest].concat());
+        batch.delete(Table::Due, due(Due::Replay, at, digest));
+    }
+
+    /// What of `kind` is due at `now`, the longest overdue first: its hour and the key of what it is about.
+    pub fn due(&self, kind: Due, now: Time, limit: usize) -> Result<Vec<(Time, Vec<u8>)>, StoreError> {
+        let until = [kind.prefix(), &time_key(now + chrono::Duration::milliseconds(1))].concat();
+        let rows = self.kv.range(Table::Due, Range::prefix(kind.prefix()).until(until).limit(limit))?;
+        Ok(rows.into_iter().filter_map(|(key, _)| Some((time_from_key(&key[1..])?, key.get(9..)?.to_vec()))).collect())
+    }
+
+    /// The hour of the next row of `kind`, due or not.
+    pub fn next_due(&self, kind: Due) -> Result<Option<Time>, StoreError> {
+        let rows = self.kv.range(Table::Due, Range::prefix(kind.prefix()).limit(1))?;
+        Ok(rows.first().and_then(|(key, _)| time_from_key(&key[1..])))
+    }
+}

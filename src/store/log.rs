@@ -1,0 +1,119 @@
+//! The change log: appended to inside the batch of the change, read by everything that follows from it.
+
+use super::kv::{Batch, RANGE_ROWS_MAX, Range};
+use super::record::{self, Record};
+use super::{Store, StoreError, Table};
+use crate::domain::{Change, Seq, Slug, Time};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+/// How far a reader has come. It moves only in the batch of what the reader did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Everything up to and with this one is done.
+    pub seq: Seq,
+    /// Within the next change: done up to and with this key. Empty at its beginning.
+    /// Lets a reader take one change to very many recipients in pieces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub within: Vec<u8>,
+}
+
+impl Record for Cursor {
+    const KIND: u8 = b'R';
+    const SCHEMA: u8 = 1;
+}
+
+/// When a feed last came to show something else, also where what changed is no longer in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Touched {
+    /// The change's time.
+    pub at: Time,
+}
+
+impl Record for Touched {
+    const KIND: u8 = b'T';
+    const SCHEMA: u8 = 1;
+}
+
+/// A piece of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    /// In order, each with its place.
+    pub changes: Vec<(Seq, Change)>,
+    /// The log no longer reaches back to where the reader stands: it has to start from the articles.
+    pub truncated: bool,
+}
+
+/// A log entry's place is not known when it is written, so the checksum covers this instead of the key.
+pub(super) const LOG_CHECK_KEY: &[u8] = b"log";
+
+fn touched_key(category: Option<&Slug>) -> Vec<u8> {
+    format!("touched/{}", category.map_or("", Slug::as_str)).into_bytes()
+}
+
+fn cursor_key(reader: &str) -> Vec<u8> {
+    format!("cursor/{reader}").into_bytes()
+}
+
+impl Store {
+    /// Puts `change` into `batch`: its log entry, and the mark on every feed that it touches.
+    pub fn log(&self, batch: &mut Batch, change: &Change) {
+        batch.append(record::encode(LOG_CHECK_KEY, change));
+        let touched = Touched { at: change.at };
+        for category in std::iter::once(None).chain(change.categories.iter().map(Some)) {
+            let key = touched_key(category);
+            let value = record::encode(&key, &touched);
+            batch.put(Table::Meta, key, value);
+        }
+    }
+
+    /// The durable changes behind `seq`, at most `limit` of them.
+    pub fn since(&self, seq: Seq, limit: usize) -> Result<Read, StoreError> {
+        let head = self.head();
+        let range = Range::prefix(*b"")
+            .after(seq.0.to_be_bytes())
+            .until(head.next().0.to_be_bytes())
+            .limit(limit.min(RANGE_ROWS_MAX));
+        let mut changes = Vec::new();
+        if seq < head {
+            for (key, value) in self.kv.range(Table::Log, range)? {
+                let place = key.as_slice().try_into().map(u64::from_be_bytes).map_err(|_| StoreError::Record {
+                    table: Table::Log,
+                    key: record::readable(&key),
+                    what: "its place is not a number".into(),
+                })?;
+                changes.push((Seq(place), record::decode(Table::Log, LOG_CHECK_KEY, &value)?));
+            }
+        }
+        let first = changes.first().map(|(first, _)| *first);
+        let truncated = seq < head && first != Some(seq.next());
+        Ok(Read { changes, truncated })
+    }
+
+    /// The last durable place.
+    pub fn head(&self) -> Seq {
+        *self.kv.head().borrow()
+    }
+
+    /// Wakes up when the head moves. A hint: the log is the truth.
+    pub fn head_watch(&self) -> watch::Receiver<Seq> {
+        self.kv.head()
+    }
+
+    /// Where `reader` stands; none if it never read.
+    pub fn cursor(&self, reader: &str) -> Result<Option<Cursor>, StoreError> {
+        Ok(self.stored(Table::Meta, &cursor_key(reader))?.map(|stored| stored.record))
+    }
+
+    /// Puts the cursor of `reader` into the batch of what it did.
+    pub fn set_cursor(&self, batch: &mut Batch, reader: &str, cursor: &Cursor) {
+        let key = cursor_key(reader);
+        let value = record::encode(&key, cursor);
+        batch.put(Table::Meta, key, value);
+    }
+
+    /// When the feeds of `category`, or of the whole newsroom, last changed.
+    pub fn touched(&self, category: Option<&Slug>) -> Result<Option<Touched>, StoreError> {
+        Ok(self.stored(Table::Meta, &touched_key(category))?.map(|stored| stored.record))
+    }
+}

@@ -1,0 +1,337 @@
+//! Everything that is kept: the engine's contract, the engine, and the repositories on top of it.
+//!
+//! The table of all keys. Integers are big-endian; `time` is milliseconds since 1970 with the sign bit turned, so that
+//! bytes sort as instants do; `!time` is its complement, so that the newest comes first.
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | [`Table::Meta`] | `format` | format version of the store, four bytes |
+//! | | `identity` | [`Identity`]: instance id, secret of signed links |
+//! | | `cursor/<reader>` | [`Cursor`] of a log reader |
+//! | | `touched/` or `touched/<category>` | [`Touched`]: the last change that its feeds show |
+//! | | `key/<id>` | [`ApiKey`] |
+//! | [`Table::Log`] | seq, 8 bytes | [`Change`](crate::domain::Change) |
+//! | [`Table::Articles`] | article id | [`Article`](crate::domain::Article) |
+//! | [`Table::Index`] | `a` `!time` id | empty; every article |
+//! | | `p` `!time` id | empty; every public article |
+//! | | `c` category `0` `!time` id | empty; public articles of a category |
+//! | | `x` external id | article id |
+//! | | `i` digest of the idempotency key | [`Replay`]: what was answered |
+//! | [`Table::Due`] | `a` `time` id | empty; the article is to be published |
+//! | | `i` `time` digest | empty; the idempotency key is to be forgotten |
+//! | | `m` `time` ledger key | empty; the message is to be sent |
+//! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
+//! | | `m` folded address | subscription id, 16 bytes |
+//! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
+
+mod articles;
+mod head;
+mod keys;
+pub mod kv;
+mod log;
+mod record;
+mod sled;
+
+pub use articles::{Due, Order, Page, Place, Replay};
+pub use keys::ApiKey;
+pub use kv::{Batch, CommitError};
+pub use log::{Cursor, Read, Touched};
+pub use record::{Record, Stored};
+
+use crate::domain::Seq;
+use kv::Kv;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Version of the layout of keys and values. A store of a higher one is refused.
+pub const FORMAT: u32 = 1;
+
+/// The tables, few and fixed: the engine commits over all of them at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Table {
+    /// One of each: format, identity, cursors, keys.
+    Meta,
+    /// The change log.
+    Log,
+    /// Articles.
+    Articles,
+    /// Orders and other names of articles.
+    Index,
+    /// What is to be done at a time.
+    Due,
+    /// Subscriptions.
+    Subscribers,
+    /// Messages owed and sent.
+    Ledger,
+}
+
+impl Table {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Table; 7] =
+        [Table::Meta, Table::Log, Table::Articles, Table::Index, Table::Due, Table::Subscribers, Table::Ledger];
+
+    /// Its name on disk and in exports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Table::Meta => "meta",
+            Table::Log => "log",
+            Table::Articles => "articles",
+            Table::Index => "index",
+            Table::Due => "due",
+            Table::Subscribers => "subscribers",
+            Table::Ledger => "ledger",
+        }
+    }
+}
+
+/// What can be wrong with a store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has it open.
+    #[error("the store {folder} is in use by {owner}; stop that one first, or give this one a folder of its own")]
+    Locked {
+        /// The store's folder.
+        folder: String,
+        /// Who, as the lock file tells.
+        owner: String,
+    },
+    /// It was written by a newer version.
+    #[error(
+        "{what} has format {found}, this version of tidings knows up to {known}: use the newer version that wrote it"
+    )]
+    Newer {
+        /// The store, or a record of it.
+        what: String,
+        /// Its version.
+        found: u32,
+        /// The highest known here.
+        known: u32,
+    },
+    /// It is shorter than what was acknowledged, or gone.
+    #[error("the store {folder} is damaged: {what}. Nothing was changed; restore it from an export (tidings import)")]
+    Damaged {
+        /// The store's folder.
+        folder: String,
+        /// What was found.
+        what: String,
+    },
+    /// One value does not hold what was written.
+    #[error("damaged record in {table:?} at {key:?}: {what}")]
+    Record {
+        /// Its table.
+        table: Table,
+        /// Its key, readable.
+        key: String,
+        /// What was found.
+        what: String,
+    },
+    /// The engine or the file system failed.
+    #[error("the store failed: {0}")]
+    Engine(String),
+    /// It is closing, or a sync has failed and nothing more is written.
+    #[error("the store takes no more changes: {0}")]
+    Stopped(String),
+}
+
+/// Who this store is: made once, kept through export and import.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Identity {
+    /// Random name of this store; part of message ids.
+    pub instance: String,
+    /// Key of the signatures in confirming and leaving links, 32 bytes.
+    pub secret: [u8; 32],
+}
+
+impl Record for Identity {
+    const KIND: u8 = b'I';
+    const SCHEMA: u8 = 1;
+}
+
+/// An open store. Reads are direct; every change is a [`Batch`] that is committed.
+pub struct Store {
+    folder: PathBuf,
+    kv: Arc<dyn Kv>,
+    identity: Identity,
+    /// Held for as long as the store is open; the lock goes with the process, however it ends.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the store in `folder`; makes a new one where there is nothing at all.
+    ///
+    /// Errors: [`StoreError`] for a store that is locked, damaged, shorter than acknowledged, or newer.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let lock = lock(folder)?;
+        let kv = sled::Sled::open(folder)?;
+        let kv: Arc<dyn Kv> = Arc::new(kv);
+        let identity = match kv.get(Table::Meta, b"identity")? {
+            Some(raw) => record::decode(Table::Meta, b"identity", &raw)?,
+            None => found(&*kv)?,
+        };
+        Ok(Store { folder: folder.to_owned(), kv, identity, _lock: lock })
+    }
+
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Who it is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The engine, for what works on keys alone: export, import, check.
+    pub fn kv(&self) -> &dyn Kv {
+        &*self.kv
+    }
+
+    /// Commits; when it returns the batch is durable and visible.
+    pub async fn commit(&self, batch: Batch) -> Result<Seq, CommitError> {
+        self.kv.commit(batch).await
+    }
+
+    /// Runs a read of more than a few rows where it holds up no other task.
+    pub async fn scan<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(self);
+        tokio::task::spawn_blocking(move || read(&store))
+            .await
+            .unwrap_or_else(|panic| Err(StoreError::Engine(format!("a read broke off: {panic}"))))
+    }
+
+    /// Writes what is queued and takes no more.
+    pub fn close(&self) {
+        self.kv.close();
+    }
+
+    fn stored<R: Record>(&self, table: Table, key: &[u8]) -> Result<Option<Stored<R>>, StoreError> {
+        match self.kv.get(table, key)? {
+            None => Ok(None),
+            Some(raw) => Ok(Some(Stored { record: record::decode(table, key, &raw)?, raw })),
+        }
+    }
+}
+
+/// Gives a new store its identity.
+fn found(kv: &dyn Kv) -> Result<Identity, StoreError> {
+    let mut random = [0_u8; 48];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| StoreError::Engine("no randomness".into()))?;
+    let (secret, name) = random.split_at(32);
+    let instance = name.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut identity = Identity { instance, secret: [0; 32] };
+    identity.secret.copy_from_slice(secret);
+    let mut batch = Batch::default();
+    batch.require_absent(Table::Meta, *b"identity");
+    batch.put(Table::Meta, *b"identity", record::encode(b"identity", &identity));
+    match wait(kv.commit(batch)) {
+        Ok(_) => Ok(identity),
+        Err(CommitError::Store(error)) => Err(error),
+        Err(conflict @ CommitError::Conflict { .. }) => Err(StoreError::Engine(conflict.to_string())),
+    }
+}
+
+/// Waits for a commit where there is no runtime: at opening, and in the command line's direct work.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut context = std::task::Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(done) => return done,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Takes the folder's lock and writes into it who holds it.
+fn lock(folder: &Path) -> Result<File, StoreError> {
+    let failed = |error: std::io::Error| StoreError::Engine(format!("{}: {error}", folder.display()));
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let path = folder.join("LOCK");
+    let mut file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let mut owner = String::new();
+            file.read_to_string(&mut owner).map_err(failed)?;
+            let owner = if owner.trim().is_empty() { "another process".to_owned() } else { owner.trim().to_owned() };
+            return Err(StoreError::Locked { folder: folder.display().to_string(), owner });
+        }
+        Err(std::fs::TryLockError::Error(error)) => return Err(failed(error)),
+    }
+    file.set_len(0).map_err(failed)?;
+    writeln!(file, "tidings, process {}", std::process::id()).map_err(failed)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Article, ArticleId, Content, Slug, State, Time};
+
+    #[test]
+    fn an_article_is_there_after_closing_and_opening_again_whatever_its_size() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut noise = String::new();
+        let mut x = 1_u64;
+        for _ in 0..20_000 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            noise.push(char::from(33 + u8::try_from(x >> 58).unwrap()));
+        }
+        let article = Article {
+            id: ArticleId::mint(),
+            external_id: None,
+            revision: 1,
+            state: State::Published,
+            created_at: Time::UNIX_EPOCH,
+            published_at: Some(Time::UNIX_EPOCH),
+            updated_at: Time::UNIX_EPOCH,
+            first_public_at: Some(Time::UNIX_EPOCH),
+            content: Content {
+                categories: vec![Slug::parse("c", "science").unwrap()],
+                title: noise,
+                summary: None,
+                body: None,
+                url: None,
+                authors: vec![],
+                tags: vec![],
+                language: None,
+            },
+        };
+        let store = Store::open(folder.path()).unwrap();
+        let mut batch = Batch::default();
+        store.write_article(&mut batch, None, &article);
+        wait(store.commit(batch)).unwrap();
+        drop(store);
+        let store = Store::open(folder.path()).unwrap();
+        let stored = store.article(&article.id).unwrap().unwrap();
+        assert_eq!(stored.record, article);
+        let page = store.articles(Order::Category(&article.content.categories[0]), None, 10).unwrap();
+        assert_eq!(page.articles, [article.clone()]);
+        let mut again = Batch::default();
+        store.write_article(&mut again, None, &article);
+        assert!(matches!(wait(store.commit(again)), Err(CommitError::Conflict { .. })), "it is already there");
+        let mut edited = article.clone();
+        edited.revision = 2;
+        edited.content.title = "short".into();
+        let mut edit = Batch::default();
+        store.write_article(&mut edit, Some(&stored), &edited);
+        wait(store.commit(edit.clone())).unwrap();
+        assert!(matches!(wait(store.commit(edit)), Err(CommitError::Conflict { .. })), "its base is gone");
+        assert_eq!(store.article(&article.id).unwrap().unwrap().record.content.title, "short");
+    }
+}

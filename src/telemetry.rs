@@ -1,0 +1,10 @@
+//! placeholder replaced by the telemetry branch
+pub mod metric {
+    //! Names.
+    /// seconds
+    pub const STORE_COMMIT_SECONDS: &str = "tidings_store_commit_seconds";
+    /// batches
+    pub const STORE_GROUP_SIZE: &str = "tidings_store_group_size";
+    /// changes
+    pub const READER_LAG: &str = "tidings_reader_lag";
+}
