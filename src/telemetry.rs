@@ -7,4 +7,6 @@ pub mod metric {
     pub const STORE_GROUP_SIZE: &str = "tidings_store_group_size";
     /// changes
     pub const READER_LAG: &str = "tidings_reader_lag";
+    /// pushes
+    pub const ARTICLES: &str = "tidings_articles_total";
 }

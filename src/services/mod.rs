@@ -1,5 +1,8 @@
 //! Readers and writers of the log. A worker is a step and a loop around it; tests drive the step.
 
+pub mod newsroom;
+pub mod publish;
+
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Store, StoreError};
 use crate::telemetry::metric;
@@ -61,23 +64,21 @@ pub async fn tail<R: Reader>(store: Arc<Store>, reader: R, stop: CancellationTok
     let mut head = store.head_watch();
     loop {
         head.mark_unchanged();
-        let wait = match tail_once(&store, &reader).await {
-            Ok(Step::Worked) => continue_unless(&stop),
-            Ok(Step::Idle) => None,
+        let failed = match tail_once(&store, &reader).await {
+            Ok(Step::Worked) if stop.is_cancelled() => return,
+            Ok(Step::Worked) => continue,
+            Ok(Step::Idle) => false,
             Err(error) => {
-                tracing::error!(reader = reader.name(), %error, "the reader {} failed and tries again: {error}", reader.name());
-                Some(RETRY_WAIT)
+                let name = reader.name();
+                tracing::error!(reader = name, %error, "the reader {name} failed and tries again: {error}");
+                true
             }
         };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)), if wait.is_some() => {}
+            () = tokio::time::sleep(RETRY_WAIT), if failed => {}
             // An error means that the store is gone: then there is nothing more to read.
-            moved = head.changed(), if wait.is_none() => if moved.is_err() { return },
+            moved = head.changed(), if !failed => if moved.is_err() { return },
         }
     }
-}
-
-fn continue_unless(stop: &CancellationToken) -> Option<Duration> {
-    (!stop.is_cancelled()).then_some(Duration::ZERO)
 }

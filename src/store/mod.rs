@@ -38,7 +38,7 @@ pub use kv::{Batch, CommitError};
 pub use log::{Cursor, Read, Touched};
 pub use record::{Record, Stored};
 
-use crate::domain::Seq;
+use crate::domain::{Kind, Problem, Seq};
 use kv::Kv;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -135,6 +135,18 @@ pub enum StoreError {
     /// It is closing, or a sync has failed and nothing more is written.
     #[error("the store takes no more changes: {0}")]
     Stopped(String),
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Stopped(_) | StoreError::Locked { .. } => Problem::new(Kind::Unavailable, error.to_string()),
+            StoreError::Newer { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Record { .. }
+            | StoreError::Engine(_) => Problem::new(Kind::Internal, error.to_string()),
+        }
+    }
 }
 
 /// Who this store is: made once, kept through export and import.

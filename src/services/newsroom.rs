@@ -1,0 +1,17 @@
+//! The part of the configuration that a reload swaps while everything runs.
+
+use crate::domain::{Categories, Site};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
+
+/// The newsroom and its categories as they are configured now.
+#[derive(Debug)]
+pub struct Newsroom {
+    /// The whole.
+    pub site: Site,
+    /// Its parts.
+    pub categories: Categories,
+}
+
+/// Shared by everything that shows the newsroom; a reload stores a new one.
+pub type SharedNewsroom = Arc<ArcSwap<Newsroom>>;
