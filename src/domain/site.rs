@@ -54,6 +54,11 @@ impl Site {
         }
     }
 
+    /// The article in the API.
+    pub fn api_article(&self, id: &ArticleId) -> String {
+        self.address(&format!("api/v1/articles/{}", segment(id)))
+    }
+
     /// The article's print view.
     pub fn print_page(&self, id: &ArticleId) -> String {
         self.address(&format!("articles/{}/print", segment(id)))

@@ -1,6 +1,6 @@
 //! The part of the configuration that a reload swaps while everything runs.
 
-use crate::domain::{Categories, Site};
+use crate::domain::{Categories, Site, Time};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 
@@ -11,6 +11,8 @@ pub struct Newsroom {
     pub site: Site,
     /// Its parts.
     pub categories: Categories,
+    /// When the files that say so last changed: feeds show their titles, so no feed is older than this.
+    pub changed_at: Time,
 }
 
 /// Shared by everything that shows the newsroom; a reload stores a new one.

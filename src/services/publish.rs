@@ -8,6 +8,8 @@ use crate::store::{Batch, CommitError, Due, Replay, Store, Stored};
 use crate::telemetry::metric;
 use chrono::Duration;
 use std::sync::Arc;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 /// How often a verb starts anew when somebody else changed the same article between its reading and its writing.
 const TRIES_MAX: usize = 8;
@@ -39,6 +41,8 @@ pub struct Idempotency {
 pub struct Publisher {
     store: Arc<Store>,
     clock: Clock,
+    /// Rung when an article gets an hour to be published at. Carries no data: the due table is the truth.
+    scheduled: Arc<Notify>,
 }
 
 /// A way to write one article: what is there, what shall be there.
@@ -51,7 +55,7 @@ struct Edit {
 impl Publisher {
     /// A publisher into `store`.
     pub fn new(store: Arc<Store>, clock: Clock) -> Self {
-        Publisher { store, clock }
+        Publisher { store, clock, scheduled: Arc::default() }
     }
 
     /// Takes in an article that may be new: one that carries a known `external_id` is the known article, and a
@@ -126,26 +130,34 @@ impl Publisher {
         const DUE_MAX: usize = 64;
         let now = self.clock.now();
         let mut released = 0;
-        for (_, key) in self.store.due(Due::Article, now, DUE_MAX)? {
-            let text = String::from_utf8_lossy(&key);
-            let Ok(id) = ArticleId::parse("id", &text) else { continue };
-            let Some(old) = self.store.article(&id)? else { continue };
-            if old.record.state != State::Scheduled {
-                continue;
-            }
-            let mut new = old.record.clone();
-            new.state = State::Published;
-            let edit = revision_of(old, new, now);
-            released += usize::from(self.commit(edit, Batch::default(), now).await?.is_some());
-        }
         let mut batch = Batch::default();
+        for (at, key) in self.store.due(Due::Article, now, DUE_MAX)? {
+            let id = ArticleId::parse("id", &String::from_utf8_lossy(&key)).map_err(Problem::from)?;
+            match self.store.article(&id)? {
+                Some(old) if old.record.state == State::Scheduled => {
+                    let mut new = old.record.clone();
+                    new.state = State::Published;
+                    let edit = revision_of(old, new, now);
+                    released += usize::from(self.commit(edit, Batch::default(), now).await?.is_some());
+                }
+                // Moved by somebody this very moment, and its row with it.
+                Some(_) => {}
+                // The row and its article are written together, so this is damage; it must not hold up the others.
+                None => self.store.drop_due(&mut batch, Due::Article, at, &key),
+            }
+        }
         for (at, digest) in self.store.due(Due::Replay, now, DUE_MAX)? {
             self.store.forget_replay(&mut batch, at, &digest);
         }
         if !batch.is_empty() {
-            self.store.commit(batch).await.map_err(problem)?;
+            self.store.commit(batch).await?;
         }
         Ok(released)
+    }
+
+    /// Resolves when an article gets an hour to be published at.
+    pub fn scheduled(&self) -> Notified<'_> {
+        self.scheduled.notified()
     }
 
     /// When [`Publisher::release_due`] next has an article to publish.
@@ -226,11 +238,14 @@ impl Publisher {
         }
         match self.store.commit(batch).await {
             Ok(_) => {
+                if new.state == State::Scheduled {
+                    self.scheduled.notify_waiters();
+                }
                 metrics::counter!(metric::ARTICLES, "outcome" => outcome.as_str()).increment(1);
                 Ok(Some((new, outcome)))
             }
             Err(CommitError::Conflict { .. }) => Ok(None),
-            Err(error @ CommitError::Store(_)) => Err(problem(error)),
+            Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
 }
@@ -248,13 +263,6 @@ impl Outcome {
 
 fn busy() -> Problem {
     Problem::new(Kind::Unavailable, "the article is being changed by others at this moment; try again")
-}
-
-fn problem(error: CommitError) -> Problem {
-    match error {
-        CommitError::Store(error) => error.into(),
-        conflict @ CommitError::Conflict { .. } => Problem::new(Kind::Unavailable, conflict.to_string()),
-    }
 }
 
 /// A name that is given must be the one that is known: names are for life.

@@ -258,6 +258,11 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(key, _)| Some((time_from_key(&key[1..])?, key.get(9..)?.to_vec()))).collect())
     }
 
+    /// Takes a due row out.
+    pub fn drop_due(&self, batch: &mut Batch, kind: Due, at: Time, tail: &[u8]) {
+        batch.delete(Table::Due, due(kind, at, tail));
+    }
+
     /// The hour of the next row of `kind`, due or not.
     pub fn next_due(&self, kind: Due) -> Result<Option<Time>, StoreError> {
         let rows = self.kv.range(Table::Due, Range::prefix(kind.prefix()).limit(1))?;

@@ -149,6 +149,18 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<CommitError> for Problem {
+    /// For a commit that has nothing to decide anew; who has catches the conflict itself.
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error.into(),
+            CommitError::Conflict { .. } => {
+                Problem::new(Kind::Unavailable, "somebody else changed it at this moment; try again")
+            }
+        }
+    }
+}
+
 /// Who this store is: made once, kept through export and import.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Identity {

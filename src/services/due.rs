@@ -1,0 +1,31 @@
+//! One timer over the due table: wakes the owner of each kind of row, at its hour and not before.
+
+use super::publish::Publisher;
+use crate::domain::Clock;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Looks at least this often, whatever it believes to be next: a machine's clock may be set.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Publishes what is due until `stop`.
+pub async fn run(publisher: Publisher, clock: Clock, stop: CancellationToken) {
+    loop {
+        // Registered before looking, so that an article scheduled between the look and the wait is not missed.
+        let scheduled = publisher.scheduled();
+        tokio::pin!(scheduled);
+        scheduled.as_mut().enable();
+        if let Err(problem) = publisher.release_due().await {
+            tracing::error!(%problem, "scheduled articles could not be published; trying again: {problem}");
+        }
+        let wait = match publisher.next_due() {
+            Ok(Some(at)) => (at - clock.now()).to_std().unwrap_or_default().min(LOOK_EVERY),
+            Ok(None) | Err(_) => LOOK_EVERY,
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+            () = scheduled => {}
+        }
+    }
+}

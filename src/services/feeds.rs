@@ -1,0 +1,275 @@
+//! The feeds as bytes: built once after a change, compressed once, checked before they replace the last good ones.
+//!
+//! This reader owns no stored cursor. Changes only mark the feeds they touch; a marked feed is built when it is next
+//! asked for, by one builder however many ask, so a burst of publishing costs one build and not one an article.
+
+use super::newsroom::{Newsroom, SharedNewsroom};
+use crate::domain::{Category, Kind, Problem, Seq, Slug, Time};
+use crate::store::{Order, Store, StoreError};
+use crate::telemetry::metric;
+use crate::wire::{Document, Format, Item, write};
+use arc_swap::{ArcSwap, ArcSwapOption};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use uuid::Uuid;
+
+/// Log entries that are marked in one go before others may read on.
+const MARKS_MAX: usize = 256;
+/// Of the levels measured, the last that gains size faster than it costs time.
+const GZIP_LEVEL: i32 = 6;
+/// Items in the feeds of the whole newsroom.
+const WHOLE_LIMIT: usize = 50;
+
+/// All feeds of the newsroom.
+pub struct Feeds {
+    store: Arc<Store>,
+    newsroom: SharedNewsroom,
+    table: ArcSwap<HashMap<String, Arc<Feed>>>,
+    /// The last log entry whose marks are set.
+    marked: AtomicU64,
+    marking: Mutex<()>,
+}
+
+/// One feed: a category, or the whole newsroom, in one format.
+pub struct Feed {
+    category: Option<Slug>,
+    format: Format,
+    /// The last log entry that changed it.
+    touched: AtomicU64,
+    built: ArcSwapOption<Built>,
+    /// What was up before the last reload; stands in should the first build fail.
+    before: Option<Arc<Built>>,
+    building: tokio::sync::Mutex<()>,
+}
+
+/// What is served until the feed is touched again.
+pub struct Built {
+    /// Every change up to this one is in it.
+    seq: u64,
+    /// As it is.
+    pub identity: Representation,
+    /// The same, compressed with gzip.
+    pub gzip: Representation,
+    /// When it last came to show something else, in seconds since 1970.
+    pub modified_s: i64,
+    /// The same as an HTTP date (RFC 9110 §5.6.7).
+    pub modified: Bytes,
+    /// Media type with charset.
+    pub media_type: &'static str,
+}
+
+/// Bytes with their own strong validator (RFC 9110 §8.8.3: each coding is another representation).
+pub struct Representation {
+    /// The bytes.
+    pub body: Bytes,
+    /// Their hash, quoted.
+    pub etag: Bytes,
+}
+
+impl Representation {
+    fn new(body: Vec<u8>) -> Self {
+        use base64::Engine as _;
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &body);
+        let hash = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest.as_ref()[..15]);
+        Representation { body: body.into(), etag: format!("\"{hash}\"").into() }
+    }
+}
+
+impl Feeds {
+    /// The feeds of `newsroom`, none of them built yet.
+    pub fn new(store: Arc<Store>, newsroom: SharedNewsroom) -> Self {
+        let feeds = Feeds {
+            marked: AtomicU64::new(store.head().0),
+            table: ArcSwap::default(),
+            marking: Mutex::new(()),
+            store,
+            newsroom,
+        };
+        feeds.reload();
+        feeds
+    }
+
+    /// Takes over the newsroom as it is configured now. The last good bytes stay up until the first request builds
+    /// new ones.
+    pub fn reload(&self) {
+        let _marking = self.marking.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = self.table.load();
+        let newsroom = self.newsroom.load();
+        let slugs = newsroom.categories.iter().map(|category| Some(category.slug.clone()));
+        let mut table = HashMap::new();
+        for category in std::iter::once(None).chain(slugs) {
+            for format in Format::ALL {
+                let path = match &category {
+                    Some(slug) => format!("/{slug}/{}", format.file_name()),
+                    None => format!("/{}", format.file_name()),
+                };
+                let feed = Feed {
+                    category: category.clone(),
+                    format,
+                    touched: AtomicU64::new(0),
+                    built: ArcSwapOption::empty(),
+                    before: old.get(&path).and_then(|feed| feed.good()),
+                    building: tokio::sync::Mutex::new(()),
+                };
+                table.insert(path, Arc::new(feed));
+            }
+        }
+        self.table.store(Arc::new(table));
+    }
+
+    /// The feed at a path such as `/science/rss.xml`.
+    pub fn find(&self, path: &str) -> Option<Arc<Feed>> {
+        self.table.load().get(path).cloned()
+    }
+
+    /// What to serve for `feed`: everything that was durable when this was called is in it.
+    ///
+    /// Errors: [`Kind::Internal`] if it could not be built and there are no last good bytes.
+    pub async fn current(self: &Arc<Self>, feed: &Arc<Feed>) -> Result<Arc<Built>, Problem> {
+        self.mark()?;
+        if let Some(fresh) = feed.fresh() {
+            return Ok(fresh);
+        }
+        let _building = feed.building.lock().await;
+        if let Some(fresh) = feed.fresh() {
+            return Ok(fresh);
+        }
+        let (feeds, this) = (Arc::clone(self), Arc::clone(feed));
+        tokio::task::spawn_blocking(move || feeds.build(&this))
+            .await
+            .unwrap_or_else(|panic| Err(Problem::new(Kind::Internal, format!("a feed could not be built: {panic}"))))
+    }
+
+    /// Marks what the log says since the last time. Next to nothing where there is nothing new.
+    fn mark(&self) -> Result<(), StoreError> {
+        let head = self.store.head().0;
+        if self.marked.load(Ordering::Acquire) >= head {
+            return Ok(());
+        }
+        let _marking = self.marking.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let marked = self.marked.load(Ordering::Acquire);
+            if marked >= head {
+                return Ok(());
+            }
+            let read = self.store.since(Seq(marked), MARKS_MAX)?;
+            let table = self.table.load();
+            if read.truncated {
+                table.values().for_each(|feed| feed.touch(head));
+                self.marked.store(head, Ordering::Release);
+                return Ok(());
+            }
+            let mut last = marked;
+            for (Seq(seq), change) in &read.changes {
+                last = *seq;
+                for feed in table.values() {
+                    if feed.category.as_ref().is_none_or(|slug| change.categories.contains(slug)) {
+                        feed.touch(*seq);
+                    }
+                }
+            }
+            self.marked.store(last, Ordering::Release);
+        }
+    }
+
+    fn build(&self, feed: &Feed) -> Result<Arc<Built>, Problem> {
+        // Taken before the articles are read: a change that comes meanwhile marks the feed again.
+        let seq = self.marked.load(Ordering::Acquire);
+        let newsroom = self.newsroom.load_full();
+        let (document, updated) = self.document(feed, &newsroom)?;
+        metrics::counter!(metric::FEED_BUILDS).increment(1);
+        let built = match write(feed.format, &document) {
+            Ok(bytes) => Arc::new(Built::new(seq, bytes, updated, feed.format)),
+            Err(fault) => {
+                metrics::counter!(metric::FEED_REFUSED).increment(1);
+                tracing::error!(feed = %document.self_url, %fault, "a feed failed its check, the last good one stays up: {fault}");
+                let good = feed.good().ok_or_else(|| Problem::new(Kind::Internal, fault.to_string()))?;
+                Arc::new(good.kept(seq))
+            }
+        };
+        feed.built.store(Some(Arc::clone(&built)));
+        Ok(built)
+    }
+
+    fn document(&self, feed: &Feed, newsroom: &Newsroom) -> Result<(Document, Time), Problem> {
+        let site = &newsroom.site;
+        let slug = feed.category.as_ref();
+        let category: Option<&Category> = slug.and_then(|slug| newsroom.categories.get(slug.as_str()));
+        // Read before the articles: a feed may then be newer than its date for a moment, never older.
+        let touched = self.store.touched(slug)?.map(|touched| touched.at);
+        let updated = touched.map_or(newsroom.changed_at, |at| at.max(newsroom.changed_at));
+        let limit = category.map_or(WHOLE_LIMIT, |category| category.limit);
+        let page = self.store.articles(slug.map_or(Order::Public, Order::Category), None, limit)?;
+        let document = Document {
+            title: category.map_or_else(|| site.title.clone(), |category| format!("{} – {}", category.title, site.title)),
+            description: category.map_or(&site.description, |category| &category.description).clone(),
+            language: category.map_or(&site.language, |category| &category.language).clone(),
+            id: feed_iri(&self.store.identity().instance, slug),
+            home: site.category_page(slug),
+            self_url: site.feed(slug, feed.format.file_name()),
+            updated,
+            items: page.articles.iter().map(|article| Item::new(article, site, &newsroom.categories)).collect(),
+        };
+        Ok((document, updated))
+    }
+}
+
+/// A feed's IRI for life: it survives a change of address, so it is made of the store's own name.
+fn feed_iri(instance: &str, category: Option<&Slug>) -> String {
+    let name = format!("{instance}/{}", category.map_or("", Slug::as_str));
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).urn().to_string()
+}
+
+impl Feed {
+    fn fresh(&self) -> Option<Arc<Built>> {
+        let built = self.built.load();
+        let built = built.as_ref()?;
+        (built.seq >= self.touched.load(Ordering::Acquire)).then(|| Arc::clone(built))
+    }
+
+    fn good(&self) -> Option<Arc<Built>> {
+        self.built.load_full().or_else(|| self.before.clone())
+    }
+
+    fn touch(&self, seq: u64) {
+        self.touched.fetch_max(seq, Ordering::AcqRel);
+    }
+}
+
+impl Built {
+    fn new(seq: u64, bytes: Vec<u8>, updated: Time, format: Format) -> Self {
+        let modified = httpdate::fmt_http_date(updated.into());
+        Built {
+            seq,
+            gzip: Representation::new(gzip(&bytes)),
+            identity: Representation::new(bytes),
+            modified_s: updated.timestamp(),
+            modified: modified.into(),
+            media_type: format.media_type(),
+        }
+    }
+
+    /// The same bytes, standing in for a build that failed.
+    fn kept(&self, seq: u64) -> Self {
+        let copy = |of: &Representation| Representation { body: of.body.clone(), etag: of.etag.clone() };
+        Built {
+            seq,
+            identity: copy(&self.identity),
+            gzip: copy(&self.gzip),
+            modified_s: self.modified_s,
+            modified: self.modified.clone(),
+            media_type: self.media_type,
+        }
+    }
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let level = libdeflater::CompressionLvl::new(GZIP_LEVEL).unwrap_or_default();
+    let mut compressor = libdeflater::Compressor::new(level);
+    let mut out = vec![0; compressor.gzip_compress_bound(bytes.len())];
+    let length = compressor.gzip_compress(bytes, &mut out).expect("the buffer has the bound that the library asks for");
+    out.truncate(length);
+    out
+}

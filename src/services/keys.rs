@@ -1,0 +1,79 @@
+//! API keys: made, listed, revoked, verified. The operator sees a key once, when it is made.
+
+use crate::domain::{Clock, Kind, Problem};
+use crate::store::{ApiKey, Batch, Store};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use std::sync::Arc;
+
+/// First part of every key, so that one that leaked into a text is recognised.
+const PREFIX: &str = "tidings";
+/// A name is for people to recognise.
+const NAME_CHARS_MAX: usize = 80;
+/// Keys of one newsroom; one a program is plenty.
+const KEYS_MAX: usize = 200;
+
+/// The newsroom's API keys.
+#[derive(Clone)]
+pub struct Keys {
+    store: Arc<Store>,
+    clock: Clock,
+}
+
+impl Keys {
+    /// The keys in `store`.
+    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
+        Keys { store, clock }
+    }
+
+    /// Makes a key. Returns its record and the key itself, which is stored nowhere.
+    ///
+    /// Errors: [`Kind::Invalid`] for a name that is empty or too long.
+    pub async fn create(&self, name: &str) -> Result<(ApiKey, String), Problem> {
+        let name = crate::domain::clean_line(name);
+        if !(1..=NAME_CHARS_MAX).contains(&name.chars().count()) {
+            let found = format!("{} characters", name.chars().count());
+            return Err(Problem::field("name", found, format!("1 to {NAME_CHARS_MAX} characters")));
+        }
+        if self.store.api_keys()?.len() >= KEYS_MAX {
+            return Err(Problem::new(Kind::Conflict, format!("there are {KEYS_MAX} keys already; revoke one first")));
+        }
+        let mut random = [0_u8; 38];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| Problem::new(Kind::Internal, "no randomness"))?;
+        let (id, secret) = random.split_at(6);
+        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = format!("{PREFIX}_{id}_{}", URL_SAFE_NO_PAD.encode(secret));
+        let record =
+            ApiKey { id, name, digest: digest(&SHA256, key.as_bytes()).as_ref().to_vec(), created_at: self.clock.now() };
+        let mut batch = Batch::default();
+        self.store.write_api_key(&mut batch, &record);
+        self.store.commit(batch).await?;
+        Ok((record, key))
+    }
+
+    /// All of them, oldest id first.
+    pub fn list(&self) -> Result<Vec<ApiKey>, Problem> {
+        Ok(self.store.api_keys()?)
+    }
+
+    /// Takes a key out of use. Errors: [`Kind::NotFound`].
+    pub async fn revoke(&self, id: &str) -> Result<ApiKey, Problem> {
+        let unknown = || Problem::new(Kind::NotFound, format!("there is no key with the id {id}"));
+        let record = self.store.api_key(id)?.ok_or_else(unknown)?;
+        let mut batch = Batch::default();
+        self.store.delete_api_key(&mut batch, id);
+        self.store.commit(batch).await?;
+        Ok(record)
+    }
+
+    /// The id of the key that `key` is; none for one that is unknown.
+    pub fn verify(&self, key: &str) -> Result<Option<String>, Problem> {
+        let Some((PREFIX, rest)) = key.split_once('_') else { return Ok(None) };
+        let Some((id, _)) = rest.split_once('_') else { return Ok(None) };
+        let Some(record) = self.store.api_key(id)? else { return Ok(None) };
+        let given = digest(&SHA256, key.as_bytes());
+        Ok(verify_slices_are_equal(given.as_ref(), &record.digest).is_ok().then_some(record.id))
+    }
+}

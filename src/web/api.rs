@@ -1,0 +1,344 @@
+//! `/api/v1`: articles and subscriptions as JSON, for the newsroom's programs and the command line.
+
+use super::App;
+use super::problem::ApiProblem;
+use crate::domain::{Address, Article, ArticleId, Kind, Problem, Selection, Slug, State as ArticleState, SubscriptionId};
+use crate::services::publish::{Idempotency, Outcome};
+use crate::store::{Order, Place};
+use crate::wire::source::{Door, from_json};
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+type Answer = Result<Response, ApiProblem>;
+
+/// Who is asking. Idempotency keys of one caller mean nothing to another.
+#[derive(Debug, Clone)]
+pub(super) enum Caller {
+    /// Whoever may open the control socket.
+    Operator,
+    /// The holder of the API key with this id.
+    Key(String),
+}
+
+/// Lets a request through with a valid `Authorization: Bearer …`.
+pub(super) async fn authorised(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Answer {
+    let refused = |detail: &str| Problem::new(Kind::Unauthorized, detail);
+    let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let key = given
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| key.trim())
+        .ok_or_else(|| refused("this address wants `Authorization: Bearer` with an API key (tidings keys create)"))?;
+    let id = app.keys.verify(key)?.ok_or_else(|| refused("the API key is unknown or has been revoked"))?;
+    request.extensions_mut().insert(Caller::Key(id));
+    Ok(next.run(request).await)
+}
+
+/// Lets every request through as the operator's.
+pub(super) async fn operated(mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Caller::Operator);
+    next.run(request).await
+}
+
+/// `POST /articles`
+pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let caller = request.extensions().get::<Caller>().cloned();
+    let key = idempotency_key(request.headers())?;
+    let body = read_json(&app, request).await?;
+    let draft = with_door(&app, |door| from_json(&body, door))?;
+    let retry = match (key, caller) {
+        (Some(key), Some(caller)) => Some(idempotency(&caller, &key, &body)),
+        (Some(_), None) | (None, _) => None,
+    };
+    let (article, outcome) = app.publisher.push(draft, retry).await?;
+    let status = match outcome {
+        Outcome::Created => StatusCode::CREATED,
+        Outcome::Revised | Outcome::Unchanged => StatusCode::OK,
+    };
+    Ok(one(&app, &article, status))
+}
+
+/// `GET /articles/{id}`
+pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let id = ArticleId::parse("id", &id)?;
+    let stored = app.store.article(&id)?;
+    let article = stored.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no article with the id {id}")))?;
+    let tag = revision_tag(&article.record);
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes()) {
+        return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
+    }
+    Ok(one(&app, &article.record, StatusCode::OK))
+}
+
+/// `PUT /articles/{id}`
+pub(super) async fn replace(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer {
+    let id = ArticleId::parse("id", &id)?;
+    let revision = if_match(request.headers())?;
+    let body = read_json(&app, request).await?;
+    let draft = with_door(&app, |door| from_json(&body, door))?;
+    let (article, _) = app.publisher.revise(&id, &draft, revision).await?;
+    Ok(one(&app, &article, StatusCode::OK))
+}
+
+/// `DELETE /articles/{id}`
+pub(super) async fn retract(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
+    let id = ArticleId::parse("id", &id)?;
+    let (article, _) = app.publisher.retract(&id, if_match(&headers)?).await?;
+    Ok(one(&app, &article, StatusCode::OK))
+}
+
+/// What a list can be narrowed to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    category: Option<String>,
+    state: Option<String>,
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET /articles`
+pub(super) async fn list(State(app): State<Arc<App>>, query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>) -> Answer {
+    /// Pages read for one answer where most articles are filtered out; the cursor then goes on from there.
+    const PAGES_MAX: usize = 20;
+    let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
+    let category = query.category.as_deref().map(|text| category(&app, "category", text)).transpose()?;
+    let state = query.state.as_deref().map(article_state).transpose()?;
+    let limit = limit(query.limit.as_deref())?;
+    let mut after = query.cursor.as_deref().map(cursor).transpose()?;
+    let found = app
+        .store
+        .scan(move |store| {
+            let order = match (&category, state) {
+                (Some(slug), Some(ArticleState::Published)) => Order::Category(slug),
+                (None, Some(ArticleState::Published)) => Order::Public,
+                (Some(_) | None, _) => Order::All,
+            };
+            let fits = |article: &Article| {
+                state.is_none_or(|state| article.state == state)
+                    && category.as_ref().is_none_or(|slug| article.content.categories.contains(slug))
+            };
+            let mut found = Vec::new();
+            for _ in 0..PAGES_MAX {
+                let page = store.articles(order, after.as_ref(), limit - found.len())?;
+                found.extend(page.articles.into_iter().filter(|article| fits(article)));
+                after = page.next;
+                if found.len() >= limit || after.is_none() {
+                    break;
+                }
+            }
+            Ok((found, after))
+        })
+        .await?;
+    let articles: Vec<Value> = found.0.iter().map(|article| shown(&app, article)).collect();
+    let mut answer = json!({ "articles": articles });
+    if let Some(next) = found.1 {
+        answer["next"] = next.to_string().into();
+    }
+    Ok(Json(answer).into_response())
+}
+
+/// `GET /categories`
+pub(super) async fn categories(State(app): State<Arc<App>>) -> Response {
+    let newsroom = app.newsroom.load();
+    let shown = newsroom.categories.iter().map(|category| {
+        json!({
+            "slug": category.slug,
+            "title": category.title,
+            "description": category.description,
+            "language": category.language,
+            "page": newsroom.site.category_page(Some(&category.slug)),
+            "feed": newsroom.site.feed(Some(&category.slug), "atom.xml"),
+        })
+    });
+    Json(json!({ "categories": shown.collect::<Vec<_>>() })).into_response()
+}
+
+/// Body of `POST /subscriptions`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Ask {
+    address: String,
+    /// None stands for the whole newsroom.
+    categories: Option<Vec<String>>,
+}
+
+/// `POST /subscriptions`: asks the owner of the address; nothing is mailed to it but that question.
+pub(super) async fn ask(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let body = read_json(&app, request).await?;
+    let ask: Ask = serde_json::from_slice(&body).map_err(|error| {
+        let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
+        Problem::new(kind, format!("the body is not what is expected: {error}"))
+    })?;
+    let address = Address::parse("address", &ask.address)?;
+    let selection = match ask.categories {
+        None => Selection::All,
+        Some(slugs) if slugs.is_empty() => {
+            return Err(Problem::field("categories", "none", "at least one, or leave the field out for all").into());
+        }
+        Some(slugs) => {
+            let parsed: Result<Vec<Slug>, Problem> = slugs.iter().map(|slug| category(&app, "categories", slug)).collect();
+            Selection::Categories(parsed?)
+        }
+    };
+    app.subscriptions.ask(address, selection).await?;
+    let said = json!({ "detail": "the owner of the address is asked by mail; nothing else is sent until they confirm" });
+    Ok((StatusCode::ACCEPTED, Json(said)).into_response())
+}
+
+/// What a list of subscriptions can be narrowed to.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubscriptionsQuery {
+    limit: Option<String>,
+    cursor: Option<String>,
+}
+
+/// `GET /subscriptions`
+pub(super) async fn subscriptions(
+    State(app): State<Arc<App>>,
+    query: Result<Query<SubscriptionsQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
+    let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
+    let limit = limit(query.limit.as_deref())?;
+    let after = match query.cursor.as_deref() {
+        None => None,
+        Some(text) => Some(SubscriptionId(text.parse().map_err(|_| bad_cursor(text))?)),
+    };
+    let found = app.subscriptions.list(after, limit)?;
+    let mut answer = json!({ "subscriptions": found });
+    if found.len() == limit && let Some(last) = found.last() {
+        answer["next"] = last.id.to_string().into();
+    }
+    Ok(Json(answer).into_response())
+}
+
+fn one(app: &App, article: &Article, status: StatusCode) -> Response {
+    let location = app.newsroom.load().site.api_article(&article.id);
+    let mut response = (status, Json(shown(app, article))).into_response();
+    response.headers_mut().insert(header::ETAG, revision_tag(article));
+    if status == StatusCode::CREATED && let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
+}
+
+fn shown(app: &App, article: &Article) -> Value {
+    let newsroom = app.newsroom.load();
+    let mut value = json!(article);
+    value["links"] = json!({
+        "self": newsroom.site.api_article(&article.id),
+        "page": newsroom.site.article_page(article),
+        "print": newsroom.site.print_page(&article.id),
+    });
+    value
+}
+
+fn revision_tag(article: &Article) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{}\"", article.revision)).unwrap_or(HeaderValue::from_static("\"\""))
+}
+
+/// The body of a request that says it is JSON, up to the limit.
+async fn read_json(app: &App, request: Request) -> Result<Vec<u8>, Problem> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let detail = format!("`Content-Type`: found {media_type}, expected application/json");
+        return Err(Problem::new(Kind::UnsupportedMedia, detail));
+    }
+    read_body(request.into_body(), app.body_bytes_max).await
+}
+
+/// A request's body, up to `bytes_max`. Errors: [`Kind::TooLarge`], [`Kind::Malformed`] if it breaks off.
+pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
+    use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+    match Limited::new(body, bytes_max).collect().await {
+        Ok(body) => Ok(body.to_bytes().into()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            Err(Problem::new(Kind::TooLarge, format!("the body is larger than the limit of {bytes_max} bytes")))
+        }
+        Err(error) => Err(Problem::new(Kind::Malformed, format!("the body broke off: {error}"))),
+    }
+}
+
+fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
+    let newsroom = app.newsroom.load();
+    read(&Door { categories: &newsroom.categories, site: &newsroom.site, zone: &TimeZone::UTC })
+}
+
+/// The revision that `If-Match` names; none where any will do.
+fn if_match(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
+    number.map(Some).ok_or_else(|| Problem::field("If-Match", text, "the ETag of the article, for example \"3\""))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    /// A UUID has 36; some systems send a digest or an address.
+    const CHARS_MAX: usize = 255;
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) if (1..=CHARS_MAX).contains(&text.trim().len()) => Ok(Some(text.trim().to_owned())),
+        Ok(_) | Err(_) => {
+            let found = format!("{} bytes", value.len());
+            Err(Problem::field("Idempotency-Key", found, format!("1 to {CHARS_MAX} printable ASCII characters")))
+        }
+    }
+}
+
+fn idempotency(caller: &Caller, key: &str, body: &[u8]) -> Idempotency {
+    let who = match caller {
+        Caller::Operator => "operator",
+        Caller::Key(id) => id,
+    };
+    let mut name = Context::new(&SHA256);
+    name.update(who.as_bytes());
+    name.update(b"\0");
+    name.update(key.as_bytes());
+    Idempotency { digest: sha256(name.finish().as_ref()), request: sha256(digest(&SHA256, body).as_ref()) }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    bytes.try_into().expect("SHA-256 has 32 bytes")
+}
+
+fn category(app: &App, field: &str, text: &str) -> Result<Slug, Problem> {
+    Ok(app.newsroom.load().categories.find(field, text)?.slug.clone())
+}
+
+fn article_state(text: &str) -> Result<ArticleState, Problem> {
+    let all = [ArticleState::Draft, ArticleState::Scheduled, ArticleState::Published, ArticleState::Retracted];
+    all.into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| Problem::field("state", text, "draft, scheduled, published or retracted"))
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    /// Rows of a list where the caller does not say, and at most.
+    const LIMIT: usize = 50;
+    const LIMIT_MAX: usize = 200;
+    let Some(text) = text else { return Ok(LIMIT) };
+    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
+    number.ok_or_else(|| Problem::field("limit", text, format!("a number from 1 to {LIMIT_MAX}")))
+}
+
+fn cursor(text: &str) -> Result<Place, Problem> {
+    Place::parse(text).ok_or_else(|| bad_cursor(text))
+}
+
+fn bad_cursor(text: &str) -> Problem {
+    Problem::field("cursor", text, "the `next` of the page before")
+}

@@ -1,0 +1,157 @@
+//! Sockets: one runtime a core, each with a listener of its own on the same port, so that a connection lives on one
+//! core and the kernel spreads the load. The accept loop is ours: it carries the limits that axum's has not.
+
+use super::App;
+use super::feeds::{self, Body};
+use crate::telemetry::metric;
+use axum::Router;
+use axum::extract::Request;
+use axum::http::Response;
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt as _;
+
+/// A request's head has to be there this soon; an idle connection is kept open as long.
+const HEAD_WAIT: Duration = Duration::from_secs(30);
+/// Head and pipelined requests of one connection; hyper's own default is 400 KiB.
+const READ_BYTES_MAX: usize = 64 << 10;
+/// Headers of a request; more is no feed reader.
+const HEADERS_MAX: usize = 64;
+/// Connections that the kernel may hold for us between two accepts.
+const BACKLOG: i32 = 1_024;
+/// After a failed accept (no descriptors left, say) the loop rests this long instead of spinning.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Limits and the signal to stop, the same for every listener.
+#[derive(Clone)]
+pub struct Limits {
+    /// Open connections over all listeners; the next one waits in the kernel.
+    pub connections: Arc<Semaphore>,
+    /// When this falls no connection is accepted, and each open one ends with its request.
+    pub stop: CancellationToken,
+    /// How long open requests may take after that.
+    pub drain: Duration,
+}
+
+/// Listens on `address`, so that others may listen there as well: one socket a core.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves `app` on `listener` until the stop, then drains.
+pub async fn serve_public(listener: std::net::TcpListener, app: Arc<App>, router: Router, limits: Limits) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let answer = move |request: Request<Incoming>| {
+        let (app, router) = (Arc::clone(&app), router.clone());
+        async move { Ok::<_, Infallible>(public(&app, router, request).await) }
+    };
+    let accept = async || {
+        let (stream, _) = listener.accept().await?;
+        // Answers are written whole; waiting for more to send would only delay them.
+        stream.set_nodelay(true)?;
+        Ok(TokioIo::new(stream))
+    };
+    accept_loop(accept, answer, limits).await;
+    Ok(())
+}
+
+/// Serves `router` on a TCP listener: the admin address.
+pub async fn serve_admin(listener: std::net::TcpListener, router: Router, limits: Limits) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    let accept = async || Ok(TokioIo::new(listener.accept().await?.0));
+    accept_loop(accept, move |request| routed(router.clone(), request), limits).await;
+    Ok(())
+}
+
+/// Serves `router` on a Unix socket: the operator's commands.
+pub async fn serve_control(listener: UnixListener, router: Router, limits: Limits) {
+    let accept = async || Ok(TokioIo::new(listener.accept().await?.0));
+    accept_loop(accept, move |request| routed(router.clone(), request), limits).await;
+}
+
+async fn public(app: &App, router: Router, request: Request<Incoming>) -> Response<Body> {
+    if let Some(feed) = app.feeds.find(request.uri().path()) {
+        let (parts, _) = request.into_parts();
+        let response = feeds::serve(app, &feed, &parts).await;
+        app.counters.feed(response.status()).increment(1);
+        return response;
+    }
+    match routed(router, request).await {
+        Ok(response) => {
+            app.counters.other(response.status()).increment(1);
+            response
+        }
+        Err(never) => match never {},
+    }
+}
+
+async fn routed(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let response = router.oneshot(request).await?;
+    Ok(response.map(Either::Right))
+}
+
+async fn accept_loop<Io, F, S>(accept: impl AsyncFn() -> io::Result<Io>, answer: S, limits: Limits)
+where
+    Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+{
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(READ_BYTES_MAX)
+        .max_headers(HEADERS_MAX)
+        .pipeline_flush(true);
+    let open = GracefulShutdown::new();
+    loop {
+        // A place first: beyond the limit the next connection waits in the kernel and costs nothing here.
+        let next = async {
+            let room = Arc::clone(&limits.connections).acquire_owned().await.map_err(io::Error::other)?;
+            Ok::<_, io::Error>((accept().await?, room))
+        };
+        let next = tokio::select! {
+            () = limits.stop.cancelled() => break,
+            next = next => next,
+        };
+        let (io, room) = match next {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_REST).await;
+                continue;
+            }
+        };
+        let connection = open.watch(http.serve_connection(io, service_fn(answer.clone())));
+        metrics::gauge!(metric::HTTP_CONNECTIONS).increment(1);
+        tokio::spawn(async move {
+            // A connection that breaks off is the peer's business; its requests have been answered or are void.
+            let _ = connection.await;
+            metrics::gauge!(metric::HTTP_CONNECTIONS).decrement(1);
+            drop(room);
+        });
+    }
+    tokio::select! {
+        () = open.shutdown() => {}
+        () = tokio::time::sleep(limits.drain) => tracing::warn!("connections were still open at the end of the drain"),
+    }
+}
