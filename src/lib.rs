@@ -1,4 +1,7 @@
 //! The map, in prose, follows.
+pub mod cli;
+pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod services;
 pub mod store;

@@ -6,7 +6,7 @@
 use super::newsroom::{Newsroom, SharedNewsroom};
 use crate::domain::{Category, Kind, Problem, Seq, Slug, Time};
 use crate::store::{Order, Store, StoreError};
-use crate::telemetry::metric;
+use crate::telemetry;
 use crate::wire::{Document, Format, Item, write};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
@@ -179,11 +179,11 @@ impl Feeds {
         let seq = self.marked.load(Ordering::Acquire);
         let newsroom = self.newsroom.load_full();
         let (document, updated) = self.document(feed, &newsroom)?;
-        metrics::counter!(metric::FEED_BUILDS).increment(1);
+        metrics::counter!(telemetry::FEED_BUILDS_TOTAL).increment(1);
         let built = match write(feed.format, &document) {
             Ok(bytes) => Arc::new(Built::new(seq, bytes, updated, feed.format)),
             Err(fault) => {
-                metrics::counter!(metric::FEED_REFUSED).increment(1);
+                metrics::counter!(telemetry::FEED_REFUSED_TOTAL).increment(1);
                 tracing::error!(feed = %document.self_url, %fault, "a feed failed its check, the last good one stays up: {fault}");
                 let good = feed.good().ok_or_else(|| Problem::new(Kind::Internal, fault.to_string()))?;
                 Arc::new(good.kept(seq))

@@ -6,7 +6,7 @@ pub mod publish;
 
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Store, StoreError};
-use crate::telemetry::metric;
+use crate::telemetry;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,7 +42,7 @@ const CHANGES_MAX: usize = 64;
 pub async fn tail_once<R: Reader>(store: &Arc<Store>, reader: &R) -> Result<Step, StoreError> {
     let cursor = store.cursor(reader.name())?.unwrap_or_default();
     let read = store.since(cursor.seq, CHANGES_MAX)?;
-    metrics::gauge!(metric::READER_LAG, "reader" => reader.name()).set((store.head().0 - cursor.seq.0) as f64);
+    metrics::gauge!(telemetry::READER_LAG, "reader" => reader.name()).set((store.head().0 - cursor.seq.0) as f64);
     if read.changes.is_empty() {
         return Ok(Step::Idle);
     }

@@ -5,7 +5,7 @@ use crate::domain::{
     Article, ArticleId, Change, ChangeKind, Clock, Draft, ExternalId, Kind, Problem, Slug, State, Time, Wish,
 };
 use crate::store::{Batch, CommitError, Due, Replay, Store, Stored};
-use crate::telemetry::metric;
+use crate::telemetry;
 use chrono::Duration;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -224,11 +224,13 @@ impl Publisher {
     /// Commits one edit; none if somebody else was first and the verb has to start anew.
     async fn commit(&self, edit: Edit, mut batch: Batch, now: Time) -> Result<Option<(Article, Outcome)>, Problem> {
         let Edit { old, new, outcome } = edit;
+        let change = change(old.as_ref().map(|old| &old.record), &new, now);
+        let is_first = change.as_ref().is_some_and(|change| change.kind == ChangeKind::Published);
         match outcome {
             Outcome::Unchanged => {}
             Outcome::Created | Outcome::Revised => {
                 self.store.write_article(&mut batch, old.as_ref(), &new);
-                if let Some(change) = change(old.as_ref().map(|old| &old.record), &new, now) {
+                if let Some(change) = change {
                     self.store.log(&mut batch, &change);
                 }
             }
@@ -241,22 +243,13 @@ impl Publisher {
                 if new.state == State::Scheduled {
                     self.scheduled.notify_waiters();
                 }
-                metrics::counter!(metric::ARTICLES, "outcome" => outcome.as_str()).increment(1);
+                if is_first {
+                    metrics::counter!(telemetry::ARTICLES_PUBLISHED_TOTAL).increment(1);
+                }
                 Ok(Some((new, outcome)))
             }
             Err(CommitError::Conflict { .. }) => Ok(None),
             Err(CommitError::Store(error)) => Err(error.into()),
-        }
-    }
-}
-
-impl Outcome {
-    /// As in metrics and on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Created => "created",
-            Outcome::Revised => "revised",
-            Outcome::Unchanged => "unchanged",
         }
     }
 }
@@ -343,6 +336,7 @@ fn change(old: Option<&Article>, new: &Article, now: Time) -> Option<Change> {
     let was_public = old.is_some_and(Article::is_public);
     let kind = match (was_public, new.is_public()) {
         (false, false) => return None,
+        (true, true) if old == Some(new) => return None,
         (true, true) => ChangeKind::Revised,
         (true, false) => ChangeKind::Retracted,
         (false, true) if old.is_some_and(|old| old.first_public_at.is_some()) => ChangeKind::Restored,

@@ -11,7 +11,7 @@ use super::head::{Head, HeadFile};
 use super::kv::{Batch, Commit, CommitError, Kv, RANGE_ROWS_MAX, Range, Requirement, Row, Write};
 use super::{FORMAT, StoreError, Table};
 use crate::domain::Seq;
-use crate::telemetry::metric;
+use crate::telemetry;
 use sled::transaction::{
     ConflictableTransactionError, TransactionError, Transactional, TransactionalTree, UnabortableTransactionError,
 };
@@ -378,8 +378,8 @@ impl Writer {
                 }
             }
         }
-        metrics::histogram!(metric::STORE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
-        metrics::histogram!(metric::STORE_GROUP_SIZE).record(size as f64);
+        metrics::histogram!(telemetry::STORE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        metrics::histogram!(telemetry::STORE_GROUP_SIZE).record(size as f64);
     }
 
     fn apply(&self, group: &[Job]) -> Result<(Vec<Result<Seq, CommitError>>, Head), StoreError> {

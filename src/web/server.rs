@@ -3,7 +3,7 @@
 
 use super::App;
 use super::feeds::{self, Body};
-use crate::telemetry::metric;
+use crate::telemetry;
 use axum::Router;
 use axum::extract::Request;
 use axum::http::Response;
@@ -142,11 +142,11 @@ where
             }
         };
         let connection = open.watch(http.serve_connection(io, service_fn(answer.clone())));
-        metrics::gauge!(metric::HTTP_CONNECTIONS).increment(1);
+        metrics::gauge!(telemetry::HTTP_CONNECTIONS).increment(1);
         tokio::spawn(async move {
             // A connection that breaks off is the peer's business; its requests have been answered or are void.
             let _ = connection.await;
-            metrics::gauge!(metric::HTTP_CONNECTIONS).decrement(1);
+            metrics::gauge!(telemetry::HTTP_CONNECTIONS).decrement(1);
             drop(room);
         });
     }

@@ -1,0 +1,140 @@
+//! `tidings article`: the API's verbs, for a person.
+
+use super::client::{Client, Request};
+use super::failure::Failure;
+use super::{Article, Outcome};
+use crate::domain::{ArticleId, clean_block};
+use reqwest::Method;
+use serde_json::Value;
+use std::io::Write;
+
+const ARTICLES: [&str; 3] = ["api", "v1", "articles"];
+
+/// Does one of them.
+pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    match action {
+        Article::Add(file) => {
+            let article = file.read()?;
+            let request = Request { body: Some(&article), ..Request::new(Method::POST, &ARTICLES) };
+            say(out, &client.ask(request).await?.body)?;
+        }
+        Article::List { category, state, limit, cursor, json } => {
+            let limit = limit.map(|limit| limit.to_string());
+            let query = [("category", category), ("state", state), ("limit", limit), ("cursor", cursor)];
+            let query: Vec<(&str, &str)> =
+                query.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+            let list = client.ask(Request { query: &query, ..Request::new(Method::GET, &ARTICLES) }).await?.body;
+            if json { pretty(out, &list)? } else { table(out, &list)? }
+        }
+        Article::Show { id, json } => {
+            let article = client.ask(Request::new(Method::GET, &path(&checked(&id)?))).await?.body;
+            if json { pretty(out, &article)? } else { page(out, &article)? }
+        }
+        Article::Edit { id, file } => {
+            let article = file.read()?;
+            let id = checked(&id)?;
+            let path = path(&id);
+            let found = client.ask(Request::new(Method::GET, &path)).await?;
+            // What somebody else changes between these two requests is not overwritten.
+            let revision = found.etag.unwrap_or_else(|| format!("\"{}\"", found.body["revision"]));
+            let request =
+                Request { body: Some(&article), if_match: Some(&revision), ..Request::new(Method::PUT, &path) };
+            say(out, &client.ask(request).await?.body)?;
+        }
+        Article::Retract { id } => {
+            client.ask(Request::new(Method::DELETE, &path(&checked(&id)?))).await?;
+            writeln!(out, "retracted {}", clean_block(&id))?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Checked before it becomes a path: an empty id would name the whole list.
+fn checked(id: &str) -> Result<ArticleId, Failure> {
+    ArticleId::parse("ID", id).map_err(|fault| Failure::Problem(fault.into()))
+}
+
+fn path(id: &ArticleId) -> [&str; 4] {
+    let [api, v1, articles] = ARTICLES;
+    [api, v1, articles, id.as_str()]
+}
+
+/// One line on what became of an article: `published 0199… http://…`.
+fn say(out: &mut dyn Write, article: &Value) -> std::io::Result<()> {
+    let line = [word(&article["state"]), word(&article["id"]), word(&article["links"]["page"])];
+    writeln!(out, "{}", line.join(" ").trim_end())
+}
+
+fn pretty(out: &mut dyn Write, value: &Value) -> std::io::Result<()> {
+    writeln!(out, "{value:#}")
+}
+
+/// One line an article; the title last, since it has no width of its own.
+fn table(out: &mut dyn Write, list: &Value) -> std::io::Result<()> {
+    let articles = list["articles"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut rows = vec![["ID", "STATE", "PUBLISHED", "CATEGORIES", "TITLE"].map(str::to_owned)];
+    for article in articles {
+        let fields = ["id", "state", "published_at", "categories", "title"];
+        rows.push(fields.map(|field| word(&article[field])));
+    }
+    let widths: Vec<usize> =
+        (0..4).map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0)).collect();
+    for row in &rows {
+        for (cell, width) in row.iter().zip(&widths) {
+            write!(out, "{cell:width$}  ")?;
+        }
+        writeln!(out, "{}", row[4])?;
+    }
+    if list["next"].is_string() {
+        writeln!(out, "\nmore with: --cursor {}", word(&list["next"]))?;
+    }
+    Ok(())
+}
+
+/// An article for the eye: title, what is known about it, text.
+fn page(out: &mut dyn Write, article: &Value) -> std::io::Result<()> {
+    writeln!(out, "{}\n", word(&article["title"]))?;
+    for field in [
+        "id",
+        "external_id",
+        "state",
+        "revision",
+        "published_at",
+        "updated_at",
+        "created_at",
+        "categories",
+        "authors",
+        "tags",
+        "language",
+        "url",
+    ] {
+        line(out, field, &article[field])?;
+    }
+    line(out, "page", &article["links"]["page"])?;
+    line(out, "print", &article["links"]["print"])?;
+    for text in [&article["summary"], first_of(&article["body_markdown"], &article["body_html"])] {
+        if let Some(text) = text.as_str() {
+            writeln!(out, "\n{}", clean_block(text).trim_end())?;
+        }
+    }
+    Ok(())
+}
+
+fn line(out: &mut dyn Write, name: &str, value: &Value) -> std::io::Result<()> {
+    let shown = word(value);
+    if shown.is_empty() { Ok(()) } else { writeln!(out, "  {name:<12}  {shown}") }
+}
+
+fn first_of<'a>(one: &'a Value, other: &'a Value) -> &'a Value {
+    if one.is_string() { one } else { other }
+}
+
+/// A value on one line, without anything that would steer a terminal.
+fn word(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => crate::domain::clean_line(text),
+        Value::Array(values) => values.iter().map(word).collect::<Vec<_>>().join(", "),
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+    }
+}

@@ -1,0 +1,238 @@
+//! Keys, export, import, check and mail: asked of the running daemon, else done on the store itself.
+
+use super::client::{Client, Request};
+use super::failure::Failure;
+use super::{Keys, Mail, Outcome, direct};
+use crate::config;
+use anyhow::Context;
+use reqwest::Method;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufReader, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+/// A key as a list shows it. The key itself is only ever in [`NewKey`].
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct KeyRow {
+    /// By which it is revoked.
+    pub(super) id: String,
+    /// Who it is for.
+    pub(super) name: String,
+    /// When it was made, RFC 3339.
+    #[serde(default)]
+    pub(super) created_at: String,
+}
+
+/// A key just made.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct NewKey {
+    /// By which it is revoked.
+    pub(super) id: String,
+    /// Who it is for.
+    pub(super) name: String,
+    /// The key.
+    pub(super) key: String,
+}
+
+/// What a check of the store found.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Report {
+    /// Nothing at all?
+    pub(super) ok: bool,
+    /// What is wrong.
+    #[serde(default)]
+    pub(super) findings: Vec<Finding>,
+    /// Articles read.
+    pub(super) articles: u64,
+    /// Entries of the change log read.
+    pub(super) changes: u64,
+}
+
+/// One thing that is wrong in the store.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Finding {
+    /// In which table.
+    pub(super) table: String,
+    /// At which key.
+    pub(super) key: String,
+    /// In a sentence.
+    pub(super) what: String,
+}
+
+/// A mail that was on the wire at a crash.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DoubtfulRow {
+    /// To whom.
+    pub(super) address: String,
+    /// About which article; empty for a mail about none.
+    #[serde(default)]
+    pub(super) article: String,
+    /// Since when, RFC 3339.
+    #[serde(default)]
+    pub(super) since: String,
+}
+
+#[derive(Deserialize)]
+struct KeyList {
+    keys: Vec<KeyRow>,
+}
+
+#[derive(Deserialize)]
+struct DoubtfulList {
+    messages: Vec<DoubtfulRow>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    messages: u64,
+}
+
+/// `tidings keys`.
+pub(super) async fn keys(config_file: &Path, action: Keys, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    match action {
+        Keys::Create { name } => {
+            let body = json!({ "name": name });
+            let request = Request { body: Some(&body), ..Request::new(Method::POST, &["control", "keys"]) };
+            let key: NewKey = match ask(config_file, request).await? {
+                Some(key) => key,
+                None => direct::create_key(config_file, &name)?,
+            };
+            writeln!(
+                out,
+                "id    {}\nname  {}\nkey   {}\n\nThe key is not stored and not shown again.",
+                key.id, key.name, key.key
+            )?;
+        }
+        Keys::List => {
+            let keys = match ask(config_file, Request::new(Method::GET, &["control", "keys"])).await? {
+                Some(KeyList { keys }) => keys,
+                None => direct::list_keys(config_file)?,
+            };
+            for key in keys {
+                writeln!(out, "{}  {:<20}  {}", key.id, key.created_at, key.name)?;
+            }
+        }
+        Keys::Revoke { id } => {
+            match ask::<Value>(config_file, Request::new(Method::DELETE, &["control", "keys", &id])).await? {
+                Some(_) => {}
+                None => direct::revoke_key(config_file, &id)?,
+            }
+            writeln!(out, "revoked {id}")?;
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// `tidings check`. A store with findings is [`Outcome::Bad`].
+pub(super) async fn check(config_file: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let request = Request { patient: true, ..Request::new(Method::GET, &["control", "check"]) };
+    let report: Report = match ask(config_file, request).await? {
+        Some(report) => report,
+        None => direct::check(config_file)?,
+    };
+    for Finding { table, key, what } in &report.findings {
+        writeln!(out, "{table} {key}: {what}")?;
+    }
+    let verdict = if report.ok { "good".to_owned() } else { format!("{} findings", report.findings.len()) };
+    writeln!(out, "{verdict}; {} articles, {} changes", report.articles, report.changes)?;
+    Ok(if report.ok { Outcome::Done } else { Outcome::Bad })
+}
+
+/// `tidings export`. A file appears under its name only when it is whole and durable.
+pub(super) async fn export(config_file: &Path, output: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    if output == Path::new("-") {
+        write_export(config_file, out).await?;
+        out.flush()?;
+        return Ok(Outcome::Done);
+    }
+    let partial = beside(output, ".partial");
+    let shown = || partial.display().to_string();
+    // Subscribers' addresses are in it: nobody else is to read it.
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&partial);
+    let mut file = opened.with_context(shown)?;
+    let written = write_export(config_file, &mut file).await.and_then(|()| Ok(file.sync_all()?));
+    if let Err(failure) = written {
+        // The failure matters more than a leftover that says by its name that it is one.
+        let _ = fs::remove_file(&partial);
+        return Err(failure);
+    }
+    fs::rename(&partial, output).with_context(shown)?;
+    writeln!(out, "exported to {}", output.display())?;
+    Ok(Outcome::Done)
+}
+
+async fn write_export(config_file: &Path, to: &mut dyn Write) -> Result<(), Failure> {
+    let request = Request { patient: true, ..Request::new(Method::GET, &["control", "export"]) };
+    let mut response = match Client::local(config_file)?.open(request).await {
+        Ok(response) => response,
+        Err(Failure::NotRunning(_)) => return direct::export(config_file, to),
+        Err(failure) => return Err(failure),
+    };
+    while let Some(piece) = response.chunk().await.context("the export broke off")? {
+        to.write_all(&piece)?;
+    }
+    Ok(())
+}
+
+/// `tidings import`: only while no daemon runs, since it would not know of what changes below it.
+pub(super) async fn import(config_file: &Path, file: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let socket = config::load_store(config_file)?.control_socket();
+    if UnixStream::connect(&socket).is_ok() {
+        return Err(anyhow::anyhow!("the daemon is running; stop it first, then import into an empty store").into());
+    }
+    let mut lines = BufReader::new(File::open(file).with_context(|| file.display().to_string())?);
+    let articles = direct::import(config_file, &mut lines)?;
+    writeln!(out, "imported {articles} articles")?;
+    Ok(Outcome::Done)
+}
+
+/// `tidings mail`.
+pub(super) async fn mail(config_file: &Path, action: Mail, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let (verb, resend) = match action {
+        Mail::Doubtful => return list_doubtful(config_file, out).await,
+        Mail::Resend => ("resend", true),
+        Mail::Drop => ("drop", false),
+    };
+    let path = ["control", "mail", "doubtful", verb];
+    let messages = match ask(config_file, Request::new(Method::POST, &path)).await? {
+        Some(Count { messages }) => messages,
+        None => direct::settle_doubtful(config_file, resend)?,
+    };
+    writeln!(out, "{messages} {}", if resend { "to be sent again" } else { "closed" })?;
+    Ok(Outcome::Done)
+}
+
+async fn list_doubtful(config_file: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    let messages = match ask(config_file, Request::new(Method::GET, &["control", "mail", "doubtful"])).await? {
+        Some(DoubtfulList { messages }) => messages,
+        None => direct::doubtful(config_file)?,
+    };
+    for DoubtfulRow { address, article, since } in &messages {
+        writeln!(out, "{since:<24}  {article:<36}  {address}")?;
+    }
+    writeln!(out, "{} doubtful", messages.len())?;
+    Ok(Outcome::Done)
+}
+
+/// Asks the running daemon; none if none runs.
+async fn ask<T: DeserializeOwned>(config_file: &Path, request: Request<'_>) -> Result<Option<T>, Failure> {
+    match Client::local(config_file)?.ask(request).await {
+        Ok(answer) => {
+            let value =
+                serde_json::from_value(answer.body).context("the daemon's answer, is it of another version?")?;
+            Ok(Some(value))
+        }
+        Err(Failure::NotRunning(_)) => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn beside(path: &Path, tail: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(tail);
+    name.into()
+}

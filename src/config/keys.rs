@@ -1,0 +1,183 @@
+//! The one table of all keys: what may stand where, what holds where nothing stands, what it means.
+//! The reader takes form, range and default from here; README's table is held against it by a test.
+
+/// Section name of the keys that stand at the top of a feed definition, `feeds/<slug>.toml`.
+pub const FEED: &str = "feeds/*.toml";
+
+/// One key.
+#[derive(Debug, Clone, Copy)]
+pub struct Key {
+    /// Where it stands: `server` for `[server]`, `mail.smtp` for `[mail.smtp]`, or [`FEED`].
+    pub section: &'static str,
+    /// Its name there; the unit is its last word.
+    pub name: &'static str,
+    /// What it may hold.
+    pub form: Form,
+    /// What holds where it is not written.
+    pub standard: Standard,
+    /// What it is for, in a sentence.
+    pub meaning: &'static str,
+}
+
+impl Key {
+    /// The name by which messages call it: `server.listen`, or `limit` in a feed definition.
+    pub fn path(&self) -> String {
+        dotted(self.section, self.name)
+    }
+}
+
+/// `name` in `section`, as a message shows it.
+pub(super) fn dotted(section: &str, name: &str) -> String {
+    if section == FEED { name.to_owned() } else { format!("{section}.{name}") }
+}
+
+/// What a key may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Text on one line.
+    Text,
+    /// `true` or `false`.
+    Flag,
+    /// A whole number in a range.
+    Whole {
+        /// The least.
+        min: u64,
+        /// The most.
+        max: u64,
+    },
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A file or folder; relative to the file that names it.
+    Path,
+    /// A file that holds a secret: what stands here is never shown, lest it be the secret itself.
+    SecretPath,
+    /// An address to listen on.
+    Socket,
+    /// A public web address.
+    Url,
+    /// A mail address, with or without a name.
+    Mailbox,
+    /// A BCP 47 tag.
+    Language,
+    /// A category's name in addresses.
+    Slug,
+    /// An IANA time zone.
+    Zone,
+}
+
+impl Form {
+    /// The right half of a message: `expected …`.
+    pub fn expected(&self) -> String {
+        match self {
+            Form::Text => "text on one line".into(),
+            Form::Flag => "true or false".into(),
+            Form::Whole { min, max } => format!("{min} to {max}"),
+            Form::Word(words) => {
+                let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                format!("one of {}", quoted.join(", "))
+            }
+            Form::Path => "a path, in quotes".into(),
+            Form::SecretPath => "the path of a readable file that holds the secret".into(),
+            Form::Socket => "an address such as 127.0.0.1:8080".into(),
+            Form::Url => "an address such as https://news.example.org/".into(),
+            Form::Mailbox => "a mail address such as Newsroom <news@example.org>".into(),
+            Form::Language => "a language tag such as en or ru-RU".into(),
+            Form::Slug => "1 to 64 of a-z, 0-9 and hyphen".into(),
+            Form::Zone => "an IANA time zone such as Europe/Moscow".into(),
+        }
+    }
+}
+
+/// What holds where a key is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standard {
+    /// It must be written.
+    Required,
+    /// This value, as it would be written, without quotes.
+    Value(&'static str),
+    /// What these words say.
+    Rule(&'static str),
+}
+
+use Form::{Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone};
+use Standard::{Required, Rule, Value};
+
+/// One table of keys, each with a constant of its own, so that the reader cannot ask for one that is not listed.
+macro_rules! keys {
+    ($($id:ident: $section:expr, $name:literal, $form:expr, $standard:expr, $meaning:literal;)*) => {
+        $(pub(super) const $id: Key =
+            Key { section: $section, name: $name, form: $form, standard: $standard, meaning: $meaning };)*
+        /// All of them, in the order of the documentation.
+        pub(super) const KEYS: &[Key] = &[$($id),*];
+    };
+}
+
+/// One a core is the fastest; nobody serves feeds from more cores than this.
+pub(super) const THREADS_MAX: u64 = 64;
+
+/// Nobody waits longer for a daemon to end, or for a mail server to answer.
+const WAIT_S_MAX: u64 = 600;
+
+keys! {
+    SITE_TITLE: "site", "title", Text, Required, "Name of the newsroom.";
+    SITE_DESCRIPTION: "site", "description", Text, Value(""), "A sentence about it.";
+    SITE_LANGUAGE: "site", "language", Language, Value("en"), "Language of articles that name none.";
+    SITE_BASE_URL: "site", "base_url", Url, Required, "Public address of this daemon; every link starts with it.";
+    SITE_PRINT_LINE: "site", "print_line", Flag, Value("true"), "Does the full text in feeds end in a \"Print\" link?";
+
+    SERVER_LISTEN: "server", "listen", Socket, Value("127.0.0.1:8080"), "Where the public is served.";
+    SERVER_ADMIN_LISTEN: "server", "admin_listen", Socket, Value("127.0.0.1:8081"),
+        "Where health and metrics are served; keep it from the public.";
+    SERVER_THREADS: "server", "threads", Whole { min: 1, max: THREADS_MAX }, Rule("number of cores, at most 64"),
+        "Threads that serve.";
+    SERVER_CONNECTIONS_MAX: "server", "connections_max", Whole { min: 1, max: 1_000_000 }, Value("10000"),
+        "Connections held at once; more wait to be accepted.";
+    SERVER_BODY_BYTES_MAX: "server", "body_bytes_max", Whole { min: 1_024, max: 16_777_216 }, Value("1048576"),
+        "Largest request body, in bytes.";
+    SERVER_DRAIN_S: "server", "drain_s", Whole { min: 0, max: WAIT_S_MAX }, Value("10"),
+        "Seconds that open requests and mails get to finish at the end.";
+
+    STORE_FOLDER: "store", "folder", Path, Value("data"), "Where everything durable lies.";
+
+    FEEDS_FOLDER: "feeds", "folder", Path, Value("feeds"), "Folder of feed definitions, one file a category.";
+
+    MAIL_FROM: "mail", "from", Mailbox, Rule("tidings@ and the host of base_url"), "Sender of all mail.";
+    MAIL_OUTBOX: "mail", "outbox", Path, Rule("outbox below store.folder"),
+        "Folder for mails as files, used where there is no [mail.smtp].";
+    MAIL_ARTICLE_AGE_MAX_H: "mail", "article_age_max_h", Whole { min: 0, max: 87_600 }, Value("48"),
+        "Hours; an article dated earlier than this before it is published is not mailed, so importing an archive mails nobody.";
+    MAIL_ATTEMPTS_MAX: "mail", "attempts_max", Whole { min: 1, max: 100 }, Value("10"),
+        "Tries for one mail before it is given up.";
+    MAIL_DOUBTFUL: "mail", "doubtful", Word(&["hold", "resend"]), Value("hold"),
+        "What becomes of mails that were on the wire at a crash: kept for a person to decide, or sent again.";
+    MAIL_CONFIRMATIONS_PER_HOUR_MAX: "mail", "confirmations_per_hour_max", Whole { min: 1, max: 1_000_000 },
+        Value("1000"), "Confirmation mails sent in an hour, all subscribers together.";
+
+    SMTP_HOST: "mail.smtp", "host", Text, Required, "Name of the mail server.";
+    SMTP_PORT: "mail.smtp", "port", Whole { min: 1, max: 65_535 }, Rule("587 for starttls, 465 for implicit, 25 for none"),
+        "Its port.";
+    SMTP_TLS: "mail.smtp", "tls", Word(&["starttls", "implicit", "none"]), Value("starttls"),
+        "Encryption: begun by STARTTLS, from the first byte, or none.";
+    SMTP_USERNAME: "mail.smtp", "username", Text, Rule("no authentication"), "Name to log in with.";
+    SMTP_PASSWORD_FILE: "mail.smtp", "password_file", SecretPath, Rule("no authentication"),
+        "File whose content is the password; a line end behind it does not count.";
+    SMTP_CONNECTIONS: "mail.smtp", "connections", Whole { min: 1, max: 100 }, Value("4"), "Connections used at once.";
+    SMTP_CA_FILE: "mail.smtp", "ca_file", Path, Rule("the system's certificates"),
+        "PEM file of a certificate authority of one's own.";
+    SMTP_TIMEOUT_S: "mail.smtp", "timeout_s", Whole { min: 1, max: WAIT_S_MAX }, Value("30"),
+        "Seconds that the server gets for each step.";
+
+    LOG_FORMAT: "log", "format", Word(&["auto", "human", "json"]), Value("auto"),
+        "auto is human on a terminal and JSON elsewhere.";
+    LOG_LEVEL: "log", "level", Word(&["error", "warn", "info", "debug", "trace"]), Value("info"),
+        "Least weight of what is logged.";
+
+    FEED_SLUG: FEED, "slug", Slug, Rule("the file's name without .toml"), "Name in addresses.";
+    FEED_TITLE: FEED, "title", Text, Required, "Name for people.";
+    FEED_DESCRIPTION: FEED, "description", Text, Value(""), "A sentence about it; stands in the feeds' head.";
+    FEED_LANGUAGE: FEED, "language", Language, Rule("site.language"), "Language of its articles.";
+    FEED_ARTICLES: FEED, "articles", Path, Rule("fed by the API only"),
+        "Folder of article files that is watched; it must exist.";
+    FEED_TIME_ZONE: FEED, "time_zone", Zone, Value("UTC"), "Zone of dates that are written without one.";
+    FEED_LIMIT: FEED, "limit", Whole { min: 1, max: 200 }, Value("50"), "Items in each of its feeds.";
+}

@@ -1,0 +1,255 @@
+//! `[mail]` and `[mail.smtp]`: who sends, how often, and through which server.
+
+use super::keys;
+use super::mistakes::Mistakes;
+use super::section::{Section, Source};
+use crate::domain::{Address, clean_line};
+use chrono::TimeDelta;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::de::DeTable;
+use url::{Host, Url};
+
+/// What `[mail]` says.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Sender of all mail.
+    pub from: Sender,
+    /// Where mails go as files while there is no [`Mail::smtp`].
+    pub outbox: PathBuf,
+    /// An article dated earlier than this before it is published is not mailed.
+    pub article_age_max: TimeDelta,
+    /// Tries for one mail before it is given up.
+    pub attempts_max: u32,
+    /// What becomes of mails that were on the wire at a crash.
+    pub doubtful: Doubtful,
+    /// Confirmation mails in an hour, all subscribers together.
+    pub confirmations_per_hour_max: u32,
+    /// The mail server; where there is none, mails go to the outbox.
+    pub smtp: Option<Smtp>,
+}
+
+/// What becomes of a mail of which nobody knows whether the server took it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubtful {
+    /// It waits for a person, so that nobody gets anything twice.
+    Hold,
+    /// It is sent again, so that nobody misses anything.
+    Resend,
+}
+
+/// What `[mail.smtp]` says.
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    /// Name of the server; its certificate is checked against it.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is encrypted.
+    pub tls: Tls,
+    /// Name and password, if the server wants them.
+    pub login: Option<Login>,
+    /// Connections used at once.
+    pub connections: u32,
+    /// PEM of a certificate authority that is trusted besides the system's.
+    pub ca_pem: Option<Vec<u8>>,
+    /// How long the server may take for each step.
+    pub timeout: Duration,
+}
+
+/// Encryption of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Begun by STARTTLS, and required (RFC 3207).
+    Starttls,
+    /// From the first byte (RFC 8314 §3).
+    Implicit,
+    /// None at all: for a server on this machine.
+    None,
+}
+
+/// Name and password.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Name.
+    pub username: String,
+    /// From `password_file`.
+    pub password: Secret,
+}
+
+/// Text that is never shown by accident.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the wire alone.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A sender: a mail address, perhaps with a name. Unlike a subscriber's, its domain may be `localhost`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sender {
+    /// Name for people, on one line.
+    pub name: Option<String>,
+    /// The bare address.
+    pub address: String,
+}
+
+impl Sender {
+    /// Reads `Newsroom <news@example.org>` or `news@example.org`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (name, bare) = match text.strip_suffix('>').and_then(|text| text.rsplit_once('<')) {
+            Some((name, bare)) => (name.trim().trim_matches('"'), bare),
+            None => ("", text),
+        };
+        if clean_line(name) != name {
+            return None;
+        }
+        let address = match bare.strip_suffix("@localhost") {
+            // The local part has to stand the same test as in any other address.
+            Some(local) => Address::parse("from", &format!("{local}@example.org")).ok().map(|_| bare.to_owned()),
+            None => Address::parse("from", bare).ok().map(|address| address.as_str().to_owned()),
+        };
+        let name = (!name.is_empty()).then(|| name.to_owned());
+        address.map(|address| Sender { name, address })
+    }
+
+    /// `tidings@` the host of `base_url` where mail could come from there, else `tidings@localhost`.
+    fn of_site(base_url: Option<&Url>) -> Self {
+        let host = match base_url.and_then(Url::host) {
+            Some(Host::Domain(domain)) => domain,
+            Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => "localhost",
+        };
+        Sender::parse(&format!("tidings@{host}"))
+            .unwrap_or_else(|| Sender { name: None, address: "tidings@localhost".into() })
+    }
+}
+
+/// Reads both sections. None if something was wrong with one of them.
+pub(super) fn read(
+    source: &Source,
+    table: &DeTable<'_>,
+    base_url: Option<&Url>,
+    store_folder: Option<&Path>,
+    mistakes: &mut Mistakes,
+) -> Option<Mail> {
+    let smtp = Section::open(source, table, "mail.smtp", mistakes);
+    let smtp = if smtp.is_written() { Some(self::smtp(smtp)) } else { None };
+    let mut section = Section::open(source, table, "mail", mistakes);
+    let from = section.parsed(&keys::MAIL_FROM, Sender::parse).unwrap_or_else(|| Sender::of_site(base_url));
+    let outbox = section.path(&keys::MAIL_OUTBOX).or_else(|| store_folder.map(|folder| folder.join("outbox")));
+    let age_max_h = section.whole(&keys::MAIL_ARTICLE_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
+    let attempts_max = narrow(section.whole(&keys::MAIL_ATTEMPTS_MAX));
+    let doubtful = section.parsed(&keys::MAIL_DOUBTFUL, |word| match word {
+        "hold" => Some(Doubtful::Hold),
+        "resend" => Some(Doubtful::Resend),
+        _ => None,
+    });
+    let confirmations_per_hour_max = narrow(section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX));
+    Some(Mail {
+        from,
+        outbox: outbox?,
+        article_age_max: TimeDelta::try_hours(age_max_h?)?,
+        attempts_max: attempts_max?,
+        doubtful: doubtful?,
+        confirmations_per_hour_max: confirmations_per_hour_max?,
+        smtp: match smtp {
+            Some(smtp) => Some(smtp?),
+            None => None,
+        },
+    })
+}
+
+fn smtp(mut section: Section<'_>) -> Option<Smtp> {
+    let host = section.text(&keys::SMTP_HOST);
+    let tls = section.parsed(&keys::SMTP_TLS, |word| match word {
+        "starttls" => Some(Tls::Starttls),
+        "implicit" => Some(Tls::Implicit),
+        "none" => Some(Tls::None),
+        _ => None,
+    });
+    let port = section.whole(&keys::SMTP_PORT).and_then(|port| u16::try_from(port).ok());
+    let login = login(&mut section);
+    if tls == Some(Tls::None) && login.is_some() && !host.as_deref().is_some_and(is_here) {
+        section.mistake(
+            &keys::SMTP_TLS,
+            "\"none\", which would send the password in the clear",
+            "\"starttls\" or \"implicit\"",
+        );
+    }
+    let ca_pem = ca_pem(&mut section);
+    let connections = narrow(section.whole(&keys::SMTP_CONNECTIONS));
+    let timeout = section.whole(&keys::SMTP_TIMEOUT_S).map(Duration::from_secs);
+    let tls = tls?;
+    Some(Smtp {
+        host: host?,
+        port: port.unwrap_or(match tls {
+            Tls::Starttls => 587,
+            Tls::Implicit => 465,
+            Tls::None => 25,
+        }),
+        tls,
+        login,
+        connections: connections?,
+        ca_pem,
+        timeout: timeout?,
+    })
+}
+
+/// Both or neither.
+fn login(section: &mut Section<'_>) -> Option<Login> {
+    let username = section.text(&keys::SMTP_USERNAME).filter(|name| !name.is_empty());
+    let file = section.path(&keys::SMTP_PASSWORD_FILE);
+    if section.has(&keys::SMTP_USERNAME) != section.has(&keys::SMTP_PASSWORD_FILE) {
+        let (there, missing) = if section.has(&keys::SMTP_USERNAME) {
+            (&keys::SMTP_USERNAME, "a password_file beside it")
+        } else {
+            (&keys::SMTP_PASSWORD_FILE, "a username beside it")
+        };
+        section.mistake(there, "only one half of a login", missing);
+    }
+    let password = match std::fs::read_to_string(file?) {
+        Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
+        Err(e) => {
+            // Not the path: who wrote the password here by mistake must not find it in a log.
+            let found = format!("no readable file ({})", e.kind());
+            section.mistake(&keys::SMTP_PASSWORD_FILE, found, keys::SMTP_PASSWORD_FILE.form.expected());
+            return None;
+        }
+    };
+    if password.is_empty() || password.contains(['\r', '\n', '\0']) {
+        section.mistake(&keys::SMTP_PASSWORD_FILE, "no password on its first line, or more lines", "one line");
+        return None;
+    }
+    Some(Login { username: username?, password: Secret(password) })
+}
+
+fn ca_pem(section: &mut Section<'_>) -> Option<Vec<u8>> {
+    let file = section.path(&keys::SMTP_CA_FILE)?;
+    match std::fs::read(&file) {
+        Ok(pem) if pem.windows(27).any(|part| part == b"-----BEGIN CERTIFICATE-----") => return Some(pem),
+        Ok(_) => section.mistake(&keys::SMTP_CA_FILE, "a file without a certificate in it", "a PEM file"),
+        Err(e) => section.mistake(&keys::SMTP_CA_FILE, format!("{}: {e}", file.display()), "a readable PEM file"),
+    }
+    None
+}
+
+/// On this machine nobody listens in.
+fn is_here(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn narrow(number: Option<u64>) -> Option<u32> {
+    number.and_then(|number| u32::try_from(number).ok())
+}
