@@ -1,3 +1,4 @@
 //! The map, in prose, follows.
 #![allow(missing_docs)]
 pub mod domain;
+pub mod wire;
