@@ -1,9 +1,224 @@
-//! The daemon: to be put here.
+//! The daemon: built, started, reloaded, drained. The list of all that runs is here and nowhere else.
 
-use crate::config::Config;
-use std::path::PathBuf;
+use crate::config::{Config, load_categories};
+use crate::domain::{Clock, Time};
+use crate::services::feeds::Feeds;
+use crate::services::keys::Keys;
+use crate::services::newsroom::{Newsroom, SharedNewsroom};
+use crate::services::publish::Publisher;
+use crate::services::sources::{Look, Sources};
+use crate::services::{due, tail};
+use crate::store::{Order, Store};
+use crate::telemetry::{self, Metrics};
+use crate::web::server::{Limits, bind, bind_each, serve_admin, serve_control, serve_public};
+use crate::web::{self, App, Counters};
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixListener;
+use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-/// Serves until it is told to end.
-pub fn serve(_config: Config, _config_file: PathBuf) -> anyhow::Result<()> {
-    anyhow::bail!("the daemon is not built in yet")
+/// Descriptors beside connections: the store, the log, mail, folders.
+const DESCRIPTORS_SPARE: u64 = 128;
+/// Blocking threads of each serving runtime; they build feeds and scan lists.
+const BLOCKING_THREADS_MAX: usize = 4;
+/// Operators and scrapers are few.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Histograms are emptied and gauges set this often.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT, and returns when everything is drained and durable.
+///
+/// Errors: whatever keeps it from starting, in a sentence.
+pub fn serve(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
+    let runtime = Builder::new_multi_thread().thread_name("work").enable_all().build()?;
+    runtime.block_on(run(config, config_file))
+}
+
+async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
+    let metrics = Metrics::start()?;
+    let clock = Clock::system();
+    let store = Arc::new(Store::open(&config.store.folder)?);
+    let newsroom: SharedNewsroom = Arc::new(ArcSwap::from_pointee(Newsroom {
+        site: config.site.clone(),
+        categories: config.categories.clone(),
+        changed_at: newest_change(&config_file, &config.feeds_folder),
+    }));
+    let publisher = Publisher::new(Arc::clone(&store), clock.clone());
+    let app = Arc::new(App {
+        feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&newsroom))),
+        keys: Keys::new(Arc::clone(&store), clock.clone()),
+        publisher: publisher.clone(),
+        newsroom: Arc::clone(&newsroom),
+        body_bytes_max: config.server.body_bytes_max,
+        counters: Counters::default(),
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        store: Arc::clone(&store),
+    });
+
+    let stop = CancellationToken::new();
+    let limits = Limits {
+        connections: Arc::new(Semaphore::new(connections_max(config.server.connections_max))),
+        stop: stop.clone(),
+        drain: config.server.drain,
+    };
+    let admin_limits = Limits { connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)), ..limits.clone() };
+    let control_limits = Limits { connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)), ..limits.clone() };
+    let (listen, admin_listen) = (config.server.listen, config.server.admin_listen);
+    let sockets = bind_each(listen, config.server.threads).with_context(|| format!("cannot listen on {listen}"))?;
+    let admin = bind(admin_listen).with_context(|| format!("cannot listen on {admin_listen}"))?;
+    let control = control_socket(&config.store.control_socket())?;
+
+    let sources = Arc::new(Sources::new(Arc::clone(&store), publisher.clone(), Arc::clone(&newsroom)));
+    let look = sources.look().await?;
+    let workers = TaskTracker::new();
+    {
+        let (sources, stop) = (Arc::clone(&sources), stop.clone());
+        workers.spawn(async move { sources.run(stop).await });
+    }
+    workers.spawn(due::run(publisher, clock.clone(), stop.clone()));
+    workers.spawn(housekeeping(Arc::clone(&app), stop.clone()));
+    workers.spawn(serve_control(control, web::control(&app), control_limits));
+    workers.spawn(serve_admin(admin, web::admin(&app), admin_limits));
+    let serving = sockets.into_iter().enumerate().map(|(number, socket)| {
+        let (app, limits) = (Arc::clone(&app), limits.clone());
+        std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
+            let runtime =
+                Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
+            let router = web::public(&app);
+            runtime.block_on(serve_public(socket, app, router, limits))
+        })
+    });
+    let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
+    workers.close();
+    announce(&config, &store, &look)?;
+
+    wait_for_end(&config, &config_file, &newsroom, &app.feeds, &sources).await?;
+    tracing::info!("stopping: no new connections; open requests get {} s", config.server.drain.as_secs());
+    stop.cancel();
+    for thread in serving {
+        tokio::task::spawn_blocking(move || thread.join())
+            .await?
+            .map_err(|_| anyhow::anyhow!("a serving thread broke off"))??;
+    }
+    workers.wait().await;
+    store.close();
+    // A stale socket would only slow the next command down; the next start replaces it.
+    let _ = fs::remove_file(config.store.control_socket());
+    tracing::info!(changes = store.head().0, "stopped");
+    Ok(())
+}
+
+/// Waits for SIGTERM or SIGINT; SIGHUP reloads meanwhile.
+async fn wait_for_end(
+    config: &Config,
+    config_file: &Path,
+    newsroom: &SharedNewsroom,
+    feeds: &Feeds,
+    sources: &Sources,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hang_up.recv() => {}
+        }
+        match load_categories(&config.feeds_folder, &config.site.language) {
+            Ok(categories) => {
+                tracing::info!("reloaded the feed definitions: {}", categories.known());
+                let changed_at = newest_change(config_file, &config.feeds_folder);
+                newsroom.store(Arc::new(Newsroom { site: config.site.clone(), categories, changed_at }));
+                feeds.reload();
+                sources.look_soon();
+            }
+            Err(mistakes) => tracing::error!("the feed definitions have mistakes, the ones before stay:\n{mistakes}"),
+        }
+    }
+}
+
+async fn housekeeping(app: Arc<App>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        app.metrics.upkeep();
+        metrics::gauge!(telemetry::CHANGES_HEAD).set(app.store.head().0 as f64);
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(HOUSEKEEPING_EVERY) => {}
+        }
+    }
+}
+
+/// Tells the person who started it what to open next, on standard output.
+fn announce(config: &Config, store: &Store, look: &Look) -> anyhow::Result<()> {
+    let site = &config.site;
+    let category =
+        config.categories.iter().find(|category| category.articles.is_some()).or(config.categories.iter().next());
+    let slug = category.map(|category| &category.slug);
+    let newest = store.articles(Order::Public, None, 1)?.articles.into_iter().next();
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{} is up; {} article files taken in, {} left out.\n", site.title, look.taken, look.faults)?;
+    writeln!(out, "  home       {}", site.category_page(None))?;
+    writeln!(out, "  feed       {}", site.feed(slug, "rss.xml"))?;
+    if let Some(article) = &newest {
+        writeln!(out, "  article    {}", site.article_page(article))?;
+        writeln!(out, "  print      {}", site.print_page(&article.id))?;
+    }
+    writeln!(out, "  subscribe  {}", site.address("subscribe"))?;
+    writeln!(out, "  API        {}", site.address("api/v1/articles"))?;
+    writeln!(out, "  health     http://{}/healthz, /readyz, /metrics", config.server.admin_listen)?;
+    match &config.mail.smtp {
+        Some(smtp) => writeln!(out, "  mail       by {}:{}", smtp.host, smtp.port)?,
+        None => writeln!(
+            out,
+            "  mail       no [mail.smtp] is configured: mails are files in {}",
+            config.mail.outbox.display()
+        )?,
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// The socket of the operator's commands; whoever may write to the store's folder may use it.
+fn control_socket(path: &Path) -> anyhow::Result<UnixListener> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        // The store's lock is ours, so a socket that is there belongs to nobody any more.
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(path)
+        .with_context(|| format!("cannot listen on {} (a socket's path has at most 107 bytes)", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// As many connections as are configured, or as the system allows this process.
+fn connections_max(configured: usize) -> usize {
+    let wanted = configured as u64 + DESCRIPTORS_SPARE;
+    let allowed = rlimit::increase_nofile_limit(wanted).unwrap_or(wanted);
+    let connections = usize::try_from(allowed.saturating_sub(DESCRIPTORS_SPARE).max(1)).unwrap_or(configured);
+    if connections < configured {
+        tracing::warn!(
+            "the system allows {allowed} open files, so at most {connections} connections instead of {configured}"
+        );
+    }
+    connections.min(configured)
+}
+
+/// When the newest of the files that say how the newsroom looks was changed.
+fn newest_change(config_file: &Path, feeds_folder: &Path) -> Time {
+    let feeds = fs::read_dir(feeds_folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let changes = feeds.chain([config_file.to_owned()]).filter_map(|path| fs::metadata(path).ok()?.modified().ok());
+    changes.max().map_or(Time::UNIX_EPOCH, Time::from)
 }

@@ -7,3 +7,4 @@ pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod web;
+pub mod wire;

@@ -203,7 +203,8 @@ impl Feeds {
         let limit = category.map_or(WHOLE_LIMIT, |category| category.limit);
         let page = self.store.articles(slug.map_or(Order::Public, Order::Category), None, limit)?;
         let document = Document {
-            title: category.map_or_else(|| site.title.clone(), |category| format!("{} – {}", category.title, site.title)),
+            title: category
+                .map_or_else(|| site.title.clone(), |category| format!("{} – {}", category.title, site.title)),
             description: category.map_or(&site.description, |category| &category.description).clone(),
             language: category.map_or(&site.language, |category| &category.language).clone(),
             id: feed_iri(&self.store.identity().instance, slug),

@@ -45,8 +45,12 @@ impl Keys {
         let (id, secret) = random.split_at(6);
         let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
         let key = format!("{PREFIX}_{id}_{}", URL_SAFE_NO_PAD.encode(secret));
-        let record =
-            ApiKey { id, name, digest: digest(&SHA256, key.as_bytes()).as_ref().to_vec(), created_at: self.clock.now() };
+        let record = ApiKey {
+            id,
+            name,
+            digest: digest(&SHA256, key.as_bytes()).as_ref().to_vec(),
+            created_at: self.clock.now(),
+        };
         let mut batch = Batch::default();
         self.store.write_api_key(&mut batch, &record);
         self.store.commit(batch).await?;

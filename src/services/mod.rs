@@ -1,8 +1,11 @@
 //! Readers and writers of the log. A worker is a step and a loop around it; tests drive the step.
 
 pub mod due;
+pub mod feeds;
+pub mod keys;
 pub mod newsroom;
 pub mod publish;
+pub mod sources;
 
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Store, StoreError};

@@ -16,6 +16,7 @@
 //! | | `p` `!time` id | empty; every public article |
 //! | | `c` category `0` `!time` id | empty; public articles of a category |
 //! | | `x` external id | article id |
+//! | | `f` category `/` file name | [`TakenFile`] |
 //! | | `i` digest of the idempotency key | [`Replay`]: what was answered |
 //! | [`Table::Due`] | `a` `time` id | empty; the article is to be published |
 //! | | `i` `time` digest | empty; the idempotency key is to be forgotten |
@@ -25,6 +26,7 @@
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
 
 mod articles;
+mod files;
 mod head;
 mod keys;
 pub mod kv;
@@ -33,6 +35,7 @@ mod record;
 mod sled;
 
 pub use articles::{Due, Order, Page, Place, Replay};
+pub use files::TakenFile;
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
 pub use log::{Cursor, Read, Touched};

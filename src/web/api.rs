@@ -2,7 +2,9 @@
 
 use super::App;
 use super::problem::ApiProblem;
-use crate::domain::{Address, Article, ArticleId, Kind, Problem, Selection, Slug, State as ArticleState, SubscriptionId};
+use crate::domain::{
+    Address, Article, ArticleId, Kind, Problem, Selection, Slug, State as ArticleState, SubscriptionId,
+};
 use crate::services::publish::{Idempotency, Outcome};
 use crate::store::{Order, Place};
 use crate::wire::source::{Door, from_json};
@@ -71,7 +73,8 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
 pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
     let id = ArticleId::parse("id", &id)?;
     let stored = app.store.article(&id)?;
-    let article = stored.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no article with the id {id}")))?;
+    let article =
+        stored.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no article with the id {id}")))?;
     let tag = revision_tag(&article.record);
     if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
@@ -107,7 +110,10 @@ pub(super) struct ListQuery {
 }
 
 /// `GET /articles`
-pub(super) async fn list(State(app): State<Arc<App>>, query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>) -> Answer {
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
+) -> Answer {
     /// Pages read for one answer where most articles are filtered out; the cursor then goes on from there.
     const PAGES_MAX: usize = 20;
     let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
@@ -186,12 +192,14 @@ pub(super) async fn ask(State(app): State<Arc<App>>, request: Request) -> Answer
             return Err(Problem::field("categories", "none", "at least one, or leave the field out for all").into());
         }
         Some(slugs) => {
-            let parsed: Result<Vec<Slug>, Problem> = slugs.iter().map(|slug| category(&app, "categories", slug)).collect();
+            let parsed: Result<Vec<Slug>, Problem> =
+                slugs.iter().map(|slug| category(&app, "categories", slug)).collect();
             Selection::Categories(parsed?)
         }
     };
     app.subscriptions.ask(address, selection).await?;
-    let said = json!({ "detail": "the owner of the address is asked by mail; nothing else is sent until they confirm" });
+    let said =
+        json!({ "detail": "the owner of the address is asked by mail; nothing else is sent until they confirm" });
     Ok((StatusCode::ACCEPTED, Json(said)).into_response())
 }
 
@@ -216,7 +224,9 @@ pub(super) async fn subscriptions(
     };
     let found = app.subscriptions.list(after, limit)?;
     let mut answer = json!({ "subscriptions": found });
-    if found.len() == limit && let Some(last) = found.last() {
+    if found.len() == limit
+        && let Some(last) = found.last()
+    {
         answer["next"] = last.id.to_string().into();
     }
     Ok(Json(answer).into_response())
@@ -226,7 +236,9 @@ fn one(app: &App, article: &Article, status: StatusCode) -> Response {
     let location = app.newsroom.load().site.api_article(&article.id);
     let mut response = (status, Json(shown(app, article))).into_response();
     response.headers_mut().insert(header::ETAG, revision_tag(article));
-    if status == StatusCode::CREATED && let Ok(location) = HeaderValue::try_from(location) {
+    if status == StatusCode::CREATED
+        && let Ok(location) = HeaderValue::try_from(location)
+    {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
@@ -249,7 +261,8 @@ fn revision_tag(article: &Article) -> HeaderValue {
 
 /// The body of a request that says it is JSON, up to the limit.
 async fn read_json(app: &App, request: Request) -> Result<Vec<u8>, Problem> {
-    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
+    let media_type =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let detail = format!("`Content-Type`: found {media_type}, expected application/json");

@@ -47,11 +47,22 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-/// Listens on `address`, so that others may listen there as well: one socket a core.
+/// Listens on `address`, alone.
 pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    listen(address, false)
+}
+
+/// Listens on `address` with `count` sockets, one a core; the kernel spreads connections over them.
+pub fn bind_each(address: SocketAddr, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+    // Sockets that share a port would share it with another daemon as well, and nobody would notice: so once alone.
+    let address = bind(address)?.local_addr()?;
+    (0..count).map(|_| listen(address, true)).collect()
+}
+
+fn listen(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -59,7 +70,12 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 }
 
 /// Serves `app` on `listener` until the stop, then drains.
-pub async fn serve_public(listener: std::net::TcpListener, app: Arc<App>, router: Router, limits: Limits) -> io::Result<()> {
+pub async fn serve_public(
+    listener: std::net::TcpListener,
+    app: Arc<App>,
+    router: Router,
+    limits: Limits,
+) -> io::Result<()> {
     let listener = TcpListener::from_std(listener)?;
     let answer = move |request: Request<Incoming>| {
         let (app, router) = (Arc::clone(&app), router.clone());

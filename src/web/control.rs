@@ -1,0 +1,96 @@
+//! `/control`, on the socket in the store's folder alone: what the operator's commands ask of the running daemon.
+
+use super::App;
+use super::api::read_body;
+use super::problem::ApiProblem;
+use crate::domain::{Kind, Problem};
+use crate::store::{check, export};
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http_body_util::channel::{Channel, Sender};
+use serde::Deserialize;
+use serde_json::json;
+use std::io::{self, Write};
+use std::sync::Arc;
+use tokio::runtime::Handle;
+
+type Answer = Result<Response, ApiProblem>;
+
+/// `GET /control/keys`
+pub(super) async fn keys(State(app): State<Arc<App>>) -> Answer {
+    let keys = app.keys.list()?;
+    let shown = keys.iter().map(|key| json!({ "id": key.id, "name": key.name, "created_at": key.created_at }));
+    Ok(Json(json!({ "keys": shown.collect::<Vec<_>>() })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewKey {
+    name: String,
+}
+
+/// `POST /control/keys`
+pub(super) async fn create_key(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let body = read_body(request.into_body(), app.body_bytes_max).await?;
+    let new: NewKey =
+        serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let (record, key) = app.keys.create(&new.name).await?;
+    Ok((StatusCode::CREATED, Json(json!({ "id": record.id, "name": record.name, "key": key }))).into_response())
+}
+
+/// `DELETE /control/keys/{id}`
+pub(super) async fn revoke_key(State(app): State<Arc<App>>, Path(id): Path<String>) -> Answer {
+    app.keys.revoke(&id).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// `GET /control/check`
+pub(super) async fn check_store(State(app): State<Arc<App>>) -> Answer {
+    let report = app.store.scan(check).await?;
+    Ok(Json(report).into_response())
+}
+
+/// Pieces of an export that wait for the socket; the export waits when it is ahead.
+const PIECES_MAX: usize = 16;
+/// Lines are gathered to pieces of this size.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// `GET /control/export`: JSON Lines. An export that fails breaks the connection off, so that nobody takes a part of
+/// it for the whole.
+pub(super) async fn export_store(State(app): State<Arc<App>>) -> Answer {
+    let (pieces, body) = Channel::<Bytes, io::Error>::new(PIECES_MAX);
+    let store = Arc::clone(&app.store);
+    let runtime = Handle::current();
+    tokio::task::spawn_blocking(move || {
+        let mut out = io::BufWriter::with_capacity(PIECE_BYTES, Pieces { pieces, runtime });
+        let written = export(&store, &mut out).map_err(io::Error::other).and_then(|_| out.flush());
+        if let Err(error) = written {
+            tracing::error!(%error, "an export broke off: {error}");
+            let (Pieces { pieces, .. }, _) = out.into_parts();
+            pieces.abort(error);
+        }
+    });
+    Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::new(body)).into_response())
+}
+
+/// Writes into a body that is being sent.
+struct Pieces {
+    pieces: Sender<Bytes, io::Error>,
+    runtime: Handle,
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Bytes::copy_from_slice(bytes);
+        let sent = self.runtime.block_on(self.pieces.send_data(piece));
+        sent.map(|()| bytes.len()).map_err(|_| io::Error::new(io::ErrorKind::BrokenPipe, "the reader has left"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
