@@ -10,7 +10,7 @@ use crate::services::sources::{Look, Sources};
 use crate::services::{due, tail};
 use crate::store::{Order, Store};
 use crate::telemetry::{self, Metrics};
-use crate::web::server::{Limits, bind, bind_each, serve_admin, serve_control, serve_public};
+use crate::web::server::{Limits, bind, bind_each, serve_public, serve_router};
 use crate::web::{self, App, Counters};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::UnixListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
@@ -88,15 +88,18 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     }
     workers.spawn(due::run(publisher, clock.clone(), stop.clone()));
     workers.spawn(housekeeping(Arc::clone(&app), stop.clone()));
-    workers.spawn(serve_control(control, web::control(&app), control_limits));
-    workers.spawn(serve_admin(admin, web::admin(&app), admin_limits));
+    workers.spawn(serve_router(control, web::control(&app), control_limits));
+    workers.spawn(serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
     let serving = sockets.into_iter().enumerate().map(|(number, socket)| {
         let (app, limits) = (Arc::clone(&app), limits.clone());
         std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
             let runtime =
                 Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
             let router = web::public(&app);
-            runtime.block_on(serve_public(socket, app, router, limits))
+            runtime.block_on(async {
+                serve_public(TcpListener::from_std(socket)?, app, router, limits).await;
+                Ok::<_, std::io::Error>(())
+            })
         })
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;

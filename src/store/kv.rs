@@ -191,6 +191,9 @@ pub trait Kv: Send + Sync + 'static {
     /// The last place of the log that is durable. A hint to wake up on; the log is the truth.
     fn head(&self) -> watch::Receiver<Seq>;
 
+    /// Why nothing is written any more; none while all is well.
+    fn failure(&self) -> Option<StoreError>;
+
     /// Writes what is queued, records the head beside the store, and takes no more batches.
     fn close(&self);
 }

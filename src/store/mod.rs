@@ -233,6 +233,11 @@ impl Store {
             .unwrap_or_else(|panic| Err(StoreError::Engine(format!("a read broke off: {panic}"))))
     }
 
+    /// Does it take changes? Errors: why not.
+    pub fn is_writable(&self) -> Result<(), StoreError> {
+        self.kv.failure().map_or(Ok(()), Err)
+    }
+
     /// Writes what is queued and takes no more.
     pub fn close(&self) {
         self.kv.close();

@@ -19,7 +19,7 @@ use sled::{IVec, Tree};
 use std::fs::File;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -47,6 +47,7 @@ pub(super) struct Sled {
     room: Arc<Semaphore>,
     head: watch::Receiver<Seq>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    failure: Arc<OnceLock<StoreError>>,
 }
 
 #[derive(Debug, Clone)]
@@ -110,6 +111,7 @@ impl Sled {
         let file = sync_all(folder, &path, is_new).map_err(engine)?;
         let (head_out, head) = watch::channel(Seq(found.seq));
         let (queue, jobs) = channel();
+        let failure = Arc::default();
         let writer = Writer {
             trees: trees.clone(),
             db,
@@ -118,7 +120,7 @@ impl Sled {
             head: found,
             head_written: recorded,
             head_out,
-            failed: None,
+            failed: Arc::clone(&failure),
         };
         let writer =
             std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs)).map_err(engine)?;
@@ -128,6 +130,7 @@ impl Sled {
             room: Arc::new(Semaphore::new(QUEUE_BATCHES_MAX)),
             head,
             writer: Mutex::new(Some(writer)),
+            failure,
         })
     }
 }
@@ -249,6 +252,10 @@ impl Kv for Sled {
         self.head.clone()
     }
 
+    fn failure(&self) -> Option<StoreError> {
+        self.failure.get().cloned()
+    }
+
     fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
         if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -315,7 +322,7 @@ struct Writer {
     head: Head,
     head_written: Option<Head>,
     head_out: watch::Sender<Seq>,
-    failed: Option<StoreError>,
+    failed: Arc<OnceLock<StoreError>>,
 }
 
 type Tx<T> = Result<T, UnabortableTransactionError>;
@@ -338,7 +345,7 @@ impl Writer {
     }
 
     fn record_head(&mut self) {
-        if self.failed.is_some() || self.head_written == Some(self.head) {
+        if self.failed.get().is_some() || self.head_written == Some(self.head) {
             return;
         }
         match self.head_file.write(self.head) {
@@ -347,16 +354,17 @@ impl Writer {
         }
     }
 
-    fn fail(&mut self, error: StoreError) {
+    fn fail(&self, error: StoreError) {
         tracing::error!(%error, "the store stops: {error}");
-        self.failed = Some(error);
+        // The first failure is the one that tells why.
+        let _ = self.failed.set(error);
     }
 
     /// Applies a group as one transaction, makes it durable, and only then tells anybody.
     fn write_group(&mut self, group: Vec<Job>) {
         let started = Instant::now();
         let size = group.len();
-        let outcome = match &self.failed {
+        let outcome = match self.failed.get() {
             Some(error) => Err(error.clone()),
             None => self.apply(&group),
         };
@@ -370,7 +378,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                if self.failed.is_none() {
+                if self.failed.get().is_none() {
                     self.fail(error.clone());
                 }
                 for job in group {

@@ -20,7 +20,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -69,56 +69,58 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener
     Ok(socket.into())
 }
 
-/// Serves `app` on `listener` until the stop, then drains.
-pub async fn serve_public(
-    listener: std::net::TcpListener,
-    app: Arc<App>,
-    router: Router,
-    limits: Limits,
-) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let answer = move |request: Request<Incoming>| {
-        let (app, router) = (Arc::clone(&app), router.clone());
-        async move { Ok::<_, Infallible>(public(&app, router, request).await) }
-    };
-    let accept = async || {
-        let (stream, _) = listener.accept().await?;
+/// Where connections come from.
+pub trait Accept: Send + 'static {
+    /// One connection.
+    type Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
+
+    /// Waits for the next one.
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Io = TokioIo<TcpStream>;
+
+    async fn accept(&self) -> io::Result<Self::Io> {
+        let (stream, _) = TcpListener::accept(self).await?;
         // Answers are written whole; waiting for more to send would only delay them.
         stream.set_nodelay(true)?;
         Ok(TokioIo::new(stream))
+    }
+}
+
+impl Accept for UnixListener {
+    type Io = TokioIo<UnixStream>;
+
+    async fn accept(&self) -> io::Result<Self::Io> {
+        Ok(TokioIo::new(UnixListener::accept(self).await?.0))
+    }
+}
+
+/// Serves feeds from memory and everything else by `router`, until the stop; then drains.
+pub async fn serve_public(listener: impl Accept, app: Arc<App>, router: Router, limits: Limits) {
+    let answer = move |request: Request<Incoming>| {
+        let (app, router) = (Arc::clone(&app), router.clone());
+        async move { public(&app, router, request).await }
     };
-    accept_loop(accept, answer, limits).await;
-    Ok(())
+    accept_loop(listener, answer, limits).await;
 }
 
-/// Serves `router` on a TCP listener: the admin address.
-pub async fn serve_admin(listener: std::net::TcpListener, router: Router, limits: Limits) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
-    let accept = async || Ok(TokioIo::new(listener.accept().await?.0));
-    accept_loop(accept, move |request| routed(router.clone(), request), limits).await;
-    Ok(())
+/// Serves `router` until the stop; then drains.
+pub async fn serve_router(listener: impl Accept, router: Router, limits: Limits) {
+    accept_loop(listener, move |request| routed(router.clone(), request), limits).await;
 }
 
-/// Serves `router` on a Unix socket: the operator's commands.
-pub async fn serve_control(listener: UnixListener, router: Router, limits: Limits) {
-    let accept = async || Ok(TokioIo::new(listener.accept().await?.0));
-    accept_loop(accept, move |request| routed(router.clone(), request), limits).await;
-}
-
-async fn public(app: &App, router: Router, request: Request<Incoming>) -> Response<Body> {
+async fn public(app: &App, router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     if let Some(feed) = app.feeds.find(request.uri().path()) {
         let (parts, _) = request.into_parts();
         let response = feeds::serve(app, &feed, &parts).await;
         app.counters.feed(response.status()).increment(1);
-        return response;
+        return Ok(response);
     }
-    match routed(router, request).await {
-        Ok(response) => {
-            app.counters.other(response.status()).increment(1);
-            response
-        }
-        Err(never) => match never {},
-    }
+    let response = routed(router, request).await?;
+    app.counters.other(response.status()).increment(1);
+    Ok(response)
 }
 
 async fn routed(router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
@@ -126,9 +128,8 @@ async fn routed(router: Router, request: Request<Incoming>) -> Result<Response<B
     Ok(response.map(Either::Right))
 }
 
-async fn accept_loop<Io, F, S>(accept: impl AsyncFn() -> io::Result<Io>, answer: S, limits: Limits)
+async fn accept_loop<F, S>(listener: impl Accept, answer: S, limits: Limits)
 where
-    Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
@@ -143,7 +144,7 @@ where
         // A place first: beyond the limit the next connection waits in the kernel and costs nothing here.
         let next = async {
             let room = Arc::clone(&limits.connections).acquire_owned().await.map_err(io::Error::other)?;
-            Ok::<_, io::Error>((accept().await?, room))
+            Ok::<_, io::Error>((listener.accept().await?, room))
         };
         let next = tokio::select! {
             () = limits.stop.cancelled() => break,
