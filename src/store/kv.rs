@@ -4,7 +4,9 @@
 //! - a [`Batch`] is applied whole or not at all, after all its requirements were found true;
 //! - when [`Kv::commit`] returns, the batch is durable, and every read that starts then sees it;
 //! - batches become visible in the order of their places in the log;
-//! - [`Kv::head`] moves only when everything up to it is durable.
+//! - [`Kv::head`] moves only when everything up to it is durable; so does what [`super::Store::since`] shows,
+//!   while a plain read may see a batch a moment before it is durable;
+//! - a value is read whole: never half of one and half of another.
 //!
 //! Reads block for as long as the engine takes: microseconds for a key, more for a range.
 //! A scan of more than [`RANGE_ROWS_MAX`] rows is done in pieces, off the async threads.
@@ -18,6 +20,9 @@ use tokio::sync::watch;
 
 /// Rows that one range read may ask for; short enough that writers get in between.
 pub const RANGE_ROWS_MAX: usize = 256;
+
+/// Bytes of one value; four times the largest body that is let in. A batch with a larger one is refused.
+pub const VALUE_BYTES_MAX: usize = 8 << 20;
 
 /// A key and its value.
 pub type Row = (Vec<u8>, Vec<u8>);
@@ -194,6 +199,51 @@ pub trait Kv: Send + Sync + 'static {
     /// Why nothing is written any more; none while all is well.
     fn failure(&self) -> Option<StoreError>;
 
+    /// Everything as it stands between two commits, to be read while others go on writing. Waits for the commits
+    /// that were begun before it. Drop it when it has been read: what is overwritten meanwhile is kept for it.
+    fn snapshot(&self) -> Result<Box<dyn Snapshot>, StoreError>;
+
     /// Writes what is queued, records the head beside the store, and takes no more batches.
     fn close(&self);
+}
+
+/// All tables as of one moment.
+pub trait Snapshot: Send {
+    /// The last place of the log at that moment.
+    fn head(&self) -> Seq;
+
+    /// The articles that the engine had counted then: what a count has to find.
+    fn articles(&self) -> u64;
+
+    /// The value of one key.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// The next rows of a table behind `after`, about [`RANGE_ROWS_MAX`] of them; none are left where it is empty.
+    /// A row whose value cannot be read has its own error and does not hide the others.
+    fn rows(&self, table: Table, after: Option<&[u8]>) -> Result<Vec<Scanned>, StoreError>;
+
+    /// What the engine finds wrong below the tables: the key concerned, and what.
+    fn faults(&self) -> Result<Vec<(Table, Vec<u8>, String)>, StoreError>;
+}
+
+/// A key and, where it can be read, its value.
+pub type Scanned = (Vec<u8>, Result<Vec<u8>, StoreError>);
+
+impl dyn Snapshot + '_ {
+    /// Hands every row of `table` to `each`, in order, until one fails.
+    pub fn each<E: From<StoreError>>(
+        &self,
+        table: Table,
+        mut each: impl FnMut(&[u8], Result<Vec<u8>, StoreError>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rows = self.rows(table, None)?;
+        while let Some((last, _)) = rows.last() {
+            let last = last.clone();
+            for (key, value) in rows {
+                each(&key, value)?;
+            }
+            rows = self.rows(table, Some(&last))?;
+        }
+        Ok(())
+    }
 }

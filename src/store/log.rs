@@ -47,7 +47,7 @@ pub struct Read {
 /// A log entry's place is not known when it is written, so the checksum covers this instead of the key.
 pub(super) const LOG_CHECK_KEY: &[u8] = b"log";
 
-fn touched_key(category: Option<&Slug>) -> Vec<u8> {
+pub(super) fn touched_key(category: Option<&Slug>) -> Vec<u8> {
     format!("touched/{}", category.map_or("", Slug::as_str)).into_bytes()
 }
 

@@ -5,8 +5,7 @@
 //!
 //! | table | key | value |
 //! |---|---|---|
-//! | [`Table::Meta`] | `format` | format version of the store, four bytes |
-//! | | `identity` | [`Identity`]: instance id, secret of signed links |
+//! | [`Table::Meta`] | `identity` | [`Identity`]: instance id, secret of signed links |
 //! | | `cursor/<reader>` | [`Cursor`] of a log reader |
 //! | | `touched/` or `touched/<category>` | [`Touched`]: the last change that its feeds show |
 //! | | `key/<id>` | [`ApiKey`] |
@@ -24,9 +23,14 @@
 //! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
 //! | | `m` folded address | subscription id, 16 bytes |
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
+//!
+//! The engine keeps its format version and its counts in rows of its own, beside these tables. In the store's folder:
+//! `sled/`, the engine; `HEAD`, how far it had come; `LOCK`, held while it is open and naming who holds it.
 
 mod articles;
 mod files;
+mod check;
+mod dump;
 mod head;
 mod keys;
 pub mod kv;
@@ -36,6 +40,8 @@ mod sled;
 
 pub use articles::{Due, Order, Page, Place, Replay};
 pub use files::TakenFile;
+pub use check::{Finding, Report, check};
+pub use dump::{DumpError, Summary, export, import};
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
 pub use log::{Cursor, Read, Touched};
@@ -197,7 +203,11 @@ impl Store {
         let kv: Arc<dyn Kv> = Arc::new(kv);
         let identity = match kv.get(Table::Meta, b"identity")? {
             Some(raw) => record::decode(Table::Meta, b"identity", &raw)?,
-            None => found(&*kv)?,
+            None if is_empty(&*kv)? => found(&*kv)?,
+            None => {
+                let what = "its identity is missing".to_owned();
+                return Err(StoreError::Damaged { folder: folder.display().to_string(), what });
+            }
         };
         Ok(Store { folder: folder.to_owned(), kv, identity, _lock: lock })
     }
@@ -249,6 +259,15 @@ impl Store {
             Some(raw) => Ok(Some(Stored { record: record::decode(table, key, &raw)?, raw })),
         }
     }
+}
+
+fn is_empty(kv: &dyn Kv) -> Result<bool, StoreError> {
+    for table in Table::ALL {
+        if !kv.range(table, kv::Range::prefix(*b"").limit(1))?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Gives a new store its identity.
@@ -353,7 +372,7 @@ mod tests {
         let stored = store.article(&article.id).unwrap().unwrap();
         assert_eq!(stored.record, article);
         let page = store.articles(Order::Category(&article.content.categories[0]), None, 10).unwrap();
-        assert_eq!(page.articles, [article.clone()]);
+        assert_eq!(page.articles, std::slice::from_ref(&article));
         let mut again = Batch::default();
         store.write_article(&mut again, None, &article);
         assert!(matches!(wait(store.commit(again)), Err(CommitError::Conflict { .. })), "it is already there");

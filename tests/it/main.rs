@@ -1,2 +1,3 @@
-//! x
-fn main() {}
+//! Tests over several parts at once, in one binary.
+
+mod store;

@@ -1,0 +1,183 @@
+//! Opening: what lies in the folder is looked at before sled is let near it, and held against `HEAD` after.
+
+use super::{Trees, engine};
+use crate::store::head::{Head, HeadFile};
+use crate::store::{FORMAT, StoreError, Table};
+use std::fs::File;
+use std::path::Path;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// A damaged store can hang at opening; a whole one of ten million articles opens faster.
+const OPEN_WAIT: Duration = Duration::from_secs(120);
+/// sled's own cache; its page table comes on top (about 160 bytes an article).
+const CACHE_BYTES: u64 = 24 << 20;
+/// A new store is made here and then renamed, so that one that is there is always whole.
+const FOUNDING: &str = ".founding";
+/// Key of [`FORMAT`] in the engine's own tree.
+const FORMAT_KEY: &[u8] = b"format";
+/// Key of the [`Head`] in the engine's own tree; it is written in the transaction of what it counts.
+pub(super) const HEAD_KEY: &[u8] = b"head";
+/// The engine's folder in the store's.
+pub(in crate::store) const ENGINE: &str = "sled";
+/// The head file in the store's folder.
+pub(in crate::store) const HEAD: &str = "HEAD";
+
+/// An engine that was found to be whole as far as can be seen without reading it all.
+pub(super) struct Opened {
+    pub(super) db: sled::Db,
+    pub(super) trees: Trees,
+    pub(super) head: Head,
+    pub(super) head_file: HeadFile,
+    /// The file that each commit syncs.
+    pub(super) file: File,
+}
+
+/// Opens the engine below `folder`, or makes a new one where there never was any.
+pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
+    let damaged = |what: String| StoreError::Damaged { folder: folder.display().to_string(), what };
+    let path = folder.join(ENGINE);
+    let recorded = HeadFile::read(&folder.join(HEAD))?;
+    match (path.exists(), recorded) {
+        // The first write of all is the identity: without more than that nothing can have been lost.
+        (false, Some(head)) if head.writes > 1 => {
+            return Err(damaged(format!("its folder {ENGINE} is gone; {head} are missing")));
+        }
+        (false, Some(_) | None) => found(folder)?,
+        (true, None) => {
+            let folder = folder.display();
+            tracing::warn!(
+                "the store {folder} has no readable HEAD file; it is made anew, what it would have told is not known"
+            );
+        }
+        (true, Some(_)) => {}
+    }
+    if !path.join("db").exists() {
+        let lost = recorded.map(|head| format!("; {head} are missing")).unwrap_or_default();
+        return Err(damaged(format!("its file {ENGINE}/db is gone{lost}")));
+    }
+    remove_leftovers(&path).map_err(engine)?;
+    let Raw { db, trees, format, head } = guarded(&path).map_err(damaged)?;
+    match format {
+        None => return Err(damaged("its format version is missing".to_owned())),
+        Some(found) if found > FORMAT => {
+            return Err(StoreError::Newer { what: format!("the store {}", folder.display()), found, known: FORMAT });
+        }
+        Some(_) => {}
+    }
+    let head = head.map_err(damaged)?;
+    if let Some(what) = recorded.and_then(|recorded| recorded.contradicts(head)) {
+        return Err(damaged(what));
+    }
+    db.flush().map_err(engine)?;
+    let file = File::options().read(true).write(true).open(path.join("db")).map_err(engine)?;
+    file.sync_all().map_err(engine)?;
+    let mut head_file = HeadFile::open(&folder.join(HEAD)).map_err(engine)?;
+    head_file.write(head).and_then(|()| head_file.sync()).map_err(engine)?;
+    sync_folder(folder).map_err(engine)?;
+    Ok(Opened { db, trees, head, head_file, file })
+}
+
+/// Makes an empty engine, whole or not at all.
+fn found(folder: &Path) -> Result<(), StoreError> {
+    let path = folder.join(FOUNDING);
+    match std::fs::remove_dir_all(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(engine(error)),
+        Ok(()) | Err(_) => {}
+    }
+    {
+        let Raw { db, trees, .. } = guarded(&path).map_err(StoreError::Engine)?;
+        trees.own().insert(HEAD_KEY, Head::default().to_bytes()).map_err(engine)?;
+        trees.own().insert(FORMAT_KEY, &FORMAT.to_be_bytes()).map_err(engine)?;
+        db.flush().map_err(engine)?;
+    }
+    sync_tree(&path).map_err(engine)?;
+    std::fs::rename(&path, folder.join(ENGINE)).map_err(engine)?;
+    sync_folder(folder).map_err(engine)?;
+    match folder.canonicalize().map_err(engine)?.parent() {
+        Some(parent) => sync_folder(parent).map_err(engine),
+        None => Ok(()),
+    }
+}
+
+/// Makes a folder and all that lies in it durable.
+pub(in crate::store) fn sync_tree(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            sync_tree(&entry.path())?;
+        } else {
+            File::open(entry.path())?.sync_all()?;
+        }
+    }
+    sync_folder(path)
+}
+
+/// Makes the names in a folder durable.
+pub(in crate::store) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// sled takes a snapshot that was never finished for its newest one and then does not open; it is only a shortcut.
+fn remove_leftovers(path: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with("snap.") && name.ends_with(".generating") {
+            tracing::warn!("the unfinished snapshot {name} of an earlier run is removed");
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// sled, open, and what it says of itself.
+struct Raw {
+    db: sled::Db,
+    trees: Trees,
+    format: Option<u32>,
+    head: Result<Head, String>,
+}
+
+/// Opens sled on a thread of its own: on a damaged store it may panic (which it also tells on stderr) or hang.
+fn guarded(path: &Path) -> Result<Raw, String> {
+    let (tell, opened) = channel();
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+    let opening = std::thread::Builder::new().name("store-open".into()).spawn(move || {
+        // Nobody listens any more when this took longer than the wait.
+        let _ = tell.send(raw(&config).map_err(|error| error.to_string()));
+    });
+    opening.map_err(|error| error.to_string())?;
+    match opened.recv_timeout(OPEN_WAIT) {
+        Ok(result) => result,
+        Err(RecvTimeoutError::Disconnected) => Err(format!("its files in {ENGINE} cannot be read")),
+        Err(RecvTimeoutError::Timeout) => Err(format!("it did not open within {} s", OPEN_WAIT.as_secs())),
+    }
+}
+
+fn raw(config: &sled::Config) -> sled::Result<Raw> {
+    let db = config.open()?;
+    let mut all = Vec::with_capacity(Table::ALL.len() + 2);
+    for name in Table::ALL.iter().map(|table| table.name()).chain(["pieces", "engine"]) {
+        all.push(db.open_tree(name)?);
+    }
+    let trees = Trees { all };
+    let format = trees.own().get(FORMAT_KEY)?.and_then(|value| value.as_ref().try_into().ok().map(u32::from_be_bytes));
+    let head = own_head(&trees)?;
+    Ok(Raw { db, trees, format, head })
+}
+
+/// How far the engine itself says it has come, if its log says the same.
+fn own_head(trees: &Trees) -> sled::Result<Result<Head, String>> {
+    let stored = trees.own().get(HEAD_KEY)?;
+    let Some(head) = stored.as_deref().and_then(Head::from_bytes) else {
+        return Ok(Err("its own count is missing or unreadable".to_owned()));
+    };
+    let last = trees.of(Table::Log).last()?;
+    match last.map_or(Some(0), |(key, _)| key.as_ref().try_into().ok().map(u64::from_be_bytes)) {
+        Some(last) if last == head.seq => Ok(Ok(head)),
+        Some(last) => Ok(Err(format!("its log ends at {last}, not at {}", head.seq))),
+        None => Ok(Err("the last place of its log is unreadable".to_owned())),
+    }
+}

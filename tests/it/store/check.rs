@@ -1,0 +1,197 @@
+//! `check` names what is wrong, and a store is refused at its door where that can be seen.
+
+use super::{Dice, put};
+use std::path::Path;
+use tidings::domain::{ArticleId, Seq, Time};
+use tidings::store::kv::Range;
+use tidings::store::{Batch, Cursor, Finding, Replay, Store, StoreError, Table, check, wait};
+
+fn filled(folder: &Path) -> Store {
+    let store = Store::open(folder).unwrap();
+    for n in 0..40 {
+        let id = format!("a{n:02}");
+        put(&store, &id, None).unwrap();
+        if n % 3 == 0 {
+            let old = store.article(&ArticleId::parse("id", &id).unwrap()).unwrap();
+            put(&store, &id, old.as_ref()).unwrap();
+        }
+    }
+    let mut batch = Batch::default();
+    store.set_cursor(&mut batch, "notify", &Cursor { seq: Seq(3), within: vec![] });
+    let article = ArticleId::parse("id", "a01").unwrap();
+    let replay = Replay { request: vec![1], article, at: Time::UNIX_EPOCH };
+    store.remember_replay(&mut batch, &[9; 32], &replay, Time::UNIX_EPOCH);
+    wait(store.commit(batch)).unwrap();
+    store
+}
+
+/// What a check finds after one row was set or taken out behind the repositories' back.
+fn after(change: impl FnOnce(&Store, &mut Batch)) -> Vec<Finding> {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path());
+    let report = check(&store);
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.articles, report.changes), (40, store.head().0));
+    let mut batch = Batch::default();
+    change(&store, &mut batch);
+    wait(store.commit(batch)).unwrap();
+    check(&store).findings
+}
+
+fn first_key(store: &Store, table: Table, prefix: &[u8]) -> Vec<u8> {
+    store.kv().range(table, Range::prefix(prefix).limit(1)).unwrap().remove(0).0
+}
+
+#[test]
+fn every_row_that_goes_missing_is_named() {
+    let rows: [(Table, &[u8]); 11] = [
+        (Table::Index, b"a"),
+        (Table::Index, b"p"),
+        (Table::Index, b"cscience\0"),
+        (Table::Index, b"xfile:a07"),
+        (Table::Index, b"i"),
+        (Table::Due, b"a"),
+        (Table::Due, b"i"),
+        (Table::Meta, b"touched/"),
+        (Table::Meta, b"touched/science"),
+        (Table::Meta, b"identity"),
+        (Table::Articles, b"a07"),
+    ];
+    for (table, prefix) in rows {
+        let findings = after(|store, batch| batch.delete(table, first_key(store, table, prefix)));
+        let named = |finding: &Finding| match (table, prefix) {
+            // The other row of a pair tells.
+            (Table::Index, b"i") => finding.table == Table::Due && finding.what.contains("idempotency"),
+            (Table::Due, b"i") => finding.table == Table::Index && finding.what.contains("forgotten"),
+            (Table::Articles, _) => finding.key.ends_with("a07") && finding.what.contains("no such article"),
+            (_, _) => finding.table == table && finding.key.as_bytes().starts_with(&prefix[..prefix.len().min(3)]),
+        };
+        assert!(findings.iter().any(named), "{table:?} {}: {findings:?}", prefix.escape_ascii());
+    }
+}
+
+#[test]
+fn every_row_too_many_and_every_damaged_value_is_named() {
+    let time = [7; 8];
+    let row = |prefix: &[u8], id: &[u8]| [prefix, &time[..], id].concat();
+    type Case = (Table, Vec<u8>, Option<&'static [u8]>, &'static str);
+    let cases: [Case; 10] = [
+        (Table::Index, row(b"a", b"a01"), Some(b""), "does not stand here"),
+        (Table::Index, row(b"p", b"nobody"), Some(b""), "no such article"),
+        (Table::Index, row(b"cscience\0", b"a01"), Some(b""), "does not stand here"),
+        (Table::Index, b"z".to_vec(), Some(b""), "no known kind"),
+        (Table::Due, row(b"a", b"a01"), Some(b""), "does not stand here"),
+        (Table::Due, row(b"i", &[8; 32]), Some(b""), "is not there"),
+        (Table::Ledger, b"row".to_vec(), Some(b"not a record"), "checksum"),
+        (Table::Subscribers, b"row".to_vec(), Some(b"short"), "too short"),
+        (Table::Meta, b"touched/nothing".to_vec(), None, "no such mark"),
+        (Table::Meta, b"cursor/notify".to_vec(), None, "the log ends"),
+    ];
+    for (table, key, value, told) in cases {
+        let findings = after(|store, batch| match (value, &key[..]) {
+            (Some(value), _) => batch.put(table, key.clone(), value),
+            (None, b"cursor/notify") => store.set_cursor(batch, "notify", &Cursor { seq: Seq(9_999), within: vec![] }),
+            (None, _) => {
+                let mark = store.kv().get(Table::Meta, b"touched/science").unwrap().unwrap();
+                batch.put(table, key.clone(), mark);
+            }
+        });
+        let told = if key.ends_with(b"nothing") { "checksum" } else { told };
+        let named = |finding: &Finding| {
+            finding.table == table && finding.key == key.escape_ascii().to_string() && finding.what.contains(told)
+        };
+        assert!(findings.iter().any(named), "{table:?} {}: {findings:?}", key.escape_ascii());
+    }
+}
+
+#[test]
+fn one_flipped_bit_in_any_record_is_found() {
+    let mut dice = Dice(3);
+    for (table, prefix) in [
+        (Table::Articles, &b"a01"[..]),
+        (Table::Log, b"\0"),
+        (Table::Index, b"xfile:a01"),
+        (Table::Index, b"i"),
+        (Table::Meta, b"cursor/"),
+        (Table::Meta, b"identity"),
+    ] {
+        let mut flipped = Vec::new();
+        let findings = after(|store, batch| {
+            flipped = first_key(store, table, prefix);
+            let mut value = store.kv().get(table, &flipped).unwrap().unwrap();
+            let at = dice.roll(value.len());
+            value[at] ^= 1 << dice.roll(8);
+            batch.put(table, flipped.clone(), value);
+        });
+        let named = |finding: &Finding| finding.table == table && finding.key == flipped.escape_ascii().to_string();
+        assert!(findings.iter().any(named), "{table:?} {findings:?}");
+    }
+}
+
+#[test]
+fn a_check_of_a_busy_store_gives_no_false_alarm() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path());
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            let (store, is_done) = (&store, &is_done);
+            scope.spawn(move || {
+                let mut dice = Dice(thread);
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let id = format!("t{thread}-{}", dice.roll(200));
+                    let old = store.article(&ArticleId::parse("id", &id).unwrap()).unwrap();
+                    put(store, &id, old.as_ref()).unwrap();
+                }
+            });
+        }
+        for _ in 0..12 {
+            let report = check(&store);
+            assert!(report.is_clean(), "{:?}", report.findings);
+        }
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn a_store_of_a_newer_format_is_refused_by_its_number() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(filled(folder.path()));
+    let db = sled::open(folder.path().join("sled")).unwrap();
+    db.open_tree("engine").unwrap().insert(b"format", &7_u32.to_be_bytes()).unwrap();
+    db.flush().unwrap();
+    drop(db);
+    let error = Store::open(folder.path()).err().unwrap();
+    assert!(matches!(error, StoreError::Newer { found: 7, known: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_store_without_its_identity_gets_no_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path());
+    let mut batch = Batch::default();
+    batch.delete(Table::Meta, *b"identity");
+    wait(store.commit(batch)).unwrap();
+    drop(store);
+    let told = Store::open(folder.path()).err().unwrap().to_string();
+    assert!(told.contains("its identity is missing"), "{told}");
+}
+
+#[test]
+fn a_snapshot_file_that_was_never_finished_is_no_hindrance() {
+    let folder = tempfile::tempdir().unwrap();
+    let instance = filled(folder.path()).identity().instance.clone();
+    let leftover = folder.path().join("sled/snap.FFFFFFFFFFFFFFFF.generating");
+    std::fs::write(&leftover, b"half a snapshot").unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    assert_eq!(store.identity().instance, instance);
+    assert!(check(&store).is_clean() && !leftover.exists());
+}
+
+#[test]
+fn a_founding_that_broke_off_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join(".founding/blobs")).unwrap();
+    std::fs::write(folder.path().join(".founding/db"), b"").unwrap();
+    assert!(check(&filled(folder.path())).is_clean());
+}
