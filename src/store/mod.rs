@@ -28,9 +28,9 @@
 //! `sled/`, the engine; `HEAD`, how far it had come; `LOCK`, held while it is open and naming who holds it.
 
 mod articles;
-mod files;
 mod check;
 mod dump;
+mod files;
 mod head;
 mod keys;
 pub mod kv;
@@ -39,9 +39,9 @@ mod record;
 mod sled;
 
 pub use articles::{Due, Order, Page, Place, Replay};
-pub use files::TakenFile;
 pub use check::{Finding, Report, check};
 pub use dump::{DumpError, Summary, export, import};
+pub use files::TakenFile;
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
 pub use log::{Cursor, Read, Touched};

@@ -197,7 +197,7 @@ pub(super) async fn ask(State(app): State<Arc<App>>, request: Request) -> Answer
             Selection::Categories(parsed?)
         }
     };
-    let _=(address,selection);
+    let _ = (address, selection);
     let said =
         json!({ "detail": "the owner of the address is asked by mail; nothing else is sent until they confirm" });
     Ok((StatusCode::ACCEPTED, Json(said)).into_response())
@@ -222,7 +222,10 @@ pub(super) async fn subscriptions(
         None => None,
         Some(text) => Some(SubscriptionId(text.parse().map_err(|_| bad_cursor(text))?)),
     };
-    let found = {let _=after; Vec::<crate::domain::Subscription>::new()};
+    let found = {
+        let _ = after;
+        Vec::<crate::domain::Subscription>::new()
+    };
     let mut answer = json!({ "subscriptions": found });
     if found.len() == limit
         && let Some(last) = found.last()
