@@ -19,6 +19,8 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
 
 type Answer = Result<Response, ApiProblem>;
 
@@ -274,10 +276,17 @@ async fn read_json(app: &App, request: Request) -> Result<Vec<u8>, Problem> {
     read_body(request.into_body(), app.body_bytes_max).await
 }
 
+/// A body of the largest size comes in this time over a slow line; a client that drips holds a connection no longer.
+const BODY_WAIT: Duration = Duration::from_secs(60);
+
 /// A request's body, up to `bytes_max`. Errors: [`Kind::TooLarge`], [`Kind::Malformed`] if it breaks off.
 pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
     use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-    match Limited::new(body, bytes_max).collect().await {
+    let slow = || {
+        let detail = format!("the body did not come within {} s", BODY_WAIT.as_secs());
+        Problem::new(Kind::Malformed, detail)
+    };
+    match timeout(BODY_WAIT, Limited::new(body, bytes_max).collect()).await.map_err(|_| slow())? {
         Ok(body) => Ok(body.to_bytes().into()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
             Err(Problem::new(Kind::TooLarge, format!("the body is larger than the limit of {bytes_max} bytes")))
