@@ -1,11 +1,11 @@
 //! Bytes ↔ values: what goes out as feeds and what comes in as articles. No I/O and no async; the only layer that
 //! knows XML, HTML and the syntax of article files.
 
-pub mod atom;
+mod atom;
 pub mod check;
 pub mod html;
-pub mod jsonfeed;
-pub mod rss;
+mod jsonfeed;
+mod rss;
 pub mod source;
 
 use crate::domain::{Article, Categories, Fault, Site, Time, clean_block, clean_line};
@@ -201,7 +201,9 @@ fn legal(document: &Document) -> Document {
         guid: clean_line(&item.guid),
         iri: clean_line(&item.iri),
         // Atom demands a title; the address is the only other thing that every item has.
-        title: Some(clean_line(&item.title)).filter(|title| !title.is_empty()).unwrap_or_else(|| clean_line(&item.link)),
+        title: Some(clean_line(&item.title))
+            .filter(|title| !title.is_empty())
+            .unwrap_or_else(|| clean_line(&item.link)),
         link: clean_line(&item.link),
         print: clean_line(&item.print),
         published: item.published,
