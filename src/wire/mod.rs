@@ -1,0 +1,3 @@
+//! Bytes and values.
+pub mod html;
+pub mod mail;
