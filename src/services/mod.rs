@@ -1,5 +1,10 @@
 //! Readers and writers of the log. A worker is a step and a loop around it; tests drive the step.
 
+pub mod mailer;
+pub mod newsroom;
+pub mod notify;
+pub mod subscribe;
+
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Store, StoreError};
 use crate::telemetry::metric;
