@@ -1,3 +1,5 @@
 //! Tests over several parts at once, in one binary.
 
+mod mail;
+mod smtp;
 mod store;
