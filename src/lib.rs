@@ -4,3 +4,4 @@ pub mod services;
 pub mod store;
 pub mod telemetry;
 pub mod web;
+pub mod wire;

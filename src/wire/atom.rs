@@ -1,0 +1,77 @@
+//! Atom 1.0, RFC 4287.
+
+use super::{Document, GENERATOR, Item, PRINT_REL};
+use crate::domain::Fault;
+use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
+
+/// The crate's own declaration names no encoding; validators compare it with the `charset` that is served.
+const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
+
+/// Writes `document`. The print view is a link of the entry with relation [`PRINT_REL`]: relations other than the
+/// registered ones are IRIs (RFC 4287 §4.2.7.2). The feed's own author stands for entries that name none (§4.1.1).
+///
+/// Errors: a [`Fault`] if the XML crate refuses.
+pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
+    let feed = Feed {
+        title: Text::plain(&document.title),
+        subtitle: (!document.description.is_empty()).then(|| Text::plain(&document.description)),
+        id: document.id.clone(),
+        updated: document.updated.fixed_offset(),
+        lang: (!document.language.is_empty()).then(|| document.language.clone()),
+        authors: vec![person(&document.title)],
+        generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
+        links: vec![
+            link("self", "application/atom+xml", &document.self_url, None),
+            link("alternate", "text/html", &document.home, None),
+        ],
+        entries: document.items.iter().map(|item| entry(item, document)).collect(),
+        ..Feed::default()
+    };
+    let config = WriteConfig { write_document_declaration: false, indent_size: None };
+    feed.write_with_config(DECLARATION.to_vec(), config).map_err(|error| Fault::new("atom", error.to_string(), "a feed"))
+}
+
+fn entry(item: &Item, document: &Document) -> Entry {
+    // The crate has no `xml:lang` on an entry; it stands on each text of one in another language (§2).
+    let lang = item.other_language(document);
+    let text = |value: &str| Text { lang: lang.clone(), ..Text::plain(value) };
+    Entry {
+        title: text(&item.title),
+        id: item.iri.clone(),
+        updated: item.updated.fixed_offset(),
+        published: Some(item.published.fixed_offset()),
+        authors: item.authors.iter().map(|name| person(name)).collect(),
+        categories: item.labels().into_iter().map(category).collect(),
+        links: vec![
+            link("alternate", "text/html", &item.link, None),
+            link(PRINT_REL, "text/html", &item.print, Some("Print")),
+        ],
+        summary: item.summary.as_deref().map(text),
+        // Escaped HTML and not XHTML: the crate writes XHTML unchecked.
+        content: item.html.as_ref().map(|html| Content {
+            content_type: Some("html".to_owned()),
+            value: Some(html.clone()),
+            lang: lang.clone(),
+            ..Content::default()
+        }),
+        ..Entry::default()
+    }
+}
+
+fn person(name: &str) -> Person {
+    Person { name: name.to_owned(), ..Person::default() }
+}
+
+fn category(term: &str) -> Category {
+    Category { term: term.to_owned(), ..Category::default() }
+}
+
+fn link(rel: &str, media_type: &str, href: &str, title: Option<&str>) -> Link {
+    Link {
+        href: href.to_owned(),
+        rel: rel.to_owned(),
+        mime_type: Some(media_type.to_owned()),
+        title: title.map(str::to_owned),
+        ..Link::default()
+    }
+}

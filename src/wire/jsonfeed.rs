@@ -1,0 +1,98 @@
+//! JSON Feed 1.1 (jsonfeed.org/version/1.1).
+
+use super::{Document, PRINT_REL};
+use crate::domain::{Fault, Time};
+use chrono::SecondsFormat;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// What `version` says.
+pub(super) const VERSION: &str = "https://jsonfeed.org/version/1.1";
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Feed<'a> {
+    pub(super) version: Cow<'a, str>,
+    pub(super) title: Cow<'a, str>,
+    pub(super) home_page_url: Cow<'a, str>,
+    pub(super) feed_url: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(super) description: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(super) language: Cow<'a, str>,
+    pub(super) items: Vec<Item<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Item<'a> {
+    pub(super) id: Cow<'a, str>,
+    pub(super) url: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub(super) title: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) summary: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content_html: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) content_text: Option<Cow<'a, str>>,
+    pub(super) date_published: String,
+    pub(super) date_modified: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) authors: Vec<Author<'a>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tags: Vec<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) language: Option<String>,
+    #[serde(rename = "_tidings")]
+    pub(super) extension: Extension<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Author<'a> {
+    pub(super) name: Cow<'a, str>,
+}
+
+/// Our own object: the key begins with an underscore, and `about` says what it is (§ Extensions).
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Extension<'a> {
+    pub(super) about: Cow<'a, str>,
+    pub(super) print_url: Cow<'a, str>,
+}
+
+/// Writes `document`. The print view is `print_url` in the extension object `_tidings` of each item. An item must have
+/// content; a headline without a body has its title as `content_text`.
+///
+/// Errors: a [`Fault`] if the JSON crate refuses.
+pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
+    let feed = Feed {
+        version: VERSION.into(),
+        title: document.title.as_str().into(),
+        home_page_url: document.home.as_str().into(),
+        feed_url: document.self_url.as_str().into(),
+        description: document.description.as_str().into(),
+        language: document.language.as_str().into(),
+        items: document.items.iter().map(|item| self::item(item, document)).collect(),
+    };
+    serde_json::to_vec(&feed).map_err(|error| Fault::new("feed", error.to_string(), "JSON"))
+}
+
+fn item<'a>(item: &'a super::Item, document: &Document) -> Item<'a> {
+    Item {
+        id: item.guid.as_str().into(),
+        url: item.link.as_str().into(),
+        title: item.title.as_str().into(),
+        summary: item.summary.as_deref().map(Cow::Borrowed),
+        content_html: item.html.as_deref().map(Cow::Borrowed),
+        content_text: item.html.is_none().then(|| item.title.as_str().into()),
+        date_published: date(item.published),
+        date_modified: date(item.updated),
+        authors: item.authors.iter().map(|name| Author { name: name.into() }).collect(),
+        tags: item.labels().into_iter().map(Cow::Borrowed).collect(),
+        language: item.other_language(document),
+        extension: Extension { about: PRINT_REL.into(), print_url: item.print.as_str().into() },
+    }
+}
+
+/// RFC 3339 in UTC.
+fn date(time: Time) -> String {
+    time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}

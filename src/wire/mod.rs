@@ -1,0 +1,229 @@
+//! Bytes ↔ values: what goes out as feeds and what comes in as articles. No I/O and no async; the only layer that
+//! knows XML, HTML and the syntax of article files.
+
+pub mod atom;
+pub mod check;
+pub mod html;
+pub mod jsonfeed;
+pub mod rss;
+pub mod source;
+
+use crate::domain::{Article, Categories, Fault, Site, Time, clean_block, clean_line};
+use serde::{Deserialize, Serialize};
+
+/// Relation of the link from an item to its print view. No registered relation means "the same, for paper", so it is
+/// an extension relation: an IRI, as RFC 4287 §4.2.7.2 and RFC 8288 §2.1.2 have it.
+pub const PRINT_REL: &str = "urn:tidings:rel:print";
+
+/// Who made the feed, for readers' bug reports; without a version, so that an upgrade alone changes no feed.
+pub(crate) const GENERATOR: &str = "tidings";
+
+/// Characters of a summary that is derived from the body: two or three sentences, what readers show of it.
+pub const SUMMARY_CHARS_MAX: usize = 300;
+
+/// A way of writing a feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// RSS 2.0.
+    Rss,
+    /// Atom 1.0, RFC 4287.
+    Atom,
+    /// JSON Feed 1.1.
+    Json,
+}
+
+impl Format {
+    /// Every one.
+    pub const ALL: [Format; 3] = [Format::Rss, Format::Atom, Format::Json];
+
+    /// Last segment of the feed's address.
+    pub fn file_name(self) -> &'static str {
+        match self {
+            Format::Rss => "rss.xml",
+            Format::Atom => "atom.xml",
+            Format::Json => "feed.json",
+        }
+    }
+
+    /// The one with this file name.
+    pub fn from_file_name(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.file_name() == name)
+    }
+
+    /// `Content-Type`; its charset is that of the XML declaration (validators compare the two).
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Format::Rss => "application/rss+xml; charset=utf-8",
+            Format::Atom => "application/atom+xml; charset=utf-8",
+            Format::Json => "application/feed+json; charset=utf-8",
+        }
+    }
+}
+
+/// A feed before it is written: what all three standards can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    /// Plain text.
+    pub title: String,
+    /// Plain text.
+    pub description: String,
+    /// BCP 47 tag.
+    pub language: String,
+    /// Absolute IRI; for the life of the feed (`atom:id`).
+    pub id: String,
+    /// Address of the page for people.
+    pub home: String,
+    /// Address that the feed itself is served at.
+    pub self_url: String,
+    /// When anything in it last changed.
+    pub updated: Time,
+    /// Newest first.
+    pub items: Vec<Item>,
+}
+
+/// An article as feeds show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// For RSS and JSON Feed; unique in the feed.
+    pub guid: String,
+    /// For Atom; unique in the feed.
+    pub iri: String,
+    /// Plain text.
+    pub title: String,
+    /// The article's address for the world.
+    pub link: String,
+    /// Address of the print view.
+    pub print: String,
+    /// Date shown to readers.
+    pub published: Time,
+    /// When it last changed; not before `published`.
+    pub updated: Time,
+    /// Names.
+    pub authors: Vec<String>,
+    /// Titles of its categories.
+    pub categories: Vec<String>,
+    /// Free words.
+    pub tags: Vec<String>,
+    /// BCP 47 tag of the article.
+    pub language: Option<String>,
+    /// Plain text.
+    pub summary: Option<String>,
+    /// The full text as sanitised HTML.
+    pub html: Option<String>,
+}
+
+impl Item {
+    /// `article` as an item. Where the newsroom wrote no summary, one is derived from the body. With
+    /// [`Site::print_line`], the full text ends in a visible link to the print view; for a headline without a body that
+    /// line is all there is.
+    pub fn new(article: &Article, site: &Site, categories: &Categories) -> Item {
+        let content = &article.content;
+        let home = content.categories.first().and_then(|slug| categories.get(slug.as_str()));
+        let language = content.language.clone().or_else(|| home.map(|category| category.language.clone()));
+        let print = site.print_page(&article.id);
+        let body = content.body.as_ref().map(|body| body.html.as_str());
+        let html = if site.print_line {
+            let word = print_word(language.as_deref().unwrap_or(&site.language));
+            let line = format!("<p><a href=\"{}\">{word}</a></p>", html::escape(&print));
+            Some(body.unwrap_or_default().to_owned() + &line)
+        } else {
+            body.map(str::to_owned)
+        };
+        let title_of = |slug: &crate::domain::Slug| match categories.get(slug.as_str()) {
+            Some(category) => category.title.clone(),
+            None => slug.to_string(),
+        };
+        Item {
+            guid: article.id.guid(),
+            iri: article.id.iri(),
+            title: content.title.clone(),
+            link: site.article_link(article),
+            print,
+            published: article.dated(),
+            updated: article.updated_at.max(article.dated()),
+            authors: content.authors.clone(),
+            categories: content.categories.iter().map(title_of).collect(),
+            tags: content.tags.clone(),
+            language,
+            summary: content.summary.clone().or_else(|| html::summary(body?, SUMMARY_CHARS_MAX)),
+            html,
+        }
+    }
+
+    /// Categories, then tags, each name once.
+    pub(crate) fn labels(&self) -> Vec<&str> {
+        let mut labels: Vec<&str> = Vec::new();
+        for label in self.categories.iter().chain(&self.tags) {
+            if !labels.contains(&label.as_str()) {
+                labels.push(label);
+            }
+        }
+        labels
+    }
+
+    /// The item's language where it is not the feed's.
+    pub(crate) fn other_language(&self, document: &Document) -> Option<String> {
+        self.language.clone().filter(|language| *language != document.language)
+    }
+}
+
+/// The visible word of the print line, in the languages that newsrooms were seen to ask for.
+pub fn print_word(language: &str) -> &'static str {
+    match language.split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
+        "ru" => "Печать",
+        "zh" => "打印",
+        _ => "Print",
+    }
+}
+
+/// The feed in `format`, the same bytes for the same `document`. It is read back and checked before it is returned, so
+/// that a feed which a reader would refuse never replaces a good one.
+///
+/// Errors: the [`Fault`] of [`check::check`]; `field` names the place in the feed.
+pub fn write(format: Format, document: &Document) -> Result<Vec<u8>, Fault> {
+    let document = legal(document);
+    let bytes = match format {
+        Format::Rss => rss::write(&document)?,
+        Format::Atom => atom::write(&document)?,
+        Format::Json => jsonfeed::write(&document)?,
+    };
+    check::check(format, &bytes, &document.self_url)?;
+    Ok(bytes)
+}
+
+/// The same document without characters that XML 1.0 forbids. Text is cleaned when it comes in; this is for text that
+/// came another way (a restored store, a configuration), since the XML crates write whatever they are given.
+fn legal(document: &Document) -> Document {
+    let lines = |texts: &[String]| texts.iter().map(|text| clean_line(text)).filter(|text| !text.is_empty()).collect();
+    let block = |text: &Option<String>| text.as_deref().map(clean_block).filter(|text| !text.trim().is_empty());
+    let item = |item: &Item| Item {
+        guid: clean_line(&item.guid),
+        iri: clean_line(&item.iri),
+        // Atom demands a title; the address is the only other thing that every item has.
+        title: Some(clean_line(&item.title)).filter(|title| !title.is_empty()).unwrap_or_else(|| clean_line(&item.link)),
+        link: clean_line(&item.link),
+        print: clean_line(&item.print),
+        published: item.published,
+        updated: item.updated,
+        authors: lines(&item.authors),
+        categories: lines(&item.categories),
+        tags: lines(&item.tags),
+        language: item.language.as_deref().map(clean_line),
+        summary: block(&item.summary),
+        html: block(&item.html),
+    };
+    Document {
+        title: clean_line(&document.title),
+        description: clean_line(&document.description),
+        language: clean_line(&document.language),
+        id: clean_line(&document.id),
+        home: clean_line(&document.home),
+        self_url: clean_line(&document.self_url),
+        updated: document.updated,
+        items: document.items.iter().map(item).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! RSS 2.0 by its specification (rssboard.org/rss-specification) and the RSS Advisory Board's Best Practices Profile,
+//! with the modules that readers know: `atom:link`, `dc:creator`, `dc:language`, `content:encoded`.
+
+use super::{Document, GENERATOR, Item, PRINT_REL, html};
+use crate::domain::{Fault, rfc822};
+use rss::extension::{Extension, ExtensionMap, dublincore::DublinCoreExtension};
+use rss::{Category, Channel, Guid};
+use std::collections::BTreeMap;
+
+/// Prefix and name of each namespace used. Declared always, so that one feed differs from another in its items alone.
+const NAMESPACES: [(&str, &str); 3] = [
+    ("atom", "http://www.w3.org/2005/Atom"),
+    ("content", "http://purl.org/rss/1.0/modules/content/"),
+    ("dc", "http://purl.org/dc/elements/1.1/"),
+];
+
+/// Writes `document`. The print view is an `atom:link` of the item with relation [`PRINT_REL`]: RSS has no element for
+/// a second address of an item, and its own rule for extension (namespaces) leads to Atom's link. The attribute `media`
+/// is not one of Atom's (RFC 4287 §4.2.7), so the relation alone says what it is for.
+///
+/// Errors: a [`Fault`] if the XML crate refuses.
+pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
+    let channel = Channel {
+        title: document.title.clone(),
+        link: document.home.clone(),
+        description: document.description.clone(),
+        language: some(&document.language),
+        last_build_date: Some(rfc822(document.updated)),
+        generator: Some(GENERATOR.to_owned()),
+        extensions: links(vec![link("self", "application/rss+xml", &document.self_url, None)]),
+        namespaces: NAMESPACES.iter().map(|&(prefix, name)| (prefix.to_owned(), name.to_owned())).collect(),
+        items: document.items.iter().map(|item| self::item(item, document)).collect(),
+        ..Channel::default()
+    };
+    let xml = channel.write_to(Vec::new()).map_err(|error| Fault::new("rss", error.to_string(), "a feed"))?;
+    let xml = String::from_utf8(xml).map_err(|error| Fault::new("rss", error.to_string(), "UTF-8"))?;
+    Ok(hexadecimal(&xml).into_bytes())
+}
+
+fn item(item: &Item, document: &Document) -> rss::Item {
+    // `description` is HTML by the Profile ("must be suitable for presentation as HTML"), so a plain summary is escaped
+    // once as HTML, and once more by the writer as XML. A title is plain text: the writer's escaping is all it gets.
+    // The summary stands first and the full text in `content:encoded`; without a summary the full text is the
+    // description (validator: NeedDescriptionBeforeContent).
+    let (description, content) = match (&item.summary, &item.html) {
+        (Some(summary), content) => (Some(html::escape(summary)), content.clone()),
+        (None, content) => (content.clone(), None),
+    };
+    let language = item.other_language(document);
+    let dublin_core = (!item.authors.is_empty() || language.is_some()).then(|| DublinCoreExtension {
+        // RSS's own `author` must be a mail address; names go into dc:creator.
+        creators: item.authors.clone(),
+        languages: language.into_iter().collect(),
+        ..DublinCoreExtension::default()
+    });
+    rss::Item {
+        title: some(&item.title),
+        link: Some(item.link.clone()),
+        description,
+        categories: item.labels().into_iter().map(|name| Category { name: name.to_owned(), domain: None }).collect(),
+        // An id is never promised to be an address, even where it looks like one.
+        guid: Some(Guid { value: item.guid.clone(), permalink: false }),
+        pub_date: Some(rfc822(item.published)),
+        content,
+        extensions: links(vec![link(PRINT_REL, "text/html", &item.print, Some("Print"))]),
+        dublin_core_ext: dublin_core,
+        ..rss::Item::default()
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+fn links(links: Vec<Extension>) -> ExtensionMap {
+    BTreeMap::from([("atom".to_owned(), BTreeMap::from([("link".to_owned(), links)]))])
+}
+
+fn link(rel: &str, media_type: &str, href: &str, title: Option<&str>) -> Extension {
+    let attributes = [("href", Some(href)), ("rel", Some(rel)), ("type", Some(media_type)), ("title", title)];
+    let attrs = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+    Extension { name: "atom:link".to_owned(), attrs, ..Extension::default() }
+}
+
+/// `&`, `<` and `>` as hexadecimal references. To an XML parser they are the same as `&amp;`; the Profile recommends
+/// them for plain-text elements, since more readers show them right. CDATA sections are left as they are.
+fn hexadecimal(xml: &str) -> String {
+    let mut out = String::with_capacity(xml.len() + xml.len() / 64);
+    let mut rest = xml;
+    while let Some(start) = rest.find("<![CDATA[") {
+        let end = rest[start..].find("]]>").map_or(rest.len(), |at| start + at);
+        references(&rest[..start], &mut out);
+        out.push_str(&rest[start..end]);
+        rest = &rest[end..];
+    }
+    references(rest, &mut out);
+    out
+}
+
+fn references(xml: &str, out: &mut String) {
+    let mut rest = xml;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        let named = [("&amp;", "&#x26;"), ("&lt;", "&#x3C;"), ("&gt;", "&#x3E;")];
+        match named.iter().find(|(name, _)| rest[at..].starts_with(name)) {
+            Some((name, number)) => {
+                out.push_str(number);
+                rest = &rest[at + name.len()..];
+            }
+            None => {
+                out.push('&');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    out.push_str(rest);
+}

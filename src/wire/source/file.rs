@@ -1,0 +1,193 @@
+//! An article file: TOML between two lines of `+++`, then Markdown.
+
+use super::{Door, Input, from_input, quoted};
+use crate::domain::{Category, Draft, Fault, Kind, Problem};
+use std::collections::HashMap;
+use toml::de::{DeTable, DeValue};
+
+/// Keys of the part between the `+++` lines. `date` is what the API calls `published_at`.
+pub const KEYS: [&str; 11] = [
+    "title",
+    "date",
+    "summary",
+    "url",
+    "authors",
+    "tags",
+    "language",
+    "status",
+    "id",
+    "external_id",
+    "categories",
+];
+
+const FENCE: &str = "+++";
+
+/// Why an article file is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileFault {
+    /// Line of the first fault, counted from 1.
+    pub line: usize,
+    /// All faults, in the order of their lines.
+    pub problem: Problem,
+    /// The line of each of `problem.faults`.
+    lines: Vec<usize>,
+}
+
+impl FileFault {
+    fn new(mut faults: Vec<(usize, Fault)>) -> FileFault {
+        faults.sort_by_key(|(line, _)| *line);
+        let (lines, faults): (Vec<usize>, Vec<Fault>) = faults.into_iter().unzip();
+        FileFault { line: lines.first().copied().unwrap_or(1), problem: Problem::invalid(faults), lines }
+    }
+
+    fn one(line: usize, found: impl AsRef<str>, expected: &str) -> FileFault {
+        FileFault::new(vec![(line, Fault::new("front matter", found, expected))])
+    }
+
+    /// One line a fault, each beginning with the place as editors and terminals link it:
+    /// ``feeds/science/a.md:3 `date`: found …``.
+    pub fn report(&self, path: &str) -> String {
+        if self.lines.is_empty() {
+            return format!("{path}:{} {}", self.line, self.problem.detail);
+        }
+        let faults = self.lines.iter().zip(&self.problem.faults);
+        faults.map(|(line, fault)| format!("{path}:{line} {fault}")).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Reads the article file `file_name` of the folder of `home`. Its home is that category, `categories` can name further
+/// ones; dates without a zone are in the category's; where the file names itself nothing else, it is
+/// `file:<category>/<file name>`, so that the same file is the same article.
+///
+/// Errors: every fault with its line.
+pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) -> Result<Draft, FileFault> {
+    let parts = Parts::of(text)?;
+    let table = DeTable::parse(parts.front).map_err(|error| {
+        let line = parts.line_of(error.span().map_or(0, |span| span.start));
+        let detail = format!("the part between the +++ lines is not TOML: {}", error.message().trim());
+        FileFault { line, problem: Problem::new(Kind::Malformed, detail), lines: Vec::new() }
+    })?;
+    let mut faults: Vec<(usize, Fault)> = Vec::new();
+    let mut lines: HashMap<String, usize> = HashMap::from([("body".to_owned(), parts.body_line)]);
+    let mut input = Input { body_markdown: Some(parts.body.to_owned()), ..Input::default() };
+    let mut further = Vec::new();
+    for (key, value) in table.get_ref() {
+        let name = key.get_ref().as_ref();
+        let line = parts.line_of(key.span().start);
+        lines.insert(name.to_owned(), line);
+        let mut faults = |found: &str, expected: &str| faults.push((line, Fault::new(name, found, expected)));
+        let value = value.get_ref();
+        match name {
+            "title" => input.title = text_of(value, &mut faults),
+            "date" => input.published_at = date_of(value, &mut faults),
+            "summary" => input.summary = text_of(value, &mut faults),
+            "url" => input.url = text_of(value, &mut faults),
+            "authors" => input.authors = texts_of(value, &mut faults),
+            "tags" => input.tags = texts_of(value, &mut faults),
+            "language" => input.language = text_of(value, &mut faults),
+            "status" => input.status = text_of(value, &mut faults),
+            "id" => input.id = text_of(value, &mut faults),
+            "external_id" => input.external_id = text_of(value, &mut faults),
+            "categories" => further = texts_of(value, &mut faults),
+            _ => faults("an unknown key", &format!("one of {}", KEYS.join(", "))),
+        }
+    }
+    input.external_id.get_or_insert_with(|| format!("file:{}/{file_name}", home.slug));
+    input.categories = vec![home.slug.to_string()];
+    input.categories.extend(further.into_iter().filter(|slug| slug != home.slug.as_str()));
+    let outcome = from_input(input, &Door { zone: &home.zone, ..*door });
+    let known: Vec<String> = faults.iter().map(|(_, fault)| fault.field.clone()).collect();
+    if let Err(problem) = &outcome {
+        for fault in &problem.faults {
+            let field = as_written(&fault.field);
+            let key = field.split('[').next().unwrap_or_default();
+            // A title that is a number is not a title that is missing as well.
+            if !known.iter().any(|known| known == key) {
+                let line = lines.get(key).copied().unwrap_or(1);
+                faults.push((line, Fault { field, ..fault.clone() }));
+            }
+        }
+    }
+    match outcome {
+        Ok(draft) if faults.is_empty() => Ok(draft),
+        Ok(_) | Err(_) => Err(FileFault::new(faults)),
+    }
+}
+
+/// The file's own name for a field of [`Input`].
+fn as_written(field: &str) -> String {
+    match field {
+        "published_at" => "date".to_owned(),
+        "body_markdown" => "body".to_owned(),
+        other => other.strip_prefix("categories[").and_then(in_file).unwrap_or_else(|| other.to_owned()),
+    }
+}
+
+/// The home category comes from the folder and stands first, so what is `categories[1]` inside is `categories[0]` in the file.
+fn in_file(rest: &str) -> Option<String> {
+    let at: usize = rest.strip_suffix(']')?.parse().ok()?;
+    Some(super::place("categories", at.saturating_sub(1)))
+}
+
+struct Parts<'a> {
+    front: &'a str,
+    body: &'a str,
+    body_line: usize,
+}
+
+impl<'a> Parts<'a> {
+    fn of(text: &'a str) -> Result<Parts<'a>, FileFault> {
+        // Editors on Windows write a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let expected = "a line of +++, the article's title and date as TOML, a line of +++, and the text";
+        let (first, mut rest) = text.split_once('\n').unwrap_or((text, ""));
+        if first.trim_end() != FENCE {
+            return Err(FileFault::one(1, quoted(first), expected));
+        }
+        let from = rest;
+        let mut line = 2;
+        while !rest.is_empty() {
+            let (one, after) = rest.split_once('\n').unwrap_or((rest, ""));
+            if one.trim_end() == FENCE {
+                let front = &from[..from.len() - rest.len()];
+                return Ok(Parts { front, body: after, body_line: line + 1 });
+            }
+            rest = after;
+            line += 1;
+        }
+        Err(FileFault::one(line - 1, "the end of the file", expected))
+    }
+
+    /// Line in the file of a byte of `front`.
+    fn line_of(&self, at: usize) -> usize {
+        self.front.bytes().take(at).filter(|&b| b == b'\n').count() + 2
+    }
+}
+
+fn text_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        other => {
+            fault(other.type_str(), "text in quotation marks");
+            None
+        }
+    }
+}
+
+/// A date is text in any form that people use, or one of TOML's own.
+fn date_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Option<String> {
+    match value {
+        DeValue::Datetime(date) => Some(date.to_string()),
+        other => text_of(other, fault),
+    }
+}
+
+fn texts_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Vec<String> {
+    match value {
+        DeValue::Array(values) => values.iter().filter_map(|value| text_of(value.get_ref(), fault)).collect(),
+        other => {
+            fault(other.type_str(), "a list of texts, such as [\"one\", \"two\"]");
+            Vec::new()
+        }
+    }
+}

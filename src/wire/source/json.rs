@@ -1,0 +1,159 @@
+//! The body of an API request: one JSON object with the fields of [`Input`].
+
+use super::{Door, FIELDS, Input, from_input};
+use crate::domain::{Draft, Fault, Kind, Problem};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::error::Category;
+
+/// Reads an article. Errors: [`Kind::Malformed`] with line and column where the bytes are no JSON; [`Kind::Invalid`]
+/// with every fault where they are: an unknown or repeated field, a value of the wrong type, half of a surrogate pair,
+/// and all that [`from_input`] finds.
+pub fn from_json(bytes: &[u8], door: &Door<'_>) -> Result<Draft, Problem> {
+    let members: Members = serde_json::from_slice(bytes).map_err(|error| syntax(bytes, &error))?;
+    let mut faults = Vec::new();
+    let input = input(members, &mut faults);
+    match from_input(input, door) {
+        Ok(draft) if faults.is_empty() => Ok(draft),
+        Ok(_) => Err(Problem::invalid(faults)),
+        Err(problem) => {
+            // A title that is a number is not a title that is missing as well.
+            let is_new = |fault: &Fault| !faults.iter().any(|known| base(&known.field) == base(&fault.field));
+            let more = problem.faults.into_iter().filter(is_new).collect::<Vec<_>>();
+            faults.extend(more);
+            Err(Problem::invalid(faults))
+        }
+    }
+}
+
+/// `tags[3]` is about `tags`.
+fn base(field: &str) -> &str {
+    field.split('[').next().unwrap_or(field)
+}
+
+/// The members of the object as they stand; a map would hide that one comes twice.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+fn syntax(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    let message = error.to_string();
+    // Good JSON by its grammar (RFC 8259 §8.2), and yet no text: the field is at fault and not the syntax.
+    let half = ["lone leading surrogate", "unexpected end of hex escape"].iter().any(|it| message.starts_with(it));
+    match error.classify() {
+        Category::Syntax if half => {
+            let found = format!("half of a surrogate pair at line {} column {}", error.line(), error.column());
+            let field = field_before(bytes, error.line(), error.column());
+            Problem::field(field, found, "text that is valid Unicode")
+        }
+        Category::Data => Problem::field("body", message, "one JSON object with the fields of an article"),
+        Category::Syntax | Category::Eof | Category::Io => {
+            Problem::new(Kind::Malformed, format!("the body is not JSON: {message}"))
+        }
+    }
+}
+
+/// The field whose value stands at this place: the last of our names before it that is followed by a colon. Within a
+/// text a quotation mark has a backslash before it, so no text can look like a name.
+fn field_before(bytes: &[u8], line: usize, column: usize) -> &'static str {
+    let line_start: usize = bytes.split_inclusive(|&b| b == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+    let before = String::from_utf8_lossy(&bytes[..bytes.len().min(line_start + column)]);
+    let last = |field: &'static str| {
+        let name = format!("\"{field}\"");
+        let is_name = |at: &usize| before[at + name.len()..].trim_start().starts_with(':');
+        before.match_indices(&name).map(|(at, _)| at).filter(is_name).last().map(|at| (at, field))
+    };
+    FIELDS.into_iter().filter_map(last).max().map_or("body", |(_, field)| field)
+}
+
+fn input(members: Members, faults: &mut Vec<Fault>) -> Input {
+    let mut input = Input::default();
+    let mut seen: Vec<String> = Vec::new();
+    for (name, value) in members.0 {
+        if seen.contains(&name) {
+            faults.push(Fault::new(name, "it twice", "each field once"));
+            continue;
+        }
+        match name.as_str() {
+            "id" => input.id = text(&name, value, faults),
+            "external_id" => input.external_id = text(&name, value, faults),
+            "status" => input.status = text(&name, value, faults),
+            "title" => input.title = text(&name, value, faults),
+            "summary" => input.summary = text(&name, value, faults),
+            "body_html" => input.body_html = text(&name, value, faults),
+            "body_markdown" => input.body_markdown = text(&name, value, faults),
+            "url" => input.url = text(&name, value, faults),
+            "categories" => input.categories = texts(&name, value, faults),
+            "authors" => input.authors = texts(&name, value, faults),
+            "tags" => input.tags = texts(&name, value, faults),
+            "language" => input.language = text(&name, value, faults),
+            "published_at" => input.published_at = text(&name, value, faults),
+            unknown => faults.push(Fault::new(unknown, "an unknown field", format!("one of {}", FIELDS.join(", ")))),
+        }
+        seen.push(name);
+    }
+    input
+}
+
+/// `null` is as good as absent.
+fn text(field: &str, value: Value, faults: &mut Vec<Fault>) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text),
+        Value::Null => None,
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            faults.push(Fault::new(field, shown(&other), "text"));
+            None
+        }
+    }
+}
+
+fn texts(field: &str, value: Value, faults: &mut Vec<Fault>) -> Vec<String> {
+    match value {
+        Value::Array(values) => {
+            let one = |(at, value)| match value {
+                Value::Null => {
+                    faults.push(Fault::new(super::place(field, at), "null", "text"));
+                    None
+                }
+                other => text(&super::place(field, at), other, faults),
+            };
+            values.into_iter().enumerate().filter_map(one).collect()
+        }
+        Value::Null => Vec::new(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {
+            faults.push(Fault::new(field, shown(&other), "a list of texts"));
+            Vec::new()
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::String(_) => "a text".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
