@@ -1,6 +1,16 @@
 //! The whole URL space in one table, and what its handlers share.
 
+mod frame;
+mod pages;
+mod print;
 pub mod problem;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use frame::PageProblem;
+pub use templates::Templates;
 
 use crate::services::newsroom::SharedNewsroom;
 use crate::services::publish::Publisher;
@@ -15,6 +25,8 @@ pub struct App {
     pub publisher: Publisher,
     /// Titles, addresses, categories as configured now.
     pub newsroom: SharedNewsroom,
+    /// Pages to be filled in.
+    pub templates: Templates,
     /// A request body may be this long.
     pub body_bytes_max: usize,
 }

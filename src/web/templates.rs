@@ -2,6 +2,7 @@
 
 use crate::domain::{Kind, Problem};
 use crate::wire::html;
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, escape_formatter};
 use std::fmt::Write as _;
@@ -34,8 +35,8 @@ impl Templates {
     /// Reads the compiled-in templates. Errors: one of them has a mistake, which a test rules out.
     pub fn new() -> Result<Self, Error> {
         let mut environment = Environment::new();
-        environment.set_trim_blocks(true);
-        environment.set_lstrip_blocks(true);
+        let mut syntax = SyntaxConfig::builder();
+        environment.set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build()?);
         // A misspelt name breaks the page in its test, instead of leaving a hole that nobody sees.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.set_auto_escape_callback(|_| AutoEscape::Html);

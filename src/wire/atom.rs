@@ -28,7 +28,8 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: false, indent_size: None };
-    feed.write_with_config(DECLARATION.to_vec(), config).map_err(|error| Fault::new("atom", error.to_string(), "a feed"))
+    feed.write_with_config(DECLARATION.to_vec(), config)
+        .map_err(|error| Fault::new("atom", error.to_string(), "a feed"))
 }
 
 fn entry(item: &Item, document: &Document) -> Entry {

@@ -99,8 +99,8 @@ fn atom(text: &str, self_url: &str, place: Place) -> Result<(), Fault> {
 }
 
 fn json(bytes: &[u8], self_url: &str, place: Place) -> Result<(), Fault> {
-    let feed: jsonfeed::Feed<'_> = serde_json::from_slice(bytes)
-        .map_err(|error| place.fault("", error.to_string(), "JSON Feed 1.1"))?;
+    let feed: jsonfeed::Feed<'_> =
+        serde_json::from_slice(bytes).map_err(|error| place.fault("", error.to_string(), "JSON Feed 1.1"))?;
     if feed.version != jsonfeed::VERSION {
         return Err(place.fault("version", feed.version, jsonfeed::VERSION));
     }
@@ -212,7 +212,9 @@ impl Place {
         let has_long_year = text.split(' ').nth(3).is_some_and(|year| year.len() == 4);
         match DateTime::parse_from_rfc2822(text) {
             Ok(_) if has_long_year => Ok(()),
-            Ok(_) | Err(_) => Err(self.fault(field, format!("\"{text}\""), "a date such as Fri, 18 Dec 2020 12:03:00 +0000")),
+            Ok(_) | Err(_) => {
+                Err(self.fault(field, format!("\"{text}\""), "a date such as Fri, 18 Dec 2020 12:03:00 +0000"))
+            }
         }
     }
 

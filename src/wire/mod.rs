@@ -201,7 +201,9 @@ fn legal(document: &Document) -> Document {
         guid: clean_line(&item.guid),
         iri: clean_line(&item.iri),
         // Atom demands a title; the address is the only other thing that every item has.
-        title: Some(clean_line(&item.title)).filter(|title| !title.is_empty()).unwrap_or_else(|| clean_line(&item.link)),
+        title: Some(clean_line(&item.title))
+            .filter(|title| !title.is_empty())
+            .unwrap_or_else(|| clean_line(&item.link)),
         link: clean_line(&item.link),
         print: clean_line(&item.print),
         published: item.published,

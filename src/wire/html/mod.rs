@@ -172,8 +172,7 @@ fn decode(text: &str) -> String {
 }
 
 /// Elements whose text is not the article's opening.
-const NOT_PROSE: [&str; 11] =
-    ["h1", "h2", "h3", "h4", "h5", "h6", "figure", "table", "pre", "figcaption", "details"];
+const NOT_PROSE: [&str; 11] = ["h1", "h2", "h3", "h4", "h5", "h6", "figure", "table", "pre", "figcaption", "details"];
 
 /// Elements that go on within a line.
 #[rustfmt::skip]

@@ -6,19 +6,8 @@ use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the part between the `+++` lines. `date` is what the API calls `published_at`.
-pub const KEYS: [&str; 11] = [
-    "title",
-    "date",
-    "summary",
-    "url",
-    "authors",
-    "tags",
-    "language",
-    "status",
-    "id",
-    "external_id",
-    "categories",
-];
+pub const KEYS: [&str; 11] =
+    ["title", "date", "summary", "url", "authors", "tags", "language", "status", "id", "external_id", "categories"];
 
 const FENCE: &str = "+++";
 

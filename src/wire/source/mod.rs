@@ -177,7 +177,9 @@ fn address(text: &str) -> Result<Url, Fault> {
         return Err(Fault::new("url", format!("{} bytes", text.len()), expected));
     }
     match Url::parse(text.trim()) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none() => {
+        Ok(url)
+            if matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none() =>
+        {
             Ok(url)
         }
         Ok(_) | Err(_) => Err(Fault::new("url", quoted(text), expected)),
@@ -259,7 +261,11 @@ fn language(text: &str) -> Result<String, Fault> {
         && tag.split('-').all(is_part)
         && (2..=8).contains(&primary.len())
         && primary.bytes().all(|b| b.is_ascii_alphabetic());
-    if fits { Ok(tag.to_owned()) } else { Err(Fault::new("language", quoted(text), "a BCP 47 tag such as en or ru-RU")) }
+    if fits {
+        Ok(tag.to_owned())
+    } else {
+        Err(Fault::new("language", quoted(text), "a BCP 47 tag such as en or ru-RU"))
+    }
 }
 
 fn date(text: &str, zone: &TimeZone) -> Result<Time, Fault> {
