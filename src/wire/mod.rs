@@ -5,6 +5,7 @@ pub mod atom;
 pub mod check;
 pub mod html;
 pub mod jsonfeed;
+pub mod mail;
 pub mod rss;
 pub mod source;
 
