@@ -4,6 +4,7 @@ mod frame;
 mod pages;
 mod print;
 pub mod problem;
+mod subscribe;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use templates::Templates;
 
 use crate::services::newsroom::SharedNewsroom;
 use crate::services::publish::Publisher;
+use crate::services::subscribe::Subscriptions;
 use crate::store::Store;
 use std::sync::Arc;
 
@@ -23,6 +25,8 @@ pub struct App {
     pub store: Arc<Store>,
     /// The way in for articles.
     pub publisher: Publisher,
+    /// Mail is asked for, confirmed and left through it.
+    pub subscriptions: Subscriptions,
     /// Titles, addresses, categories as configured now.
     pub newsroom: SharedNewsroom,
     /// Pages to be filled in.
