@@ -1,12 +1,11 @@
 //! Bytes ↔ values: what goes out as feeds and what comes in as articles. No I/O and no async; the only layer that
 //! knows XML, HTML and the syntax of article files.
 
-pub mod atom;
+mod atom;
 pub mod check;
 pub mod html;
-pub mod jsonfeed;
-pub mod mail;
-pub mod rss;
+mod jsonfeed;
+mod rss;
 pub mod source;
 
 use crate::domain::{Article, Categories, Fault, Site, Time, clean_block, clean_line};
