@@ -5,6 +5,7 @@ mod atom;
 pub mod check;
 pub mod html;
 mod jsonfeed;
+pub mod mail;
 mod rss;
 pub mod source;
 
