@@ -2,6 +2,10 @@
 
 pub mod newsroom;
 pub mod publish;
+pub mod mailer;
+pub mod newsroom;
+pub mod notify;
+pub mod subscribe;
 
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Store, StoreError};

@@ -157,10 +157,10 @@ impl Store {
         batch.put(Table::Ledger, key, value);
         let after = new.due_key();
         if before != after {
-            for key in before {
+            if let Some(key) = before {
                 batch.delete(Table::Due, key);
             }
-            for key in after {
+            if let Some(key) = after {
                 batch.put(Table::Due, key, []);
             }
         }

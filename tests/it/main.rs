@@ -1,2 +1,3 @@
-//! x
-fn main() {}
+//! Tests that drive the daemon's parts together.
+mod mail;
+mod smtp;

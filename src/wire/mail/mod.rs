@@ -201,9 +201,11 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     templates.set_syntax(syntax.expect("the delimiters are the default ones"));
     // The default also writes `/` as an entity, which mail filters that look for addresses take for a disguise.
-    templates.set_formatter(|out, state, value| match state.auto_escape() {
-        AutoEscape::Html if !value.is_safe() && !value.is_none() => Ok(out.write_str(&escaped(&value.to_string()))?),
-        _ => escape_formatter(out, state, value),
+    templates.set_formatter(|out, state, value| {
+        if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() && !value.is_none() {
+            return Ok(out.write_str(&escaped(&value.to_string()))?);
+        }
+        escape_formatter(out, state, value)
     });
     for (name, source) in [
         ("notice.txt", include_str!("../../../templates/mail/notice.txt")),
