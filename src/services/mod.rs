@@ -1,10 +1,9 @@
 //! Readers and writers of the log. A worker is a step and a loop around it; tests drive the step.
 
-pub mod newsroom;
-pub mod publish;
 pub mod mailer;
 pub mod newsroom;
 pub mod notify;
+pub mod publish;
 pub mod subscribe;
 
 use crate::domain::{Change, Seq};

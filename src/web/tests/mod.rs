@@ -6,8 +6,8 @@ mod subscribing;
 use super::frame::{dress, no_such_page};
 use super::{App, Templates, pages, print, subscribe};
 use crate::domain::{
-    Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State,
-    Subscription, SubscriptionId, SubscriptionState, Time,
+    Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State, Subscription,
+    SubscriptionId, SubscriptionState, Time,
 };
 use crate::services::newsroom::Newsroom;
 use crate::services::publish::Publisher;

@@ -192,4 +192,3 @@ async fn the_style_sheet_is_kept_for_ever_under_its_version_alone() {
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(paper.get("/assets/site.css?v=other").await.header("cache-control"), "no-cache");
 }
-
