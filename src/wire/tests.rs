@@ -211,6 +211,8 @@ fn bytes_that_were_spoilt_do_not_pass() {
     }
     let good = written(Format::Rss, three_items(true));
     let self_url = document(Format::Rss, vec![]).self_url;
+    let empty = written(Format::Rss, vec![]).replace(" xmlns:atom=\"http://www.w3.org/2005/Atom\"", "");
+    assert!(check::check(Format::Rss, empty.as_bytes(), &self_url).is_err(), "undeclared in the channel");
     for (from, to) in [
         (" xmlns:atom=\"http://www.w3.org/2005/Atom\"", ""),
         (" isPermaLink=\"false\"", ""),

@@ -1,7 +1,7 @@
 //! HTML: made safe and absolute at the door; turned into text, a summary and numbered notes behind it.
 //!
 //! [`sanitise`] and [`markdown`] take anything. The others take what these two have made: markup that is well
-//! nested, at most as deep as [`tidy`] lets through, with every `<`, `>`, `&` and `"` escaped where it is text.
+//! nested, at most as deep as `tidy` lets through, with every `<`, `>`, `&` and `"` escaped where it is text.
 
 mod scan;
 mod tidy;
@@ -21,7 +21,7 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 
 /// `html` of any origin as HTML that can be sent anywhere: no scripts, styles, frames, forms or event handlers,
 /// no character that XML forbids (nor a reference to one), every link and image absolute against `base`.
-/// Whatever it holds, it takes time in proportion to its length: see [`tidy`].
+/// Whatever it holds, it takes time in proportion to its length: see `tidy`.
 pub fn sanitise(html: &str, base: &Url) -> String {
     let builder = rules(base);
     let clean = builder.clean(&tidy::tidy(&clean_block(html))).to_string();
@@ -80,7 +80,7 @@ pub fn is_blank(html: &str) -> bool {
     })
 }
 
-/// The text part of a mail: paragraphs wrapped at [`TEXT_COLUMNS`], links numbered, their addresses at the end.
+/// The text part of a mail: paragraphs wrapped at 72 columns, links numbered, their addresses at the end.
 pub fn text(html: &str) -> String {
     let config = html2text::config::plain_no_decorate()
         .link_footnotes(true)
