@@ -170,7 +170,7 @@ impl Item {
 }
 
 /// The visible word of the print line, in the languages that newsrooms were seen to ask for.
-fn print_word(language: &str) -> &'static str {
+pub fn print_word(language: &str) -> &'static str {
     match language.split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
         "ru" => "Печать",
         "zh" => "打印",
