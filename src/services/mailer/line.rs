@@ -34,8 +34,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 pub(super) struct Line {
     smtp: AsyncSmtpConnection,
     limit: Duration,
-    /// Messages it has carried.
-    carried: u32,
+    /// Has a message been talked through, with whatever result?
+    is_worn: bool,
     is_broken: bool,
 }
 
@@ -72,7 +72,7 @@ impl Line {
     ) -> Result<Self, String> {
         let smtp = timeout(limit, connect(smtp, tls, hello));
         let smtp = smtp.await.map_err(|_| format!("no connection within {} ms", limit.as_millis()))??;
-        Ok(Line { smtp, limit, carried: 0, is_broken: false })
+        Ok(Line { smtp, limit, is_worn: false, is_broken: false })
     }
 
     /// Can it carry another message?
@@ -80,21 +80,18 @@ impl Line {
         !self.is_broken
     }
 
-    /// Has it carried any message at all?
+    /// Has it shown that it works? What goes wrong later may be its age.
     pub(super) fn is_worn(&self) -> bool {
-        self.carried > 0
+        self.is_worn
     }
 
     /// Hands one message over, and knows of each failure at which stage it happened.
     pub(super) async fn send(&mut self, from: &Address, to: &Address, bytes: &[u8]) -> Outcome {
         let sent_whole = AtomicBool::new(false);
         let (stage, result) = self.dialogue(from, to, bytes, &sent_whole).await;
-        let is_worn = self.is_worn();
+        let is_worn = std::mem::replace(&mut self.is_worn, true);
         match result {
-            Ok(reply) => {
-                self.carried += 1;
-                Outcome::Accepted { reply: super::outcome::shortened(&reply) }
-            }
+            Ok(reply) => Outcome::Accepted { reply: super::outcome::shortened(&reply) },
             Err(failure) => {
                 self.is_broken |= match &failure {
                     Failure::Reply { code, .. } => *code == CLOSING,

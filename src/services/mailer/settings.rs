@@ -56,7 +56,7 @@ pub enum Tls {
     None,
 }
 
-/// A name and its password.
+/// A name and its password. With [`Tls::None`] it goes in the open: for a server on this machine.
 #[derive(Clone)]
 pub struct Login {
     /// Name.

@@ -148,18 +148,22 @@ async fn the_worker_wakes_for_new_rows_and_takes_leave_when_it_is_stopped() {
     let stop = CancellationToken::new();
     let worker = tokio::spawn(room.mailer(settings(Way::Smtp(smtp(&peer)))).run(stop.clone()));
     let tail = tokio::spawn(tidings::services::tail(Arc::clone(&room.store), room.notify(), stop.clone()));
-    let second = room.publish("Second", &["economy"]).await;
-    let arrived = async {
-        while peer.accepted().len() < 2 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(10), arrived).await.expect("long before the next poll");
+    let mut articles = vec![article];
+    for number in 1..=4 {
+        let arrived = async {
+            while peer.accepted().len() < number {
+                tokio::task::yield_now().await;
+            }
+        };
+        let wait = std::time::Duration::from_secs(4);
+        tokio::time::timeout(wait, arrived).await.expect("long before the next poll");
+        articles.push(room.publish("News", &["economy"]).await);
+    }
     stop.cancel();
     worker.await.unwrap();
     tail.await.unwrap();
     assert_eq!(peer.log.lock().unwrap().quits, 1);
-    for article in [&article, &second] {
+    for article in &articles[..4] {
         assert!(matches!(room.delivery(article, &reader), Delivery::Sent { .. }));
     }
 }
