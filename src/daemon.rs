@@ -4,14 +4,17 @@ use crate::config::{Config, load_categories};
 use crate::domain::{Clock, Time};
 use crate::services::feeds::Feeds;
 use crate::services::keys::Keys;
+use crate::services::mailer::Mailer;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
+use crate::services::notify::Notify as Notices;
 use crate::services::publish::Publisher;
 use crate::services::sources::{Look, Sources};
+use crate::services::subscribe::Subscriptions;
 use crate::services::{due, tail};
 use crate::store::{Order, Store};
 use crate::telemetry::{self, Metrics};
 use crate::web::server::{Limits, bind, bind_each, serve_public, serve_router};
-use crate::web::{self, App, Counters};
+use crate::web::{self, App, Counters, Templates};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use std::fs;
@@ -23,7 +26,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -54,7 +57,21 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
         changed_at: newest_change(&config_file, &config.feeds_folder),
     }));
     let publisher = Publisher::new(Arc::clone(&store), clock.clone());
+    // Rung when there is mail to send. Carries no data: the ledger is the truth.
+    let mail_hint = Arc::new(Notify::new());
+    let mail = &config.mail;
+    let mailer =
+        Mailer::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), mail.clone(), Arc::clone(&mail_hint))?;
     let app = Arc::new(App {
+        subscriptions: Subscriptions::new(
+            Arc::clone(&store),
+            clock.clone(),
+            Arc::clone(&newsroom),
+            mail.confirmations_per_hour_max,
+            Arc::clone(&mail_hint),
+        ),
+        mailer: Arc::clone(&mailer),
+        templates: Templates::new()?,
         feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&newsroom))),
         keys: Keys::new(Arc::clone(&store), clock.clone()),
         publisher: publisher.clone(),
@@ -82,6 +99,9 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let mut running = Running { tasks: TaskTracker::new(), failed: CancellationToken::new() };
     running.start("control", serve_router(control, web::control(&app), control_limits));
     running.start("admin", serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
+    let notices = Notices::new(Arc::clone(&store), mail.article_age_max, mail_hint);
+    running.start("notify", tail(Arc::clone(&store), notices, stop.clone()));
+    running.start("mailer", mailer.run(stop.clone()));
     running.start("due", due::run(publisher.clone(), clock.clone(), stop.clone()));
     running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));
     let serving = sockets.into_iter().enumerate().map(|(number, socket)| {

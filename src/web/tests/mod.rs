@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::services::newsroom::Newsroom;
 use crate::services::publish::Publisher;
-use crate::services::subscribe::{Limits, Subscriptions};
+use crate::services::subscribe::Subscriptions;
 use crate::store::{Batch, Store};
 use arc_swap::ArcSwap;
 use axum::Router;
@@ -106,14 +106,9 @@ impl Newspaper {
             category("science", "Science", "en", "Europe/Moscow"),
             category("economy", "Экономика", "ru", "UTC"),
         ]);
-        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories }));
-        let subscriptions = Subscriptions::new(
-            Arc::clone(&store),
-            clock.clone(),
-            Arc::clone(&newsroom),
-            Limits { confirmations_per_hour_max: 3 },
-            Arc::default(),
-        );
+        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
+        let subscriptions =
+            Subscriptions::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), 3, Arc::default());
         let app = Arc::new(App {
             publisher: Publisher::new(Arc::clone(&store), clock),
             store,
