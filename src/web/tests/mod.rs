@@ -3,7 +3,7 @@
 mod reading;
 mod subscribing;
 
-use super::frame::{dress, no_such_page};
+use super::frame::{dress, no_such_page, wrong_method};
 use super::{App, Templates, pages, print, subscribe};
 use crate::domain::{
     Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State, Subscription,
@@ -36,6 +36,7 @@ fn routes(app: &Arc<App>) -> Router {
         .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
         .route("/assets/site.css", get(pages::style))
         .fallback(no_such_page)
+        .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(app), dress))
         .with_state(Arc::clone(app))
 }
