@@ -161,7 +161,7 @@ pub(super) fn read(
         "resend" => Some(Doubtful::Resend),
         _ => None,
     });
-    let confirmations_per_hour_max = narrow(section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX));
+    let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
     Some(Mail {
         from,
         outbox: outbox?,

@@ -214,7 +214,7 @@ pub(super) async fn wrong_method() -> PageProblem {
 
 /// A handler of pages fails with this. [`dress`] makes a page of it; without that layer it stays a line of text.
 #[derive(Debug)]
-pub struct PageProblem(pub Problem);
+pub(super) struct PageProblem(pub Problem);
 
 impl<P: Into<Problem>> From<P> for PageProblem {
     fn from(problem: P) -> Self {

@@ -178,12 +178,12 @@ async fn a_login_goes_over_an_encrypted_connection_only() {
     ] {
         let (room, _, _, reader) = on_its_way().await;
         let peer = Peer::start(security).await;
-        let login = Login { username: "news".into(), password: "secret".into() };
+        let login = Login { username: "news".into(), password: Secret::new("secret") };
         let way = Smtp {
             host: "localhost".into(),
             tls: mode,
             login: Some(login),
-            ca_file: Some(ca_file.clone()),
+            ca_pem: Some(std::fs::read(&ca_file).unwrap()),
             ..smtp(&peer)
         };
         let timeout = std::time::Duration::from_secs(2);
@@ -196,7 +196,7 @@ async fn a_login_goes_over_an_encrypted_connection_only() {
         assert_eq!(logins, if is_sent { &expected[..] } else { &[] }, "{mode:?}");
         // A certificate that nobody we know has signed.
         let (room, _, _, _) = on_its_way().await;
-        let way = Smtp { ca_file: None, ..way };
+        let way = Smtp { ca_pem: None, ..way };
         room.mailer(settings(Some(Smtp { timeout, ..way }))).step().await.unwrap();
         assert_eq!(peer.accepted().len(), usize::from(is_sent));
     }
