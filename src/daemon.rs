@@ -79,51 +79,74 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let admin = bind(admin_listen).with_context(|| format!("cannot listen on {admin_listen}"))?;
     let control = control_socket(&config.store.control_socket())?;
 
-    let sources = Arc::new(Sources::new(Arc::clone(&store), publisher.clone(), Arc::clone(&newsroom)));
-    let look = sources.look().await?;
-    let workers = TaskTracker::new();
-    {
-        let (sources, stop) = (Arc::clone(&sources), stop.clone());
-        workers.spawn(async move { sources.run(stop).await });
-    }
-    workers.spawn(due::run(publisher, clock.clone(), stop.clone()));
-    workers.spawn(housekeeping(Arc::clone(&app), stop.clone()));
-    workers.spawn(serve_router(control, web::control(&app), control_limits));
-    workers.spawn(serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
+    let mut running = Running { tasks: TaskTracker::new(), failed: CancellationToken::new() };
+    running.start("control", serve_router(control, web::control(&app), control_limits));
+    running.start("admin", serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
+    running.start("due", due::run(publisher.clone(), clock.clone(), stop.clone()));
+    running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));
     let serving = sockets.into_iter().enumerate().map(|(number, socket)| {
         let (app, limits) = (Arc::clone(&app), limits.clone());
-        std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || {
-            let runtime =
-                Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
-            let router = web::public(&app);
-            runtime.block_on(async {
-                serve_public(TcpListener::from_std(socket)?, app, router, limits).await;
-                Ok::<_, std::io::Error>(())
-            })
-        })
+        std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || serve_thread(socket, app, limits))
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
-    workers.close();
+    let sources = Arc::new(Sources::new(Arc::clone(&store), publisher, Arc::clone(&newsroom)));
+    let look = sources.look().await?;
+    running.start("sources", {
+        let (sources, stop) = (Arc::clone(&sources), stop.clone());
+        async move { sources.run(stop).await }
+    });
     announce(&config, &store, &look)?;
 
-    wait_for_end(&config, &config_file, &newsroom, &app.feeds, &sources).await?;
+    let ended = tokio::select! {
+        ended = until_told(&config, &config_file, &newsroom, &app.feeds, &sources) => ended,
+        () = running.failed.cancelled() => Err(anyhow::anyhow!("a part of the daemon broke off; the log tells which")),
+    };
     tracing::info!("stopping: no new connections; open requests get {} s", config.server.drain.as_secs());
     stop.cancel();
     for thread in serving {
-        tokio::task::spawn_blocking(move || thread.join())
-            .await?
-            .map_err(|_| anyhow::anyhow!("a serving thread broke off"))??;
+        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
+        joined.map_err(|_| anyhow::anyhow!("a serving thread broke off"))??;
     }
-    workers.wait().await;
+    running.tasks.close();
+    running.tasks.wait().await;
     store.close();
     // A stale socket would only slow the next command down; the next start replaces it.
     let _ = fs::remove_file(config.store.control_socket());
     tracing::info!(changes = store.head().0, "stopped");
-    Ok(())
+    ended
+}
+
+/// One serving thread: a runtime of its own, so that a connection stays on one core.
+fn serve_thread(socket: std::net::TcpListener, app: Arc<App>, limits: Limits) -> std::io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
+    let router = web::public(&app);
+    runtime.block_on(async {
+        serve_public(TcpListener::from_std(socket)?, app, router, limits).await;
+        Ok(())
+    })
+}
+
+/// Everything that runs in the background.
+struct Running {
+    tasks: TaskTracker,
+    /// Falls when one of them panics: better to end, and be started anew from what is stored, than to run without it.
+    failed: CancellationToken,
+}
+
+impl Running {
+    fn start(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        let failed = self.failed.clone();
+        self.tasks.spawn(async move {
+            if let Err(panic) = tokio::spawn(work).await {
+                tracing::error!(part = name, %panic, "the part {name} broke off: {panic}");
+                failed.cancel();
+            }
+        });
+    }
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP reloads meanwhile.
-async fn wait_for_end(
+async fn until_told(
     config: &Config,
     config_file: &Path,
     newsroom: &SharedNewsroom,

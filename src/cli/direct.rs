@@ -1,39 +1,80 @@
 //! The same commands on the store itself, while no daemon runs. One function a command.
 
 use super::failure::Failure;
-use super::operate::{DoubtfulRow, KeyRow, NewKey, Report};
+use super::operate::{DoubtfulRow, Finding, KeyRow, NewKey, Report};
 use crate::config;
+use crate::domain::Clock;
+use crate::services::keys::Keys;
+use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
+use anyhow::Context as _;
 use std::io::{BufRead, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 /// Makes a key for `name`.
-pub(super) fn create_key(config_file: &Path, _name: &str) -> Result<NewKey, Failure> {
-    Err(not_running(config_file)?)
+pub(super) fn create_key(config_file: &Path, name: &str) -> Result<NewKey, Failure> {
+    let keys = keys(config_file)?;
+    let (record, key) = wait(keys.create(name))?;
+    Ok(NewKey { id: record.id, name: record.name, key })
 }
 
 /// All keys.
 pub(super) fn list_keys(config_file: &Path) -> Result<Vec<KeyRow>, Failure> {
-    Err(not_running(config_file)?)
+    let row =
+        |key: crate::store::ApiKey| KeyRow { id: key.id, name: key.name, created_at: key.created_at.to_rfc3339() };
+    Ok(keys(config_file)?.list()?.into_iter().map(row).collect())
 }
 
 /// Makes the key worthless.
-pub(super) fn revoke_key(config_file: &Path, _id: &str) -> Result<(), Failure> {
-    Err(not_running(config_file)?)
+pub(super) fn revoke_key(config_file: &Path, id: &str) -> Result<(), Failure> {
+    let keys = keys(config_file)?;
+    wait(keys.revoke(id))?;
+    Ok(())
 }
 
 /// Writes the whole store as JSON Lines.
-pub(super) fn export(config_file: &Path, _to: &mut dyn Write) -> Result<(), Failure> {
-    Err(not_running(config_file)?)
+pub(super) fn export(config_file: &Path, mut to: &mut dyn Write) -> Result<(), Failure> {
+    export_store(&*open(config_file)?, &mut to).context("the export broke off")?;
+    Ok(())
 }
 
 /// Fills an empty store; tells how many articles came.
-pub(super) fn import(config_file: &Path, _lines: &mut dyn BufRead) -> Result<u64, Failure> {
-    Err(not_running(config_file)?)
+pub(super) fn import(config_file: &Path, mut lines: &mut dyn BufRead) -> Result<u64, Failure> {
+    let folder = config::load_store(config_file)?.folder;
+    let summary = import_store(&folder, &mut lines).context("nothing was imported")?;
+    Ok(summary.articles)
 }
 
 /// Checks the store from end to end.
 pub(super) fn check(config_file: &Path) -> Result<Report, Failure> {
-    Err(not_running(config_file)?)
+    let report = check_store(&*open(config_file)?);
+    let finding = |finding: crate::store::Finding| Finding {
+        table: finding.table.name().to_owned(),
+        key: finding.key,
+        what: finding.what,
+    };
+    Ok(Report {
+        ok: report.findings.is_empty(),
+        articles: report.articles,
+        changes: report.changes,
+        findings: report.findings.into_iter().map(finding).collect(),
+    })
+}
+
+fn open(config_file: &Path) -> Result<Arc<Store>, Failure> {
+    let folder = config::load_store(config_file)?.folder;
+    // A command that only looks must not leave a new store behind where the folder's name was mistyped.
+    if !folder.exists() {
+        return Err(anyhow::anyhow!("there is no store in {}", folder.display()).into());
+    }
+    Ok(Arc::new(Store::open(&folder).map_err(anyhow::Error::from)?))
+}
+
+fn keys(config_file: &Path) -> Result<Keys, Failure> {
+    let folder = config::load_store(config_file)?.folder;
+    // A first key may be made before the daemon first starts.
+    let store = Store::open(&folder).map_err(anyhow::Error::from)?;
+    Ok(Keys::new(Arc::new(store), Clock::system()))
 }
 
 /// The mails that were on the wire at a crash.
@@ -46,7 +87,6 @@ pub(super) fn settle_doubtful(config_file: &Path, _resend: bool) -> Result<u64, 
     Err(not_running(config_file)?)
 }
 
-/// Until the store can be opened from here, a command without a daemon ends with this.
 fn not_running(config_file: &Path) -> Result<Failure, Failure> {
     Ok(Failure::NotRunning(config::load_store(config_file)?.control_socket()))
 }

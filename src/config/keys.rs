@@ -132,7 +132,7 @@ keys! {
         "Threads that serve.";
     SERVER_CONNECTIONS_MAX: "server", "connections_max", Whole { min: 1, max: 1_000_000 }, Value("10000"),
         "Connections held at once; more wait to be accepted.";
-    SERVER_BODY_BYTES_MAX: "server", "body_bytes_max", Whole { min: 1_024, max: 16_777_216 }, Value("1048576"),
+    SERVER_BODY_BYTES_MAX: "server", "body_bytes_max", Whole { min: 1_024, max: 16_777_216 }, Value("2097152"),
         "Largest request body, in bytes.";
     SERVER_DRAIN_S: "server", "drain_s", Whole { min: 0, max: WAIT_S_MAX }, Value("10"),
         "Seconds that open requests and mails get to finish at the end.";
@@ -146,7 +146,7 @@ keys! {
         "Folder for mails as files, used where there is no [mail.smtp].";
     MAIL_ARTICLE_AGE_MAX_H: "mail", "article_age_max_h", Whole { min: 0, max: 87_600 }, Value("48"),
         "Hours; an article dated earlier than this before it is published is not mailed, so importing an archive mails nobody.";
-    MAIL_ATTEMPTS_MAX: "mail", "attempts_max", Whole { min: 1, max: 100 }, Value("10"),
+    MAIL_ATTEMPTS_MAX: "mail", "attempts_max", Whole { min: 1, max: 100 }, Value("30"),
         "Tries for one mail before it is given up.";
     MAIL_DOUBTFUL: "mail", "doubtful", Word(&["hold", "resend"]), Value("hold"),
         "What becomes of mails that were on the wire at a crash: kept for a person to decide, or sent again.";

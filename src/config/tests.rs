@@ -96,7 +96,7 @@ fn what_is_not_written_has_its_default() {
     );
     assert_eq!(
         (server.connections_max, server.body_bytes_max, server.drain),
-        (10_000, 1_048_576, Duration::from_secs(10))
+        (10_000, 2_097_152, Duration::from_secs(10))
     );
     assert!((1..=64).contains(&server.threads));
     assert_eq!(config.store.folder, folder.path().join("data"));
@@ -105,7 +105,7 @@ fn what_is_not_written_has_its_default() {
     let mail = &config.mail;
     assert_eq!(mail.from, Sender { name: None, address: "tidings@news.example.org".into() });
     assert_eq!(mail.outbox, folder.path().join("data/outbox"));
-    assert_eq!((mail.article_age_max.num_hours(), mail.attempts_max), (48, 10));
+    assert_eq!((mail.article_age_max.num_hours(), mail.attempts_max), (48, 30));
     assert_eq!((mail.doubtful, mail.confirmations_per_hour_max), (Doubtful::Hold, 1_000));
     assert!(mail.smtp.is_none());
     assert_eq!((config.log.format, config.log.level), (LogFormat::Auto, Level::INFO));

@@ -245,7 +245,8 @@ impl Article {
             let end = slug[..BYTES_MAX].rfind('-').unwrap_or(BYTES_MAX);
             slug.truncate(end);
         }
-        if slug.is_empty() { "article".to_owned() } else { slug }
+        // `print` in this place is the print view.
+        if slug.is_empty() || slug == "print" { "article".to_owned() } else { slug }
     }
 }
 

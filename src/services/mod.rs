@@ -3,9 +3,12 @@
 pub mod due;
 pub mod feeds;
 pub mod keys;
+pub mod mailer;
 pub mod newsroom;
+pub mod notify;
 pub mod publish;
 pub mod sources;
+pub mod subscribe;
 
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Store, StoreError};

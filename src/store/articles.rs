@@ -88,7 +88,7 @@ pub(super) fn time_key(time: Time) -> [u8; 8] {
     (time.timestamp_millis().cast_unsigned() ^ (1 << 63)).to_be_bytes()
 }
 
-fn time_from_key(key: &[u8]) -> Option<Time> {
+pub(super) fn time_from_key(key: &[u8]) -> Option<Time> {
     let sortable = u64::from_be_bytes(key.get(..8)?.try_into().ok()?);
     Time::from_timestamp_millis((sortable ^ (1 << 63)).cast_signed())
 }
@@ -132,8 +132,10 @@ pub enum Due {
     Article,
     /// An idempotency key that may be forgotten.
     Replay,
-    /// A message of the ledger.
+    /// A message of the ledger that is to be sent.
     Message,
+    /// A message of the ledger that is on the wire, since the row's time.
+    OnWire,
 }
 
 impl Due {
@@ -142,6 +144,7 @@ impl Due {
             Due::Article => b"a",
             Due::Replay => b"i",
             Due::Message => b"m",
+            Due::OnWire => b"w",
         }
     }
 }

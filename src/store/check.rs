@@ -171,8 +171,9 @@ impl Checked<'_> {
         let mut forgotten = HashSet::new();
         let mut waiting = 0;
         self.each(Table::Due, |checked, key, value| {
-            let kind =
-                [Due::Article, Due::Replay, Due::Message].into_iter().find(|kind| key.starts_with(kind.prefix()));
+            let kind = [Due::Article, Due::Replay, Due::Message, Due::OnWire]
+                .into_iter()
+                .find(|kind| key.starts_with(kind.prefix()));
             match kind {
                 Some(Due::Article) => {
                     waiting += 1;
@@ -188,7 +189,7 @@ impl Checked<'_> {
                     }
                 }
                 // The ledger's own check holds these against its rows.
-                Some(Due::Message) => checked.expect_empty(Table::Due, key, &value),
+                Some(Due::Message | Due::OnWire) => checked.expect_empty(Table::Due, key, &value),
                 None => checked.report.add(Table::Due, key, "a row of no known kind"),
             }
         });

@@ -20,30 +20,34 @@
 //! | [`Table::Due`] | `a` `time` id | empty; the article is to be published |
 //! | | `i` `time` digest | empty; the idempotency key is to be forgotten |
 //! | | `m` `time` ledger key | empty; the message is to be sent |
+//! | | `w` `time` ledger key | empty; the message is on the wire since then |
 //! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
-//! | | `m` folded address | subscription id, 16 bytes |
+//! | | `m` folded address | subscription id |
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
 //!
 //! The engine keeps its format version and its counts in rows of its own, beside these tables. In the store's folder:
 //! `sled/`, the engine; `HEAD`, how far it had come; `LOCK`, held while it is open and naming who holds it.
 
 mod articles;
-mod files;
 mod check;
 mod dump;
+mod files;
 mod head;
 mod keys;
 pub mod kv;
+pub mod ledger;
 mod log;
 mod record;
 mod sled;
+mod subscribers;
 
 pub use articles::{Due, Order, Page, Place, Replay};
-pub use files::TakenFile;
 pub use check::{Finding, Report, check};
 pub use dump::{DumpError, Summary, export, import};
+pub use files::TakenFile;
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
+pub use ledger::{Delivery, LedgerKey, LedgerRow, Message};
 pub use log::{Cursor, Read, Touched};
 pub use record::{Record, Stored};
 

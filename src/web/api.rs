@@ -1,6 +1,7 @@
 //! `/api/v1`: articles and subscriptions as JSON, for the newsroom's programs and the command line.
 
 use super::App;
+use super::body::read_body;
 use super::problem::ApiProblem;
 use crate::domain::{
     Address, Article, ArticleId, Kind, Problem, Selection, Slug, State as ArticleState, SubscriptionId,
@@ -10,11 +11,11 @@ use crate::store::{Order, Place};
 use crate::wire::source::{Door, from_json};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::Json;
-use axum::body::Body;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -197,7 +198,7 @@ pub(super) async fn ask(State(app): State<Arc<App>>, request: Request) -> Answer
             Selection::Categories(parsed?)
         }
     };
-    let _=(address,selection);
+    app.subscriptions.ask(address, selection).await?;
     let said =
         json!({ "detail": "the owner of the address is asked by mail; nothing else is sent until they confirm" });
     Ok((StatusCode::ACCEPTED, Json(said)).into_response())
@@ -222,7 +223,7 @@ pub(super) async fn subscriptions(
         None => None,
         Some(text) => Some(SubscriptionId(text.parse().map_err(|_| bad_cursor(text))?)),
     };
-    let found = {let _=after; Vec::<crate::domain::Subscription>::new()};
+    let found = app.subscriptions.list(after, limit)?;
     let mut answer = json!({ "subscriptions": found });
     if found.len() == limit
         && let Some(last) = found.last()
@@ -260,7 +261,7 @@ fn revision_tag(article: &Article) -> HeaderValue {
 }
 
 /// The body of a request that says it is JSON, up to the limit.
-async fn read_json(app: &App, request: Request) -> Result<Vec<u8>, Problem> {
+async fn read_json(app: &App, request: Request) -> Result<Bytes, Problem> {
     let media_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
     let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -269,18 +270,6 @@ async fn read_json(app: &App, request: Request) -> Result<Vec<u8>, Problem> {
         return Err(Problem::new(Kind::UnsupportedMedia, detail));
     }
     read_body(request.into_body(), app.body_bytes_max).await
-}
-
-/// A request's body, up to `bytes_max`. Errors: [`Kind::TooLarge`], [`Kind::Malformed`] if it breaks off.
-pub(super) async fn read_body(body: Body, bytes_max: usize) -> Result<Vec<u8>, Problem> {
-    use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-    match Limited::new(body, bytes_max).collect().await {
-        Ok(body) => Ok(body.to_bytes().into()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(Problem::new(Kind::TooLarge, format!("the body is larger than the limit of {bytes_max} bytes")))
-        }
-        Err(error) => Err(Problem::new(Kind::Malformed, format!("the body broke off: {error}"))),
-    }
 }
 
 fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {

@@ -1,9 +1,9 @@
 //! `/control`, on the socket in the store's folder alone: what the operator's commands ask of the running daemon.
 
 use super::App;
-use super::api::read_body;
+use super::body::read_body;
 use super::problem::ApiProblem;
-use crate::domain::{Kind, Problem};
+use crate::domain::{Address, Kind, Problem};
 use crate::store::{check, export};
 use axum::Json;
 use axum::body::Body;
@@ -54,6 +54,32 @@ pub(super) async fn check_store(State(app): State<Arc<App>>) -> Answer {
     let mut shown = json!(report);
     shown["ok"] = report.is_clean().into();
     Ok(Json(shown).into_response())
+}
+
+/// Doubtful messages that are listed at once: a crash leaves one a connection.
+const DOUBTFUL_MAX: usize = 1_000;
+
+/// `GET /control/mail/doubtful`
+pub(super) async fn doubtful(State(app): State<Arc<App>>) -> Answer {
+    let messages = app.mailer.doubtful(DOUBTFUL_MAX)?;
+    let shown = messages.iter().map(|message| {
+        json!({
+            "address": message.address.as_ref().map_or("", Address::as_str),
+            "article": message.about,
+            "since": message.since,
+        })
+    });
+    Ok(Json(json!({ "messages": shown.collect::<Vec<_>>() })).into_response())
+}
+
+/// `POST /control/mail/doubtful/resend`
+pub(super) async fn resend_doubtful(State(app): State<Arc<App>>) -> Answer {
+    Ok(Json(json!({ "messages": app.mailer.resend_doubtful().await? })).into_response())
+}
+
+/// `POST /control/mail/doubtful/drop`
+pub(super) async fn drop_doubtful(State(app): State<Arc<App>>) -> Answer {
+    Ok(Json(json!({ "messages": app.mailer.drop_doubtful().await? })).into_response())
 }
 
 /// Pieces of an export that wait for the socket; the export waits when it is ahead.

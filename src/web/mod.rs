@@ -1,24 +1,38 @@
 //! The whole URL space in one table, and what its handlers share.
 
 mod api;
+mod body;
 mod control;
+mod counters;
 mod feeds;
+mod frame;
 mod health;
-pub mod problem;
+mod pages;
+mod print;
+mod problem;
 pub mod server;
+mod subscribe;
+mod templates;
+#[cfg(test)]
+mod tests;
+mod view;
+
+pub use counters::Counters;
+pub use templates::Templates;
 
 use crate::domain::{Clock, Kind, Problem};
 use crate::services::feeds::Feeds;
 use crate::services::keys::Keys;
+use crate::services::mailer::Mailer;
 use crate::services::newsroom::SharedNewsroom;
 use crate::services::publish::Publisher;
+use crate::services::subscribe::Subscriptions;
 use crate::store::Store;
-use crate::telemetry::{HTTP_REQUESTS_TOTAL, Metrics};
+use crate::telemetry::Metrics;
 use axum::Router;
-use axum::http::{StatusCode, Uri};
+use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
-use metrics::Counter;
 use problem::ApiProblem;
 use std::sync::Arc;
 
@@ -30,10 +44,16 @@ pub struct App {
     pub publisher: Publisher,
     /// Who may use it.
     pub keys: Keys,
+    /// Mail is asked for, confirmed and left through it.
+    pub subscriptions: Subscriptions,
+    /// For the operator's decisions on doubtful messages.
+    pub mailer: Arc<Mailer>,
     /// Prepared feeds.
     pub feeds: Arc<Feeds>,
     /// Titles, addresses, categories as configured now.
     pub newsroom: SharedNewsroom,
+    /// Pages to be filled in.
+    pub templates: Templates,
     /// The time.
     pub clock: Clock,
     /// A request body may be this long.
@@ -55,10 +75,27 @@ fn api() -> Router<Arc<App>> {
         .method_not_allowed_fallback(async |uri: Uri| wrong_method(&uri))
 }
 
-/// What the public reaches. Feeds are not in it: the server answers them before any routing.
+/// The pages.
+fn pages(app: &Arc<App>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/", get(pages::home))
+        .route("/{category}", get(pages::category))
+        .route("/{category}/", get(pages::category_slash))
+        .route("/articles/{id}", get(pages::article_by_id))
+        .route("/articles/{id}/print", get(print::print))
+        .route("/articles/{id}/{slug}", get(pages::article))
+        .route("/subscribe", get(subscribe::form).post(subscribe::ask))
+        .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
+        .route("/assets/site.css", get(pages::style))
+        .fallback(frame::no_such_page)
+        .layer(from_fn_with_state(Arc::clone(app), frame::dress))
+}
+
+/// What the public reaches. The feeds, `/rss.xml`, `/atom.xml` and `/feed.json` and the same below each category, are
+/// not in it: [`server`] answers them before any routing.
 pub fn public(app: &Arc<App>) -> Router {
     let guarded = api().layer(from_fn_with_state(Arc::clone(app), api::authorised));
-    Router::new().nest("/api/v1", guarded).with_state(Arc::clone(app))
+    Router::new().nest("/api/v1", guarded).merge(pages(app)).with_state(Arc::clone(app))
 }
 
 /// What the admin address serves; not for the public.
@@ -79,6 +116,9 @@ pub fn control(app: &Arc<App>) -> Router {
         .route("/control/keys/{id}", delete(control::revoke_key))
         .route("/control/check", get(control::check_store))
         .route("/control/export", get(control::export_store))
+        .route("/control/mail/doubtful", get(control::doubtful))
+        .route("/control/mail/doubtful/resend", post(control::resend_doubtful))
+        .route("/control/mail/doubtful/drop", post(control::drop_doubtful))
         .fallback(async |uri: Uri| unknown(&uri))
         .layer(from_fn(api::operated))
         .with_state(Arc::clone(app))
@@ -90,42 +130,4 @@ fn unknown(uri: &Uri) -> ApiProblem {
 
 fn wrong_method(uri: &Uri) -> ApiProblem {
     ApiProblem(Problem::new(Kind::MethodNotAllowed, format!("{} does not take this method", uri.path())))
-}
-
-/// Counters that are looked up once, not at each request.
-pub struct Counters {
-    feed: [Counter; 6],
-    other: [Counter; 6],
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        let counters = |route: &'static str| {
-            ["1xx", "2xx", "3xx", "4xx", "5xx", "304"]
-                .map(|status| metrics::counter!(HTTP_REQUESTS_TOTAL, "route" => route, "status" => status))
-        };
-        Counters { feed: counters("feed"), other: counters("other") }
-    }
-}
-
-impl Counters {
-    fn feed(&self, status: StatusCode) -> &Counter {
-        &self.feed[slot(status)]
-    }
-
-    fn other(&self, status: StatusCode) -> &Counter {
-        &self.other[slot(status)]
-    }
-}
-
-/// The class of a status; `304` has one of its own, since it tells how well polling works.
-fn slot(status: StatusCode) -> usize {
-    match status.as_u16() {
-        304 => 5,
-        100..=199 => 0,
-        200..=299 => 1,
-        300..=399 => 2,
-        400..=499 => 3,
-        _ => 4,
-    }
 }

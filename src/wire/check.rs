@@ -125,21 +125,34 @@ fn json(bytes: &[u8], self_url: &str, place: Place) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Numbers in references stand for characters, and only for those that XML allows; the crates do not look.
+/// Numbers in references stand for characters, and only for those that XML allows; the crates do not look. Within CDATA
+/// there are no references.
 fn references(text: &str, place: Place) -> Result<(), Fault> {
-    for (at, _) in text.match_indices("&#") {
-        let number = &text[at + 2..];
-        let Some(end) = number.find(';').filter(|&end| end <= 8) else { continue };
-        let value = match number[..end].strip_prefix(['x', 'X']) {
-            Some(digits) => u32::from_str_radix(digits, 16),
-            None => number[..end].parse(),
+    let mut rest = text;
+    while let Some(at) = rest.find("&#") {
+        if let Some(data) = rest[..at].find("<![CDATA[") {
+            rest = rest[data..].find("]]>").map_or("", |end| &rest[data + end..]);
+            continue;
+        }
+        let number = &rest[at + 2..];
+        // One without an end is no reference, and the parser says so.
+        let digits = number.split(';').next().unwrap_or_default();
+        let value = match digits.strip_prefix(['x', 'X']) {
+            Some(hexadecimal) => u32::from_str_radix(hexadecimal, 16),
+            None => digits.parse(),
         };
         if !value.ok().and_then(char::from_u32).is_some_and(is_legal) {
-            let found = format!("&#{};", &number[..end]);
-            return Err(place.fault("", found, "references to characters of XML 1.0 (BadCharacters)"));
+            let expected = "references to characters of XML 1.0 (BadCharacters)";
+            return Err(place.fault("", format!("&#{};", clip(digits)), expected));
         }
+        rest = &number[digits.len()..];
     }
     Ok(())
+}
+
+/// The longest reference that makes sense is `x10FFFF`.
+fn clip(digits: &str) -> &str {
+    digits.char_indices().nth(8).map_or(digits, |(end, _)| &digits[..end])
 }
 
 /// Where in the feed a rule is applied.

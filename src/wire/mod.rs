@@ -1,11 +1,12 @@
 //! Bytes ↔ values: what goes out as feeds and what comes in as articles. No I/O and no async; the only layer that
 //! knows XML, HTML and the syntax of article files.
 
-pub mod atom;
+mod atom;
 pub mod check;
 pub mod html;
-pub mod jsonfeed;
-pub mod rss;
+mod jsonfeed;
+pub mod mail;
+mod rss;
 pub mod source;
 
 use crate::domain::{Article, Categories, Fault, Site, Time, clean_block, clean_line};
@@ -169,7 +170,7 @@ impl Item {
 }
 
 /// The visible word of the print line, in the languages that newsrooms were seen to ask for.
-fn print_word(language: &str) -> &'static str {
+pub fn print_word(language: &str) -> &'static str {
     match language.split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
         "ru" => "Печать",
         "zh" => "打印",

@@ -1,1 +1,299 @@
-//! later
+//! Each feed is read back by a parser that is not its writer, and by the check.
+
+use super::*;
+use crate::domain::{ArticleId, Body, Category, Content, Slug, State};
+use chrono::{TimeZone, Utc};
+use proptest::prelude::*;
+use url::Url;
+
+fn at(hour: u32) -> Time {
+    Utc.with_ymd_and_hms(2020, 12, 18, hour, 3, 0).single().expect("valid")
+}
+
+fn site(print_line: bool) -> Site {
+    Site {
+        title: "Daily News".to_owned(),
+        description: "All of it".to_owned(),
+        language: "en".to_owned(),
+        base_url: Url::parse("https://news.example/").expect("valid"),
+        print_line,
+    }
+}
+
+fn categories() -> Categories {
+    let category = |slug: &str, title: &str, language: &str| Category {
+        slug: Slug::parse("slug", slug).expect("valid"),
+        title: title.to_owned(),
+        description: "About it".to_owned(),
+        language: language.to_owned(),
+        articles: None,
+        zone: jiff::tz::TimeZone::UTC,
+        limit: 20,
+    };
+    Categories::new(vec![category("science", "Science & Space", "en"), category("nauka", "Наука", "ru")])
+}
+
+fn article(id: &str, category: &str, title: &str, body: Option<&str>) -> Article {
+    Article {
+        id: ArticleId::parse("id", id).expect("valid"),
+        external_id: None,
+        revision: 1,
+        state: State::Published,
+        created_at: at(10),
+        published_at: Some(at(12)),
+        updated_at: at(13),
+        first_public_at: Some(at(12)),
+        content: Content {
+            categories: vec![Slug::parse("slug", category).expect("valid")],
+            title: title.to_owned(),
+            summary: None,
+            body: body.map(|html| Body { html: html.to_owned(), markdown: None }),
+            url: None,
+            authors: vec![],
+            tags: vec![],
+            language: None,
+        },
+    }
+}
+
+fn document(format: Format, items: Vec<Item>) -> Document {
+    Document {
+        title: "Science & Space".to_owned(),
+        description: "What is <new>".to_owned(),
+        language: "en".to_owned(),
+        id: "https://news.example/science/atom.xml".to_owned(),
+        home: "https://news.example/science".to_owned(),
+        self_url: format!("https://news.example/science/{}", format.file_name()),
+        updated: at(14),
+        items,
+    }
+}
+
+/// A full article, one in another language whose summary was written and whose id is foreign, and a bare headline.
+fn three_items(print_line: bool) -> Vec<Item> {
+    let body = "<p>Tea &amp; <b>cake</b> ]]&gt; <a href=\"https://a.example/?a=1&amp;b=2\">here</a>.</p>";
+    let mut full =
+        article("0190c0de-0000-7000-8000-000000000001", "science", "A <b>\"fine\"</b> & 'odd' title", Some(body));
+    full.content.authors = vec!["Ann Lee".to_owned(), "Bo".to_owned()];
+    full.content.tags = vec!["space".to_owned(), "Science & Space".to_owned()];
+    let mut russian = article("42", "nauka", "Заголовок", Some("<p>Текст.</p>"));
+    russian.content.summary = Some("Кратко: 1 < 2".to_owned());
+    russian.content.url = Some(Url::parse("https://cms.example/s?a=1&b=2").expect("valid"));
+    let headline = article("https://old.example/?p=12", "science", "Headline", None);
+    [full, russian, headline].iter().map(|article| Item::new(article, &site(print_line), &categories())).collect()
+}
+
+fn written(format: Format, items: Vec<Item>) -> String {
+    String::from_utf8(write(format, &document(format, items)).expect("passes")).expect("UTF-8")
+}
+
+#[test]
+fn an_item_derives_its_summary_and_ends_in_a_print_line_in_its_language() {
+    let items = three_items(true);
+    assert_eq!(items[0].summary.as_deref(), Some("Tea & cake ]]> here."));
+    assert!(items[0].html.as_deref().is_some_and(|html| html.ends_with(
+        "<p><a href=\"https://news.example/articles/0190c0de-0000-7000-8000-000000000001/print\">Print</a></p>"
+    )));
+    assert!(items[1].html.as_deref().is_some_and(|html| html.ends_with("/articles/42/print\">Печать</a></p>")));
+    assert_eq!(items[2].summary, None);
+    assert_eq!(
+        items[2].html.as_deref(),
+        Some("<p><a href=\"https://news.example/articles/https%3A%2F%2Fold.example%2F%3Fp%3D12/print\">Print</a></p>")
+    );
+    assert_eq!(three_items(false)[2].html, None);
+}
+
+/// Lines in the snapshots, so that a change can be seen; the feed itself has none.
+fn lines(xml: &str) -> String {
+    xml.replace("><", ">\n<")
+}
+
+#[test]
+fn rss_as_it_is_written() {
+    insta::assert_snapshot!("rss", lines(&written(Format::Rss, three_items(true))));
+}
+
+#[test]
+fn atom_as_it_is_written() {
+    insta::assert_snapshot!("atom", lines(&written(Format::Atom, three_items(true))));
+}
+
+#[test]
+fn json_feed_as_it_is_written() {
+    insta::assert_snapshot!("json", written(Format::Json, three_items(true)).replace(",\"", ",\n\""));
+}
+
+#[test]
+fn another_parser_reads_what_was_meant() {
+    for format in Format::ALL {
+        for print_line in [true, false] {
+            let items = three_items(print_line);
+            let feed = feed_rs::parser::parse(written(format, items.clone()).as_bytes()).expect("parses");
+            assert_eq!(feed.entries.len(), 3, "{format:?}");
+            assert_eq!(feed.title.expect("there").content, "Science & Space");
+            for (entry, item) in feed.entries.iter().zip(&items) {
+                assert_eq!(entry.title.as_ref().map(|title| title.content.as_str()), Some(item.title.as_str()));
+                assert!(entry.links.iter().any(|link| link.href == item.link), "{format:?}: {:?}", entry.links);
+                assert_eq!(entry.published, Some(item.published));
+                let id = if format == Format::Atom { &item.iri } else { &item.guid };
+                assert_eq!(&entry.id, id);
+            }
+            let names = feed.entries[0].authors.iter().filter_map(|person| person.name.as_deref()).collect::<Vec<_>>();
+            assert_eq!(names, ["Ann Lee", "Bo"], "{format:?}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_feed_is_a_feed() {
+    for format in Format::ALL {
+        let feed = feed_rs::parser::parse(written(format, vec![]).as_bytes()).expect("parses");
+        assert_eq!(feed.entries.len(), 0);
+    }
+}
+
+#[test]
+fn file_names_and_formats_are_one_to_one() {
+    for format in Format::ALL {
+        assert_eq!(Format::from_file_name(format.file_name()), Some(format));
+    }
+    assert_eq!(Format::from_file_name("index.html"), None);
+}
+
+#[test]
+fn a_feed_that_a_reader_would_refuse_is_not_written() {
+    type Breaks = fn(&mut Document);
+    let broken: [(&str, Breaks); 7] = [
+        ("self", |document| document.self_url = "/rss.xml".to_owned()),
+        ("title", |document| document.title = " \u{0} ".to_owned()),
+        ("link", |document| document.items[1].link = "/relative".to_owned()),
+        ("print", |document| document.items[1].print = "print".to_owned()),
+        ("id", |document| {
+            document.items[1].guid = document.items[0].guid.clone();
+            document.items[1].iri = document.items[0].iri.clone();
+        }),
+        ("date", |document| document.items[0].published = Utc.timestamp_millis_opt(300_000_000_000_000).unwrap()),
+        ("no id", |document| {
+            document.items[1].guid.clear();
+            document.items[1].iri.clear();
+        }),
+    ];
+    for format in Format::ALL {
+        for (name, breaks) in broken {
+            let mut document = document(format, three_items(true));
+            breaks(&mut document);
+            let fault = write(format, &document).expect_err(name);
+            assert!(fault.field.starts_with(match format {
+                Format::Rss => "rss",
+                Format::Atom => "atom",
+                Format::Json => "json",
+            }));
+        }
+    }
+}
+
+#[test]
+fn bytes_that_were_spoilt_do_not_pass() {
+    for format in Format::ALL {
+        let good = written(format, three_items(true));
+        let self_url = document(format, vec![]).self_url;
+        let check = |text: &str| check::check(format, text.as_bytes(), &self_url);
+        assert_eq!(check(&good), Ok(()));
+        let cut = &good[..good.char_indices().nth(good.chars().count() / 2).map_or(0, |(at, _)| at)];
+        assert!(check(cut).is_err(), "{format:?} cut off");
+        assert!(check(&good.replacen("Headline", "Head\u{1}line", 1)).is_err(), "{format:?} control character");
+        assert!(check(&good.replace(&self_url, "https://elsewhere.example/")).is_err(), "{format:?} another self");
+        if format != Format::Json {
+            assert!(check(&good.replacen("Headline", "Head&#x1;line", 1)).is_err(), "{format:?} forbidden reference");
+            assert!(check(&good.replacen("Headline", "Head & line", 1)).is_err(), "{format:?} bare ampersand");
+            assert!(check(&good.replacen("</title>", "</titel>", 1)).is_err(), "{format:?} wrong end tag");
+        }
+    }
+    let good = written(Format::Rss, three_items(true));
+    let self_url = document(Format::Rss, vec![]).self_url;
+    let empty = written(Format::Rss, vec![]).replace(" xmlns:atom=\"http://www.w3.org/2005/Atom\"", "");
+    assert!(check::check(Format::Rss, empty.as_bytes(), &self_url).is_err(), "undeclared in the channel");
+    for (from, to) in [
+        (" xmlns:atom=\"http://www.w3.org/2005/Atom\"", ""),
+        (" isPermaLink=\"false\"", ""),
+        ("Fri, 18 Dec 2020 12:03", "Sat, 18 Dec 2020 12:03"),
+        ("Fri, 18 Dec 2020 12:03", "Fri, 18 Dec 20 12:03"),
+    ] {
+        assert!(good.contains(from), "{from}");
+        assert!(check::check(Format::Rss, good.replacen(from, to, 1).as_bytes(), &self_url).is_err(), "{from}");
+    }
+}
+
+fn hostile() -> impl Strategy<Value = String> {
+    let part = prop_oneof![
+        prop::sample::select(vec![
+            "]]>",
+            "<![CDATA[",
+            "<!--",
+            "-->",
+            "&",
+            "&amp;",
+            "&#0;",
+            "&#x26;",
+            "<b>",
+            "</title>",
+            "<?xml",
+            "\"",
+            "'",
+            "\u{202e}",
+            "\u{200f}",
+            "😀",
+            "\u{10ffff}",
+            "\u{fffe}",
+            "\u{0}",
+            "\u{b}",
+            "\u{1b}",
+            "\u{7f}",
+            "\u{85}",
+            "\u{feff}",
+            "\r\n",
+            "\t",
+            "é",
+            "中",
+            "{}",
+            "\\u0000",
+            "\\",
+        ])
+        .prop_map(str::to_owned),
+        any::<char>().prop_map(String::from),
+        "[a-z ]{1,12}",
+        Just("x".repeat(10_000)),
+    ];
+    prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_the_text_is_the_feed_can_be_read(
+        title in hostile(), summary in hostile(), html in hostile(), author in hostile(), tag in hostile(), words in hostile(),
+        is_clean in any::<bool>(),
+    ) {
+        let mut item = three_items(true).remove(0);
+        // The door cleans HTML; a writer must cope with what did not come by the door as well.
+        let base = Url::parse("https://news.example/").expect("valid");
+        item.html = Some(if is_clean { html::sanitise(&html, &base) } else { html });
+        item.title = title;
+        item.summary = Some(summary);
+        item.authors = vec![author];
+        item.tags = vec![tag];
+        let expected = clean_line(&item.title);
+        for format in Format::ALL {
+            let mut document = document(format, vec![item.clone()]);
+            document.description = format!("d{words}");
+            document.title = format!("t{words}");
+            let bytes = write(format, &document).expect("passes");
+            prop_assert_eq!(&bytes, &write(format, &document).expect("passes"), "the same each time");
+            let feed = feed_rs::parser::parse(bytes.as_slice()).expect("parses");
+            if !expected.is_empty() {
+                let found = feed.entries[0].title.as_ref().map(|title| clean_line(&title.content));
+                prop_assert_eq!(found.as_deref(), Some(expected.as_str()), "{:?}", format);
+            }
+        }
+    }
+}

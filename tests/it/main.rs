@@ -2,6 +2,8 @@
 
 mod api;
 mod harness;
+mod mail;
 mod publish;
+mod smtp;
 mod sources;
 mod store;

@@ -1,6 +1,7 @@
 //! Articles by folder: files that come, change, move, go, and files with mistakes.
 
 use crate::harness::{Newsroom, Setup, eventually, id};
+use std::time::{Duration, Instant};
 
 const FEED: &str = "/science/atom.xml";
 
@@ -100,24 +101,32 @@ fn a_file_that_turns_bad_leaves_its_article_as_it_was() {
 
 #[test]
 fn half_a_file_is_never_published() {
+    /// Less than what the daemon takes for the end of the writing.
+    const PAUSE_MAX: Duration = Duration::from_millis(250);
     use std::io::Write as _;
     let newsroom = Newsroom::start();
     let path = newsroom.path("articles/science/slow.md");
     let mut file = std::fs::File::create(path).expect("writable");
     // The first part is a whole article by itself, and would be published if nobody waited for the rest.
     file.write_all(format!("+++\n{}\n+++\n\nBeginning.\n", titled("Slow")).as_bytes()).expect("writable");
+    let mut written = Instant::now();
+    let mut is_steady = true;
     for part in 0..20 {
         file.write_all(format!("\nPart {part}.\n").as_bytes()).expect("writable");
-        file.flush().expect("writable");
-        assert_eq!(newsroom.titles(FEED), [""; 0], "published after part {part}");
-        // The writer's own pace; what is tested does not hang on it as long as it is below the settling time.
-        std::thread::sleep(std::time::Duration::from_millis(40));
+        // A machine that held this writer up for longer has let the daemon believe that the file was whole.
+        is_steady &= written.elapsed() < PAUSE_MAX;
+        written = Instant::now();
+        let titles = newsroom.titles(FEED);
+        is_steady &= written.elapsed() < PAUSE_MAX;
+        assert!(titles.is_empty() || !is_steady, "published after part {part}");
+        // The writer's own pace.
+        std::thread::sleep(Duration::from_millis(40));
     }
     drop(file);
     newsroom.shows(FEED, &["Slow"]);
     let id = id(&newsroom.api("GET", "/articles", &[], "").json()["articles"][0]);
     let article = newsroom.api("GET", &format!("/articles/{id}"), &[], "").json();
-    assert_eq!(article["revision"], 1, "it came in once, whole");
+    assert!(article["revision"] == 1 || !is_steady, "it came in once, whole: {article}");
     assert!(article["body_html"].as_str().is_some_and(|html| html.contains("Part 19.")));
 }
 

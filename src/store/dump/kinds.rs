@@ -1,9 +1,10 @@
 //! Every kind of record, by its letter in the store and its name in an export; and keys as text.
 
-use crate::domain::{Article, ArticleId, Change, Subscription};
+use crate::domain::{Article, ArticleId, Change, Subscription, SubscriptionId};
 use crate::store::articles::Replay;
 use crate::store::files::TakenFile;
 use crate::store::keys::ApiKey;
+use crate::store::ledger::LedgerRow;
 use crate::store::log::{Cursor, Touched};
 use crate::store::record::{self, Record};
 use crate::store::{Identity, StoreError, Table};
@@ -25,13 +26,15 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 10] = [
+pub(super) const KINDS: [Kind; 12] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
     kind::<ArticleId>("article_id"),
     kind::<Replay>("replay"),
     kind::<TakenFile>("taken_file"),
+    kind::<SubscriptionId>("subscription_id"),
+    kind::<LedgerRow>("message"),
     kind::<Identity>("identity"),
     kind::<ApiKey>("api_key"),
     kind::<Cursor>("cursor"),

@@ -1,7 +1,7 @@
 //! HTML: made safe and absolute at the door; turned into text, a summary and numbered notes behind it.
 //!
 //! [`sanitise`] and [`markdown`] take anything. The others take what these two have made: markup that is well
-//! nested, at most as deep as [`tidy`] lets through, with every `<`, `>`, `&` and `"` escaped where it is text.
+//! nested, at most as deep as `tidy` lets through, with every `<`, `>`, `&` and `"` escaped where it is text.
 
 mod scan;
 mod tidy;
@@ -21,7 +21,7 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 
 /// `html` of any origin as HTML that can be sent anywhere: no scripts, styles, frames, forms or event handlers,
 /// no character that XML forbids (nor a reference to one), every link and image absolute against `base`.
-/// Whatever it holds, it takes time in proportion to its length: see [`tidy`].
+/// Whatever it holds, it takes time in proportion to its length: see `tidy`.
 pub fn sanitise(html: &str, base: &Url) -> String {
     let builder = rules(base);
     let clean = builder.clean(&tidy::tidy(&clean_block(html))).to_string();
@@ -80,7 +80,7 @@ pub fn is_blank(html: &str) -> bool {
     })
 }
 
-/// The text part of a mail: paragraphs wrapped at [`TEXT_COLUMNS`], links numbered, their addresses at the end.
+/// The text part of a mail: paragraphs wrapped at 72 columns, links numbered, their addresses at the end.
 pub fn text(html: &str) -> String {
     let config = html2text::config::plain_no_decorate()
         .link_footnotes(true)
@@ -91,7 +91,7 @@ pub fn text(html: &str) -> String {
     match config.string_from_read(html.as_bytes(), TEXT_COLUMNS) {
         Ok(text) => text,
         // A layout that cannot be drawn in so many columns is no reason to leave the text out.
-        Err(_) => plain(html).join("\n\n"),
+        Err(_) => plain(html, &[]).join("\n\n"),
     }
 }
 
@@ -99,7 +99,7 @@ pub fn text(html: &str) -> String {
 /// Headings, captions, tables and code do not count. None where nothing is left.
 pub fn summary(html: &str, chars_max: usize) -> Option<String> {
     let mut out = String::new();
-    for paragraph in plain(html) {
+    for paragraph in plain(html, &NOT_PROSE) {
         if !out.is_empty() {
             // One short line is followed by the next paragraph; a real first paragraph stands alone.
             if out.chars().count() >= chars_max / 3 {
@@ -176,13 +176,14 @@ const NOT_PROSE: [&str; 11] = ["h1", "h2", "h3", "h4", "h5", "h6", "figure", "ta
 
 /// Elements that go on within a line.
 #[rustfmt::skip]
-const INLINE: [&str; 31] = [
+const INLINE: [&str; 32] = [
     "a", "abbr", "acronym", "b", "bdi", "bdo", "big", "cite", "code", "del", "dfn", "em", "i", "ins", "kbd", "mark",
-    "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "time", "u", "var", "wbr",
+    "q", "rp", "rt", "ruby", "s", "samp", "small", "span", "strike", "strong", "sub", "sup", "time", "u", "var", "wbr",
 ];
 
-/// Paragraphs as plain text, each on one line, none empty.
-fn plain(html: &str) -> Vec<String> {
+/// Paragraphs as plain text, each on one line, none empty. Elements named in `without` are passed over, and so are the
+/// numbers of footnotes.
+fn plain(html: &str, without: &[&str]) -> Vec<String> {
     let mut paragraphs = Vec::new();
     let mut line = String::new();
     let mut end = |line: &mut String| {
@@ -193,13 +194,16 @@ fn plain(html: &str) -> Vec<String> {
         }
     };
     let mut outside: Vec<&str> = Vec::new();
+    let mut in_sup = false;
     for token in tokens(html) {
         match token {
+            Token::Text(text) if in_sup && text.starts_with('[') => {}
             Token::Text(text) if outside.is_empty() => line.push_str(&decode(text)),
             Token::Text(_) => {}
-            Token::Open { name: "br" | "sup", .. } | Token::Close { name: "sup" } => line.push(' '),
+            Token::Open { name: "br", .. } => line.push(' '),
             Token::Open { name, .. } => {
-                if NOT_PROSE.contains(&name) {
+                in_sup = name == "sup";
+                if without.contains(&name) {
                     outside.push(name);
                 }
                 if !INLINE.contains(&name) {
@@ -207,6 +211,7 @@ fn plain(html: &str) -> Vec<String> {
                 }
             }
             Token::Close { name } => {
+                in_sup = false;
                 if outside.last() == Some(&name) {
                     outside.pop();
                 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the part between the `+++` lines. `date` is what the API calls `published_at`.
-pub const KEYS: [&str; 11] =
+const KEYS: [&str; 11] =
     ["title", "date", "summary", "url", "authors", "tags", "language", "status", "id", "external_id", "categories"];
 
 const FENCE: &str = "+++";
@@ -154,29 +154,24 @@ impl<'a> Parts<'a> {
 }
 
 fn text_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        other => {
-            fault(other.type_str(), "text in quotation marks");
-            None
-        }
+    if value.as_str().is_none() {
+        fault(value.type_str(), "text in quotation marks");
     }
+    value.as_str().map(str::to_owned)
 }
 
 /// A date is text in any form that people use, or one of TOML's own.
 fn date_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Option<String> {
-    match value {
-        DeValue::Datetime(date) => Some(date.to_string()),
-        other => text_of(other, fault),
+    match value.as_datetime() {
+        Some(date) => Some(date.to_string()),
+        None => text_of(value, fault),
     }
 }
 
 fn texts_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Vec<String> {
-    match value {
-        DeValue::Array(values) => values.iter().filter_map(|value| text_of(value.get_ref(), fault)).collect(),
-        other => {
-            fault(other.type_str(), "a list of texts, such as [\"one\", \"two\"]");
-            Vec::new()
-        }
-    }
+    let Some(values) = value.as_array() else {
+        fault(value.type_str(), "a list of texts, such as [\"one\", \"two\"]");
+        return Vec::new();
+    };
+    values.iter().filter_map(|value| text_of(value.get_ref(), fault)).collect()
 }

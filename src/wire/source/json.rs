@@ -130,12 +130,12 @@ fn text(field: &str, value: Value, faults: &mut Vec<Fault>) -> Option<String> {
 fn texts(field: &str, value: Value, faults: &mut Vec<Fault>) -> Vec<String> {
     match value {
         Value::Array(values) => {
-            let one = |(at, value)| match value {
-                Value::Null => {
-                    faults.push(Fault::new(super::place(field, at), "null", "text"));
-                    None
+            let one = |(at, value): (usize, Value)| {
+                let field = super::place(field, at);
+                if value.is_null() {
+                    faults.push(Fault::new(&field, "null", "text"));
                 }
-                other => text(&super::place(field, at), other, faults),
+                text(&field, value, faults)
             };
             values.into_iter().enumerate().filter_map(one).collect()
         }

@@ -34,7 +34,7 @@ pub const TAGS_MAX: usize = 50;
 /// One author's or one tag's name.
 pub const NAME_CHARS_MAX: usize = 100;
 
-/// Each is one more feed and page to rebuild, and one more chance that a subscriber is told of what he did not ask for.
+/// Each is one more feed and page to rebuild, and one more group of subscribers that is written to.
 pub const CATEGORIES_MAX: usize = 8;
 
 /// What proxies, mail clients and browsers carry for certain.

@@ -1,0 +1,99 @@
+//! The way out: connections that are opened, reused and closed, and a server that is left in peace when it cannot
+//! be reached.
+
+use super::line::Line;
+use super::outcome::Outcome;
+use super::plan::Ready;
+use super::{Mailer, Way, locked, outbox};
+use crate::domain::Time;
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// What carries messages.
+pub(super) enum Carrier {
+    Line(Box<Line>),
+    Outbox { folder: PathBuf, is_broken: bool },
+}
+
+impl Carrier {
+    pub(super) fn is_usable(&self) -> bool {
+        match self {
+            Carrier::Line(line) => line.is_usable(),
+            Carrier::Outbox { is_broken, .. } => !is_broken,
+        }
+    }
+
+    pub(super) fn is_worn(&self) -> bool {
+        match self {
+            Carrier::Line(line) => line.is_worn(),
+            Carrier::Outbox { .. } => false,
+        }
+    }
+
+    pub(super) async fn send(&mut self, ready: Ready) -> Outcome {
+        match self {
+            Carrier::Line(line) => line.send(&ready.from, &ready.to, &ready.bytes).await,
+            Carrier::Outbox { folder, is_broken } => {
+                let written = outbox::write(folder.clone(), ready.id, ready.bytes).await;
+                *is_broken = written.is_err();
+                written.map_or_else(Outcome::not_written, |reply| Outcome::Accepted { reply })
+            }
+        }
+    }
+}
+
+/// What is known of the server as a whole.
+#[derive(Default)]
+pub(super) struct Server {
+    /// Steps in a row that reached it in vain.
+    pub(super) failures: u32,
+    /// It is left in peace until then.
+    pub(super) not_before: Option<Time>,
+}
+
+impl Mailer {
+    /// An idle connection, or a new one. Errors: a sentence for the log.
+    pub(super) async fn connect(&self) -> Result<Carrier, String> {
+        let smtp = match &self.settings.way {
+            Way::Outbox(folder) => return Ok(Carrier::Outbox { folder: folder.clone(), is_broken: false }),
+            Way::Smtp(smtp) => smtp,
+        };
+        if let Some((line, _)) = locked(&self.idle).pop() {
+            return Ok(Carrier::Line(Box::new(line)));
+        }
+        let hello = self.newsroom.load().site.base_url.host_str().unwrap_or("localhost").to_owned();
+        let line = Line::open(smtp, self.tls.as_ref(), &hello, self.settings.timeout).await?;
+        Ok(Carrier::Line(Box::new(line)))
+    }
+
+    /// The server answers: tells so if it did not before.
+    pub(super) fn reachable(&self) {
+        let failures = std::mem::take(&mut *locked(&self.server)).failures;
+        if failures > 0 {
+            tracing::info!(failures, "the mail server can be reached again");
+        }
+    }
+
+    /// The server is left in peace for a while, longer each time; told once.
+    pub(super) fn unreachable(&self, why: &str) {
+        const FIRST_WAIT_S: i64 = 5;
+        const WAIT_S_MAX: i64 = 300;
+        let mut server = locked(&self.server);
+        let wait_s = FIRST_WAIT_S.saturating_mul(1 << server.failures.min(20)).min(WAIT_S_MAX);
+        server.not_before = Some(self.clock.now() + chrono::Duration::seconds(wait_s));
+        server.failures = server.failures.saturating_add(1);
+        if server.failures == 1 {
+            tracing::warn!("mail waits, its server cannot be used: {why}");
+        }
+    }
+
+    /// Closes the connections that had no work for `idle`.
+    pub(super) async fn hang_up(&self, idle: Duration) {
+        let now = Instant::now();
+        let over: Vec<_> = locked(&self.idle).extract_if(.., |(_, since)| now.duration_since(*since) >= idle).collect();
+        for (line, _) in over {
+            line.quit().await;
+        }
+    }
+}

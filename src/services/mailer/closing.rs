@@ -1,0 +1,132 @@
+//! What the outcome of a try does to the ledger.
+
+use super::outcome::Outcome;
+use super::{CONFLICTS_MAX, Doubtful, Mailer};
+use crate::domain::{Subscription, SubscriptionState, Time};
+use crate::store::{Batch, CommitError, Delivery, LedgerKey, LedgerRow, StoreError};
+use crate::telemetry;
+use chrono::Duration;
+
+/// A message that has left the wire and is not closed in the ledger yet.
+pub(super) struct Closing {
+    pub(super) key: LedgerKey,
+    pub(super) outcome: Outcome,
+}
+
+impl Closing {
+    /// Does it change more than the message's own row?
+    pub(super) fn changes_subscriber(&self) -> bool {
+        matches!(self.outcome, Outcome::Rejected { is_mailbox_gone: true, .. })
+    }
+}
+
+impl Mailer {
+    /// Closes it in a commit of its own.
+    pub(super) async fn settle(&self, closing: &mut Option<Closing>) -> Result<(), StoreError> {
+        let Some(closing) = closing.take() else { return Ok(()) };
+        for _ in 0..CONFLICTS_MAX {
+            match self.store.commit(self.closing_batch(&closing)?).await {
+                Ok(_) => break,
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        self.closed(&closing);
+        Ok(())
+    }
+
+    /// What its outcome does to the ledger, and to the subscriber whose mailbox is gone.
+    pub(super) fn closing_batch(&self, closing: &Closing) -> Result<Batch, StoreError> {
+        let mut batch = Batch::default();
+        let Some(row) = self.store.message(&closing.key)? else { return Ok(batch) };
+        let Delivery::OnWire { attempts, .. } = row.record.state else { return Ok(batch) };
+        let now = self.clock.now();
+        let state = match &closing.outcome {
+            Outcome::Accepted { reply } => Delivery::Sent { at: now, reply: reply.clone() },
+            Outcome::Rejected { reply, .. } => Delivery::Failed { at: now, reply: reply.clone() },
+            Outcome::Deferred { reply, is_lines_fault: true } => {
+                Delivery::Pending { attempts, due_at: now, reply: Some(reply.clone()) }
+            }
+            Outcome::Deferred { reply, is_lines_fault: false } => self.deferred(&closing.key, attempts, reply, now),
+            Outcome::Doubtful => match self.settings.doubtful {
+                Doubtful::Hold => return Ok(batch),
+                Doubtful::Resend => self.deferred(&closing.key, attempts, "no reply to the whole message", now),
+            },
+        };
+        self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+        if let Outcome::Rejected { reply, is_mailbox_gone: true } = &closing.outcome
+            && let Some(stored) = self.store.subscription(row.record.subscription)?
+        {
+            match stored.record.state {
+                SubscriptionState::Pending | SubscriptionState::Confirmed { .. } => {
+                    let state = SubscriptionState::Refused { at: now, reply: reply.clone() };
+                    let refused = Subscription { state, wished: None, ..stored.record.clone() };
+                    self.store.write_subscription(&mut batch, Some(&stored), &refused);
+                }
+                SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } => {}
+            }
+        }
+        Ok(batch)
+    }
+
+    /// Tried once more, later each time; or given up.
+    fn deferred(&self, key: &LedgerKey, attempts: u32, reply: &str, now: Time) -> Delivery {
+        let attempts = attempts.saturating_add(1);
+        if attempts >= self.settings.attempts_max {
+            return Delivery::Failed { at: now, reply: format!("given up after {attempts} tries: {reply}") };
+        }
+        Delivery::Pending { attempts, due_at: now + backoff(key, attempts), reply: Some(reply.to_owned()) }
+    }
+
+    /// It is closed durably: counts it, and takes it out of the connection's hands.
+    pub(super) fn closed(&self, closing: &Closing) {
+        self.release(&closing.key);
+        match &closing.outcome {
+            Outcome::Accepted { .. } => metrics::counter!(telemetry::MAIL_SENT_TOTAL).increment(1),
+            Outcome::Rejected { .. } => metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(1),
+            Outcome::Deferred { .. } => metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1),
+            Outcome::Doubtful => match self.settings.doubtful {
+                Doubtful::Resend => metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1),
+                Doubtful::Hold => {
+                    metrics::gauge!(telemetry::MAIL_DOUBTFUL).increment(1.0);
+                    tracing::warn!("a message is doubtful: it was sent whole, and the server's reply never came");
+                }
+            },
+        }
+    }
+}
+
+/// How long a message waits after its `attempts`th try: a minute, doubled each time up to four hours, and spread by a
+/// quarter either way, so that messages deferred together do not come back together.
+fn backoff(key: &LedgerKey, attempts: u32) -> Duration {
+    const FIRST_MS: i64 = 60_000;
+    const LONGEST_MS: i64 = 4 * 3_600_000;
+    let whole = FIRST_MS.saturating_mul(1 << attempts.saturating_sub(1).min(20)).min(LONGEST_MS);
+    let spread = i64::from(crc32fast::hash(&[key.as_bytes(), &attempts.to_be_bytes()].concat()) % 1_001);
+    Duration::milliseconds(whole * 3 / 4 + whole / 2 * spread / 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::SubscriptionId;
+    use crate::store::Message;
+    use uuid::Uuid;
+
+    #[test]
+    fn the_wait_doubles_to_four_hours_and_is_spread() {
+        let waits = |number: u128, attempts: u32| {
+            let subscription = SubscriptionId(Uuid::from_u128(number));
+            backoff(&LedgerKey::of(&Message::Confirmation { round: 1 }, subscription), attempts)
+        };
+        for (attempts, minutes) in [(1, 1), (2, 2), (5, 16), (9, 240), (u32::MAX, 240)] {
+            let whole = Duration::minutes(minutes);
+            for number in 0..100 {
+                let wait = waits(number, attempts);
+                assert!(wait >= whole * 3 / 4 && wait <= whole * 5 / 4, "{attempts}: {wait}");
+            }
+        }
+        let different: std::collections::HashSet<_> = (0..100).map(|number| waits(number, 3)).collect();
+        assert!(different.len() > 80);
+    }
+}

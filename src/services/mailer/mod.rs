@@ -1,0 +1,329 @@
+//! The only one that sends mail: takes what is due from the ledger and hands it to a mail server or an outbox.
+//!
+//! Every message passes `Pending → OnWire → Sent | Failed`, each move a durable commit before the next thing is
+//! done. A connection closes its last message and opens its next one in one commit. What failed before the final
+//! dot of the dialogue was certainly not accepted, and is tried again; what was cut off behind it may have been, and
+//! is *doubtful*: held for the operator or sent again, as is configured. A crash leaves at most one such message a
+//! connection.
+
+mod carrier;
+mod closing;
+mod doubtful;
+mod line;
+mod outbox;
+mod outcome;
+mod plan;
+mod settings;
+
+pub use doubtful::DoubtfulMessage;
+pub use settings::{Doubtful, Login, Settings, Smtp, Tls, Way};
+
+use super::Step;
+use super::newsroom::Newsroom;
+use crate::domain::{Clock, Kind, Problem, Time};
+use crate::store::{CommitError, Due, LedgerKey, Store, StoreError};
+use crate::telemetry;
+use arc_swap::ArcSwap;
+use carrier::{Carrier, Server};
+use closing::Closing;
+use line::Line;
+use outcome::Outcome;
+use plan::{Plan, Ready};
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_util::sync::CancellationToken;
+
+/// Due rows that are read at once.
+const PAGE_ROWS_MAX: usize = 256;
+/// A connection without work is closed after this: servers dislike idle ones.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+/// Nothing is overlooked for longer than this, whatever becomes of wake-ups.
+const POLL_MAX: Duration = Duration::from_secs(30);
+/// After an error of the store.
+const RETRY_WAIT: Duration = Duration::from_secs(5);
+/// Rounds against somebody who changes the same rows all the time.
+const CONFLICTS_MAX: usize = 8;
+/// Counting the waiting messages for the gauge stops here.
+const COUNTED_MAX: usize = 100_000;
+
+/// The mailer.
+pub struct Mailer {
+    store: Arc<Store>,
+    clock: Clock,
+    newsroom: Arc<ArcSwap<Newsroom>>,
+    settings: Settings,
+    hint: Arc<tokio::sync::Notify>,
+    tls: Option<Arc<ClientConfig>>,
+    queue: Mutex<Queue>,
+    idle: Mutex<Vec<(Line, Instant)>>,
+    server: Mutex<Server>,
+    last_summary: Mutex<Option<(Vec<u8>, Option<String>)>>,
+    /// One step at a time. Holds whether the messages of the last crash have been looked at.
+    turn: tokio::sync::Mutex<bool>,
+}
+
+/// What is shared by the connections of a step.
+#[derive(Default)]
+struct Queue {
+    due: VecDeque<(Time, LedgerKey)>,
+    /// In the hands of a connection: whatever else is on the wire is doubtful.
+    held: HashSet<LedgerKey>,
+}
+
+/// What a connection did in a step.
+#[derive(Default)]
+struct Tally {
+    handled: usize,
+    accepted: usize,
+    /// Why it ended before its time.
+    unreachable: Option<String>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Mailer {
+    /// `hint` wakes it. Errors: [`Kind::Invalid`] where the certificates cannot be read.
+    pub fn new(
+        store: Arc<Store>,
+        clock: Clock,
+        newsroom: Arc<ArcSwap<Newsroom>>,
+        settings: Settings,
+        hint: Arc<tokio::sync::Notify>,
+    ) -> Result<Arc<Self>, Problem> {
+        let tls = match &settings.way {
+            Way::Smtp(smtp) if smtp.tls != Tls::None => {
+                Some(line::tls_config(smtp).map_err(|what| Problem::new(Kind::Invalid, format!("mail: {what}")))?)
+            }
+            Way::Smtp(_) | Way::Outbox(_) => None,
+        };
+        Ok(Arc::new(Mailer {
+            store,
+            clock,
+            newsroom,
+            settings,
+            hint,
+            tls,
+            queue: Mutex::default(),
+            idle: Mutex::default(),
+            server: Mutex::default(),
+            last_summary: Mutex::default(),
+            turn: tokio::sync::Mutex::new(false),
+        }))
+    }
+
+    /// Sends all that is due now. [`Step::Idle`] if there was nothing, or if the server is left in peace.
+    pub async fn step(self: &Arc<Self>) -> Result<Step, StoreError> {
+        self.drain(&CancellationToken::new()).await
+    }
+
+    /// Steps until `stop`; then what is on the wire is brought to its end, and the connections are closed.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            let wait = match self.drain(&stop).await {
+                Ok(Step::Worked) => Duration::ZERO,
+                Ok(Step::Idle) => self.rest().await,
+                Err(error) => {
+                    tracing::error!(%error, "mail stands still and tries again: {error}");
+                    RETRY_WAIT
+                }
+            };
+            // A hint that came during the step is kept: this returns at once then.
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.hint.notified() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.hang_up(IDLE_MAX).await;
+        }
+        self.hang_up(Duration::ZERO).await;
+    }
+
+    async fn drain(self: &Arc<Self>, stop: &CancellationToken) -> Result<Step, StoreError> {
+        let mut has_looked_back = self.turn.lock().await;
+        // A step that was broken off may have left something here.
+        *locked(&self.queue) = Queue::default();
+        if !*has_looked_back {
+            self.look_back().await?;
+            *has_looked_back = true;
+        }
+        let now = self.clock.now();
+        if locked(&self.server).not_before.is_some_and(|at| now < at) {
+            return Ok(Step::Idle);
+        }
+        let page = self.store.messages_due(now, PAGE_ROWS_MAX)?;
+        if page.is_empty() {
+            return Ok(Step::Idle);
+        }
+        let connections = match &self.settings.way {
+            Way::Smtp(smtp) => smtp.connections.clamp(1, PAGE_ROWS_MAX / 2),
+            Way::Outbox(_) => 1,
+        };
+        let connections = connections.min(page.len());
+        locked(&self.queue).due.extend(page);
+        let mut workers = JoinSet::new();
+        for _ in 0..connections {
+            workers.spawn(Arc::clone(self).work(stop.clone()));
+        }
+        let mut failed = None;
+        let mut sum = Tally::default();
+        let mut has_one_ended_well = false;
+        while let Some(worker) = workers.join_next().await {
+            let broke_off = |panic| Err(StoreError::Engine(format!("a connection's task broke off: {panic}")));
+            let tally = match worker.unwrap_or_else(broke_off) {
+                Ok(tally) => tally,
+                // The others bring to its end what they have on the wire.
+                Err(error) => {
+                    failed = Some(error);
+                    continue;
+                }
+            };
+            sum.handled += tally.handled;
+            sum.accepted += tally.accepted;
+            has_one_ended_well |= tally.unreachable.is_none();
+            sum.unreachable = sum.unreachable.or(tally.unreachable);
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        match sum.unreachable {
+            Some(why) if !has_one_ended_well && sum.accepted == 0 => self.unreachable(&why),
+            Some(_) | None => self.reachable(),
+        }
+        Ok(if sum.handled > 0 { Step::Worked } else { Step::Idle })
+    }
+
+    /// One connection: as long as there is something due and it holds.
+    async fn work(self: Arc<Self>, stop: CancellationToken) -> Result<Tally, StoreError> {
+        let mut tally = Tally::default();
+        let mut carrier: Option<Carrier> = None;
+        let mut closing: Option<Closing> = None;
+        while !stop.is_cancelled() {
+            let Some((at, key)) = self.next_due()? else { break };
+            // Connected before anything is claimed: a server that cannot be reached leaves no message in doubt.
+            let connected = match carrier.take() {
+                Some(carrier) => Ok(carrier),
+                None => {
+                    self.settle(&mut closing).await?;
+                    self.connect().await
+                }
+            };
+            let mut own = match connected {
+                Ok(connected) => connected,
+                Err(why) => {
+                    self.release(&key);
+                    tally.unreachable = Some(why);
+                    break;
+                }
+            };
+            let claimed = self.claim(at, &key, &mut closing).await?;
+            tally.handled += 1;
+            let Some(ready) = claimed else {
+                self.release(&key);
+                carrier = Some(own);
+                continue;
+            };
+            let was_worn = own.is_worn();
+            let outcome = own.send(*ready).await;
+            tally.accepted += usize::from(matches!(outcome, Outcome::Accepted { .. }));
+            closing = Some(Closing { key, outcome });
+            if own.is_usable() {
+                carrier = Some(own);
+            } else if !was_worn {
+                // One that breaks at its first message would break at the next: the server gets time, and the queue
+                // is not spent on it.
+                tally.unreachable = Some(closing.as_ref().map(|closing| closing.outcome.told()).unwrap_or_default());
+                break;
+            }
+        }
+        self.settle(&mut closing).await?;
+        if let Some(Carrier::Line(line)) = carrier {
+            locked(&self.idle).push((*line, Instant::now()));
+        }
+        Ok(tally)
+    }
+
+    /// The next message that no connection has.
+    fn next_due(&self) -> Result<Option<(Time, LedgerKey)>, StoreError> {
+        let mut queue = locked(&self.queue);
+        if queue.due.is_empty() {
+            let page = self.store.messages_due(self.clock.now(), PAGE_ROWS_MAX)?;
+            let free = page.into_iter().filter(|(_, key)| !queue.held.contains(key)).collect();
+            queue.due = free;
+        }
+        let next = queue.due.pop_front();
+        if let Some((_, key)) = &next {
+            queue.held.insert(key.clone());
+        }
+        Ok(next)
+    }
+
+    fn release(&self, key: &LedgerKey) {
+        locked(&self.queue).held.remove(key);
+    }
+
+    /// Puts the message on the wire, in the commit that closes the one before. None where it is not to be sent.
+    async fn claim(
+        &self,
+        at: Time,
+        key: &LedgerKey,
+        closing: &mut Option<Closing>,
+    ) -> Result<Option<Box<Ready>>, StoreError> {
+        // The next message may go to the very subscriber whose mailbox turned out not to exist.
+        if closing.as_ref().is_some_and(Closing::changes_subscriber) {
+            self.settle(closing).await?;
+        }
+        for _ in 0..CONFLICTS_MAX {
+            let mut batch = match &*closing {
+                Some(closing) => self.closing_batch(closing)?,
+                None => crate::store::Batch::default(),
+            };
+            let (ready, closed) = match self.plan(at, key)? {
+                Plan::Skip(next) => {
+                    batch.extend(next);
+                    (None, None)
+                }
+                Plan::Close(next, closed) => {
+                    batch.extend(next);
+                    (None, Some(closed))
+                }
+                Plan::Send(next, ready) => {
+                    batch.extend(next);
+                    (Some(ready), None)
+                }
+            };
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    if let Some(closing) = closing.take() {
+                        self.closed(&closing);
+                    }
+                    if closed == Some(plan::Closed::Failed) {
+                        metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(1);
+                    }
+                    return Ok(ready);
+                }
+                Err(CommitError::Conflict { .. }) => self.settle(closing).await?,
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nothing is due: brings the gauges up to date, and says how long to rest.
+    async fn rest(self: &Arc<Self>) -> Duration {
+        let counted = self.store.scan(|store| store.count_due(Due::Message, COUNTED_MAX)).await;
+        if let Ok(count) = counted {
+            metrics::gauge!(telemetry::MAIL_PENDING).set(count as f64);
+        }
+        let now = self.clock.now();
+        let not_before = locked(&self.server).not_before.unwrap_or(now);
+        let next = self.store.next_due(Due::Message).ok().flatten().map(|at| at.max(not_before) - now);
+        let next = next.map_or(POLL_MAX, |wait| wait.to_std().unwrap_or_default().min(POLL_MAX));
+        if locked(&self.idle).is_empty() { next } else { next.min(IDLE_MAX) }
+    }
+}

@@ -1,0 +1,28 @@
+//! Mails as files: for newsrooms that hand them on by other means, and for trying things out.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Writes the mail `name` into `folder`, durably and whole or not at all. The same mail written twice is one file.
+/// Returns the file's name. Errors: a sentence that names the folder.
+pub(super) async fn write(folder: PathBuf, name: String, bytes: Vec<u8>) -> Result<String, String> {
+    let place = folder.display().to_string();
+    let written = tokio::task::spawn_blocking(move || write_file(&folder, &name, &bytes)).await;
+    match written {
+        Ok(Ok(name)) => Ok(name),
+        Ok(Err(error)) => Err(format!("{place}: {error}")),
+        Err(panic) => Err(format!("{place}: {panic}")),
+    }
+}
+
+fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<String> {
+    std::fs::create_dir_all(folder)?;
+    let (draft, path) = (folder.join(format!(".{name}.part")), folder.join(format!("{name}.eml")));
+    let mut file = File::create(&draft)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&draft, &path)?;
+    File::open(folder)?.sync_all()?;
+    Ok(format!("{name}.eml"))
+}

@@ -1,0 +1,169 @@
+//! What became of one try, as certain as it can be.
+
+use crate::domain::clean_line;
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The server has taken it over.
+    Accepted {
+        /// Its words.
+        reply: String,
+    },
+    /// Certainly not taken over; to be tried again.
+    Deferred {
+        /// Why.
+        reply: String,
+        /// Is it the connection's fault alone? Then the try does not count.
+        is_lines_fault: bool,
+    },
+    /// Certainly not taken over, and it never will be.
+    Rejected {
+        /// Why.
+        reply: String,
+        /// Does the server say that there is no such mailbox?
+        is_mailbox_gone: bool,
+    },
+    /// The message was sent to its end, and the reply to it never came.
+    Doubtful,
+}
+
+/// Where in the dialogue something was said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// `MAIL FROM`.
+    Mail,
+    /// `RCPT TO`.
+    Rcpt,
+    /// `DATA`, before its first byte.
+    Data,
+    /// The message itself.
+    Body,
+}
+
+/// What went wrong with a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The server said no.
+    Reply {
+        /// Three digits.
+        code: u16,
+        /// Code and words.
+        text: String,
+    },
+    /// The connection broke, or speaks something else than SMTP.
+    Lost(String),
+    /// The server said nothing within the limit.
+    Silent,
+}
+
+/// "Service closing": the reply is about the connection. RFC 5321 §4.2.2.
+pub(super) const CLOSING: u16 = 421;
+
+impl Outcome {
+    /// What `failure` at `stage` means, where `sent_whole` says whether the end of the message may have gone out and
+    /// `is_worn` whether the connection carried other messages before.
+    pub(super) fn of(failure: &Failure, stage: Stage, sent_whole: bool, is_worn: bool) -> Self {
+        match failure {
+            Failure::Reply { code: 500..=599, text } => {
+                let is_mailbox_gone = stage == Stage::Rcpt && tells_of_no_mailbox(text);
+                Outcome::Rejected { reply: shortened(text), is_mailbox_gone }
+            }
+            Failure::Reply { code, text } => {
+                Outcome::Deferred { reply: shortened(text), is_lines_fault: *code == CLOSING && is_worn }
+            }
+            Failure::Lost(_) | Failure::Silent if sent_whole => Outcome::Doubtful,
+            Failure::Lost(why) => Outcome::Deferred { reply: shortened(why), is_lines_fault: is_worn },
+            Failure::Silent => Outcome::Deferred { reply: "no reply in time".into(), is_lines_fault: false },
+        }
+    }
+}
+
+impl Outcome {
+    /// A file that could not be written: the outbox is at fault, and the message keeps its turn.
+    pub(super) fn not_written(why: String) -> Self {
+        Outcome::Deferred { reply: why, is_lines_fault: true }
+    }
+
+    /// For the log, where a connection ended with it. A server's words about a recipient may name the address.
+    pub(super) fn told(&self) -> String {
+        match self {
+            Outcome::Accepted { .. } => "it closed the connection".into(),
+            Outcome::Deferred { reply, .. } if reply.contains('@') => "it broke off a message".into(),
+            Outcome::Deferred { reply, .. } => reply.clone(),
+            Outcome::Rejected { .. } => "it refused a message and closed the connection".into(),
+            Outcome::Doubtful => "it gave no reply to a whole message".into(),
+        }
+    }
+}
+
+/// Is a permanent reply to `RCPT` about the mailbox? A refusal for other reasons (relaying, reputation, a wrong
+/// sender: 5.7.x, 5.1.8) says nothing about the subscriber, and one wrong setting of a server must not cost a
+/// newsroom all of its subscribers. Enhanced codes: RFC 3463 §3.2 and §3.3, RFC 7505 for 5.1.10.
+fn tells_of_no_mailbox(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    let code = words.next();
+    let enhanced =
+        words.next().filter(|word| word.starts_with("5.") && word.bytes().filter(|b| *b == b'.').count() == 2);
+    match enhanced {
+        Some(enhanced) => ["5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.0", "5.2.1"].contains(&enhanced),
+        None => matches!(code, Some("550" | "551" | "553")),
+    }
+}
+
+/// A server's words as they are stored: one line, and not a book.
+pub(super) fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 300;
+    clean_line(text).chars().take(CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(text: &str) -> Failure {
+        Failure::Reply { code: text[..3].parse().unwrap(), text: text.into() }
+    }
+
+    #[test]
+    fn only_a_reply_about_the_mailbox_costs_a_subscriber() {
+        for (text, is_mailbox_gone) in [
+            ("550 5.1.1 <a@b.example>: no such user", true),
+            ("550 no such user", true),
+            ("550 5.2.1 mailbox disabled", true),
+            ("554 5.7.1 <a@b.example>: Relay access denied", false),
+            ("550 5.7.515 Access denied", false),
+            ("552 5.2.2 mailbox full", false),
+            ("550 5.1.8 sender unknown", false),
+            ("554 rejected", false),
+        ] {
+            let outcome = Outcome::of(&reply(text), Stage::Rcpt, false, true);
+            assert_eq!(outcome, Outcome::Rejected { reply: text.into(), is_mailbox_gone }, "{text}");
+            let elsewhere = Outcome::of(&reply(text), Stage::Body, true, true);
+            assert_eq!(elsewhere, Outcome::Rejected { reply: text.into(), is_mailbox_gone: false }, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_in_doubt_only_once_its_end_went_out() {
+        let lost = Failure::Lost("reset".into());
+        for (failure, sent_whole, is_worn, expected) in [
+            (&lost, false, false, Outcome::Deferred { reply: "reset".into(), is_lines_fault: false }),
+            (&lost, false, true, Outcome::Deferred { reply: "reset".into(), is_lines_fault: true }),
+            (&lost, true, true, Outcome::Doubtful),
+            (&Failure::Silent, true, true, Outcome::Doubtful),
+            (
+                &Failure::Silent,
+                false,
+                true,
+                Outcome::Deferred { reply: "no reply in time".into(), is_lines_fault: false },
+            ),
+        ] {
+            assert_eq!(Outcome::of(failure, Stage::Body, sent_whole, is_worn), expected, "{failure:?}");
+        }
+        let closing = Outcome::of(&reply("421 4.7.0 enough for now"), Stage::Mail, false, true);
+        assert!(matches!(closing, Outcome::Deferred { is_lines_fault: true, .. }));
+        let closing = Outcome::of(&reply("421 4.7.0 enough for now"), Stage::Mail, false, false);
+        assert!(matches!(closing, Outcome::Deferred { is_lines_fault: false, .. }), "or it would be tried for ever");
+    }
+}

@@ -1,0 +1,218 @@
+//! What is to be done with a message that is due, decided from what is stored at that moment: an article that was
+//! retracted or a subscriber who left since then is not mailed.
+
+use super::Mailer;
+use super::outcome::shortened;
+use crate::domain::{Category, Fault, Selection, Slug, Subscription, SubscriptionState, Time};
+use crate::services::newsroom::Newsroom;
+use crate::services::subscribe::CONFIRM_WITHIN;
+use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError, Stored};
+use crate::wire::{html, mail};
+use aws_lc_rs::digest;
+
+/// What is to be done.
+pub(super) enum Plan {
+    /// It is not this message's turn any more; the batch takes its due row out.
+    Skip(Batch),
+    /// It is closed without being sent.
+    Close(Batch, Closed),
+    /// The batch puts it on the wire, if all it was built from is still the same.
+    Send(Batch, Box<Ready>),
+}
+
+/// How a message ended without the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Closed {
+    Recalled,
+    Failed,
+}
+
+/// A message as it goes out.
+pub(super) struct Ready {
+    /// First half of its message id.
+    pub(super) id: String,
+    pub(super) from: lettre::Address,
+    pub(super) to: lettre::Address,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Long enough to say what it is about, short enough for a preview.
+const SUMMARY_CHARS_MAX: usize = 400;
+
+/// Why a message is not sent.
+enum Stop {
+    Recall(&'static str),
+    Fail(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        match error {
+            // One damaged record stops one message, not all mail.
+            StoreError::Record { table, what, .. } => Stop::Fail(format!("damaged record in {}: {what}", table.name())),
+            other @ (StoreError::Locked { .. }
+            | StoreError::Newer { .. }
+            | StoreError::Damaged { .. }
+            | StoreError::Engine(_)
+            | StoreError::Stopped(_)) => Stop::Store(other),
+        }
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Stop::Fail(fault.to_string())
+    }
+}
+
+impl Mailer {
+    /// What is to be done with `key`, which was due at `at`.
+    pub(super) fn plan(&self, at: Time, key: &LedgerKey) -> Result<Plan, StoreError> {
+        let now = self.clock.now();
+        let row = match self.store.message(key) {
+            Ok(row) => row,
+            Err(StoreError::Record { table, what, .. }) => {
+                tracing::error!("a message cannot be sent, its row in {} is damaged: {what}", table.name());
+                None
+            }
+            Err(error) => return Err(error),
+        };
+        let pending = row.as_ref().and_then(|row| match &row.record.state {
+            Delivery::Pending { attempts, due_at, .. } if *due_at == at => Some(*attempts),
+            Delivery::Pending { .. }
+            | Delivery::OnWire { .. }
+            | Delivery::Sent { .. }
+            | Delivery::Failed { .. }
+            | Delivery::Recalled { .. } => None,
+        });
+        let mut batch = Batch::default();
+        let (Some(row), Some(attempts)) = (row, pending) else {
+            self.store.drop_due_message(&mut batch, at, key)?;
+            return Ok(Plan::Skip(batch));
+        };
+        let (state, closed) = match self.ready(&row.record, now, &mut batch) {
+            Ok(ready) => {
+                let state = Delivery::OnWire { since: now, attempts };
+                self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+                return Ok(Plan::Send(batch, Box::new(ready)));
+            }
+            Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
+            Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),
+            Err(Stop::Store(error)) => return Err(error),
+        };
+        let mut batch = Batch::default();
+        self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+        Ok(Plan::Close(batch, closed))
+    }
+
+    /// The mail of `row` as it has to be now; `batch` then requires what it was built from.
+    fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<Ready, Stop> {
+        let Some(subscription) = self.store.subscription(row.subscription)? else {
+            return Err(Stop::Recall("there is no such subscription"));
+        };
+        self.store.require_subscription(batch, &subscription);
+        let newsroom = self.newsroom.load();
+        let id = self.id(&row.key());
+        let from = &self.settings.from;
+        let to = &subscription.record.address;
+        let frame = mail::Frame { site: &newsroom.site, from, to, id: &id, date: now };
+        let bytes = match &row.message {
+            Message::Notice { article } => {
+                is_owed(&subscription.record, row)?;
+                let article = self.store.article(article)?.filter(|article| article.record.is_public());
+                let article = article.ok_or(Stop::Recall("the article has been retracted"))?;
+                self.store.require_article(batch, &article);
+                let summary = self.summary(&article);
+                let notice = mail::Notice {
+                    article: &article.record,
+                    summary: summary.as_deref(),
+                    list: row.list.as_ref().and_then(|slug| category(&newsroom, slug)),
+                    wanted: &wanted(&newsroom, &subscription.record.selection),
+                    leave: &mail::Token::leave(row.subscription).seal(&self.store.identity().secret),
+                };
+                mail::notice(&frame, &notice)?
+            }
+            Message::Confirmation { round } => {
+                let asked = asked_for(&subscription.record, *round, now)?;
+                let confirmation = mail::Confirmation {
+                    wanted: &wanted(&newsroom, asked),
+                    is_change: subscription.record.wished.is_some(),
+                    confirm: &mail::Token::confirm(&subscription.record).seal(&self.store.identity().secret),
+                    days: CONFIRM_WITHIN.num_days(),
+                };
+                mail::confirmation(&frame, &confirmation)?
+            }
+        };
+        let (from, to) = (mail::mail_address("from", &from.address)?, mail::mail_address("to", to)?);
+        Ok(Ready { id, from, to, bytes })
+    }
+
+    /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.
+    fn id(&self, key: &LedgerKey) -> String {
+        let digest = digest::digest(&digest::SHA256, key.as_bytes());
+        let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        format!("{hex}.{}", self.store.identity().instance)
+    }
+
+    /// The article's own summary, or one from its text. An article goes to many at a time: the last one is kept.
+    fn summary(&self, article: &Stored<crate::domain::Article>) -> Option<String> {
+        if let Some(summary) = &article.record.content.summary {
+            return Some(summary.clone());
+        }
+        let body = article.record.content.body.as_ref()?;
+        let mut last = self.last_summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((raw, summary)) = &*last
+            && *raw == article.raw
+        {
+            return summary.clone();
+        }
+        let summary = html::summary(&body.html, SUMMARY_CHARS_MAX);
+        *last = Some((article.raw.clone(), summary.clone()));
+        summary
+    }
+}
+
+/// Is the notice still owed?
+fn is_owed(subscription: &Subscription, row: &LedgerRow) -> Result<(), Stop> {
+    match &subscription.state {
+        SubscriptionState::Confirmed { at } if *at > row.created_at => {
+            return Err(Stop::Recall("the subscriber had left meanwhile"));
+        }
+        SubscriptionState::Confirmed { .. } => {}
+        SubscriptionState::Pending => return Err(Stop::Recall("the subscription is not confirmed")),
+        SubscriptionState::Unsubscribed { .. } => return Err(Stop::Recall("the subscriber has left")),
+        SubscriptionState::Refused { .. } => return Err(Stop::Recall("the mailbox does not exist")),
+    }
+    match (&subscription.selection, &row.list) {
+        (Selection::Categories(wanted), Some(list)) if !wanted.contains(list) => {
+            Err(Stop::Recall("the subscription no longer asks for it"))
+        }
+        (Selection::All | Selection::Categories(_), _) => Ok(()),
+    }
+}
+
+/// What the confirmation of `round` asks about, if it is still to be asked.
+fn asked_for(subscription: &Subscription, round: u32, now: Time) -> Result<&Selection, Stop> {
+    if round != subscription.round {
+        return Err(Stop::Recall("a newer one was asked for"));
+    }
+    if now - subscription.asked_at > CONFIRM_WITHIN {
+        return Err(Stop::Recall("its link would no longer work"));
+    }
+    match (&subscription.state, &subscription.wished) {
+        (SubscriptionState::Pending, _) => Ok(&subscription.selection),
+        (SubscriptionState::Confirmed { .. }, Some(wished)) => Ok(wished),
+        (SubscriptionState::Confirmed { .. }, None) => Err(Stop::Recall("it has been confirmed")),
+        (SubscriptionState::Unsubscribed { .. }, _) => Err(Stop::Recall("the subscriber has left")),
+        (SubscriptionState::Refused { .. }, _) => Err(Stop::Recall("the mailbox does not exist")),
+    }
+}
+
+fn category<'a>(newsroom: &'a Newsroom, slug: &Slug) -> Option<&'a Category> {
+    newsroom.categories.get(slug.as_str())
+}
+
+fn wanted(newsroom: &Newsroom, selection: &Selection) -> String {
+    mail::wanted(selection, |slug| newsroom.categories.get(slug).map(|category| category.title.as_str()))
+}

@@ -1,0 +1,261 @@
+//! The ledger: one row for each message that is owed or was sent. Its key follows from what the message is about,
+//! so the same message is never owed twice.
+//!
+//! | key | message |
+//! |---|---|
+//! | `a` article id `0` subscription id, 16 bytes | the notice of an article |
+//! | `c` subscription id, 16 bytes; round, u32 | the confirmation mail of a round |
+//!
+//! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
+//! was on the wire at a crash, is found without a scan.
+
+use super::articles::{due, time_from_key};
+use super::kv::{Batch, RANGE_ROWS_MAX, Range};
+use super::record::{self, Record, Stored};
+use super::{Due, Store, StoreError, Table};
+use crate::domain::{Article, ArticleId, Slug, SubscriptionId, Time};
+use serde::{Deserialize, Serialize};
+
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Message {
+    /// An article came out.
+    Notice {
+        /// Which.
+        article: ArticleId,
+    },
+    /// Its owner is asked whether the subscription is wanted.
+    Confirmation {
+        /// The subscription's round that it asks about.
+        round: u32,
+    },
+}
+
+/// What has become of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// To be sent.
+    Pending {
+        /// How often it was tried.
+        attempts: u32,
+        /// When it is to be tried next.
+        due_at: Time,
+        /// What the last try came to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reply: Option<String>,
+    },
+    /// Handed to a connection. Where no connection has it any more, it is doubtful: it may have been accepted.
+    OnWire {
+        /// Since when.
+        since: Time,
+        /// How often it was tried before.
+        attempts: u32,
+    },
+    /// Accepted by the server.
+    Sent {
+        /// When.
+        at: Time,
+        /// The server's reply, with its own name of the message.
+        reply: String,
+    },
+    /// Given up.
+    Failed {
+        /// When.
+        at: Time,
+        /// Why: the server's reply in most cases.
+        reply: String,
+    },
+    /// Not sent, since it no longer holds.
+    Recalled {
+        /// When.
+        at: Time,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A message and what has become of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerRow {
+    /// What it is about.
+    pub message: Message,
+    /// Whom it goes to.
+    pub subscription: SubscriptionId,
+    /// The category it goes out under: the first of the article's that the subscription asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub list: Option<Slug>,
+    /// When it came to be owed.
+    pub created_at: Time,
+    /// What has become of it.
+    pub state: Delivery,
+}
+
+impl Record for LedgerRow {
+    const KIND: u8 = b'L';
+    const SCHEMA: u8 = 1;
+}
+
+/// Names a message for ever.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LedgerKey(Vec<u8>);
+
+impl LedgerKey {
+    /// The key of the message to this subscription.
+    pub fn of(message: &Message, subscription: SubscriptionId) -> Self {
+        let subscription = subscription.0.as_bytes();
+        LedgerKey(match message {
+            Message::Notice { article } => [b"a", article.as_str().as_bytes(), b"\0", subscription].concat(),
+            Message::Confirmation { round } => [&b"c"[..], subscription, &round.to_be_bytes()].concat(),
+        })
+    }
+
+    /// As it is stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl LedgerRow {
+    /// A new row that is due at once.
+    pub fn new(message: Message, subscription: SubscriptionId, list: Option<Slug>, created_at: Time) -> Self {
+        let state = Delivery::Pending { attempts: 0, due_at: created_at, reply: None };
+        LedgerRow { message, subscription, list, created_at, state }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> LedgerKey {
+        LedgerKey::of(&self.message, self.subscription)
+    }
+
+    fn due_key(&self) -> Option<Vec<u8>> {
+        match &self.state {
+            Delivery::Pending { due_at, .. } => Some(due(Due::Message, *due_at, &self.key().0)),
+            Delivery::OnWire { since, .. } => Some(due(Due::OnWire, *since, &self.key().0)),
+            Delivery::Sent { .. } | Delivery::Failed { .. } | Delivery::Recalled { .. } => None,
+        }
+    }
+}
+
+impl Store {
+    /// The row of this key.
+    pub fn message(&self, key: &LedgerKey) -> Result<Option<Stored<LedgerRow>>, StoreError> {
+        self.stored(Table::Ledger, &key.0)
+    }
+
+    /// Puts `new` into `batch` with its due row in place of the one of `old`. The batch then requires that the row
+    /// is still as `old` says, or still unknown.
+    pub fn write_message(&self, batch: &mut Batch, old: Option<&Stored<LedgerRow>>, new: &LedgerRow) {
+        let key = new.key().0;
+        let before = old.and_then(|old| old.record.due_key());
+        match old {
+            Some(old) => batch.require_is(Table::Ledger, key.clone(), old.raw.clone()),
+            None => batch.require_absent(Table::Ledger, key.clone()),
+        }
+        let value = record::encode(&key, new);
+        batch.put(Table::Ledger, key, value);
+        let after = new.due_key();
+        if before != after {
+            if let Some(key) = before {
+                batch.delete(Table::Due, key);
+            }
+            if let Some(key) = after {
+                batch.put(Table::Due, key, []);
+            }
+        }
+    }
+
+    /// Up to `limit` messages that are to be sent at `now`, the longest overdue first.
+    pub fn messages_due(&self, now: Time, limit: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let rows = self.due(Due::Message, now, limit)?;
+        Ok(rows.into_iter().map(|(at, key)| (at, LedgerKey(key))).collect())
+    }
+
+    /// Takes out a due row that its ledger row knows nothing of. The batch requires that it still does not.
+    pub fn drop_due_message(&self, batch: &mut Batch, at: Time, key: &LedgerKey) -> Result<(), StoreError> {
+        match self.kv.get(Table::Ledger, &key.0)? {
+            Some(raw) => batch.require_is(Table::Ledger, key.0.clone(), raw),
+            None => batch.require_absent(Table::Ledger, key.0.clone()),
+        }
+        batch.delete(Table::Due, due(Due::Message, at, &key.0));
+        Ok(())
+    }
+
+    /// Up to `limit` messages that are on the wire, behind `after`, the oldest first.
+    pub fn messages_on_wire(
+        &self,
+        after: Option<&(Time, LedgerKey)>,
+        limit: usize,
+    ) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let mut range = Range::prefix(Due::OnWire.prefix()).limit(limit);
+        if let Some((at, key)) = after {
+            range = range.after(due(Due::OnWire, *at, &key.0));
+        }
+        let rows = self.kv.range(Table::Due, range)?;
+        let read = |(key, _): (Vec<u8>, Vec<u8>)| Some((time_from_key(&key[1..])?, LedgerKey(key.get(9..)?.to_vec())));
+        Ok(rows.into_iter().filter_map(read).collect())
+    }
+
+    /// How many due rows of `kind` there are, due or not; counts no further than `max`. Many rows: use [`Store::scan`].
+    pub fn count_due(&self, kind: Due, max: usize) -> Result<usize, StoreError> {
+        let mut range = Range::prefix(kind.prefix());
+        let mut count = 0;
+        loop {
+            let rows = self.kv.range(Table::Due, range.clone())?;
+            count += rows.len();
+            match rows.into_iter().next_back() {
+                Some((last, _)) if count < max && count % RANGE_ROWS_MAX == 0 => range = range.after(last),
+                Some(_) | None => return Ok(count.min(max)),
+            }
+        }
+    }
+
+    /// `batch` then applies only if the article is still as it was read.
+    pub fn require_article(&self, batch: &mut Batch, read: &Stored<Article>) {
+        batch.require_is(Table::Articles, read.record.id.as_str(), read.raw.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{CommitError, wait};
+    use chrono::Duration;
+    use uuid::Uuid;
+
+    #[test]
+    fn a_message_is_owed_once_and_its_due_row_follows_its_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let at = Time::UNIX_EPOCH + Duration::days(20_000);
+        let message = Message::Notice { article: ArticleId::parse("id", "https://old.example/?p=1").unwrap() };
+        let row = LedgerRow::new(message, SubscriptionId(Uuid::from_u128(1)), None, at);
+        let write = |old: Option<&Stored<LedgerRow>>, new: &LedgerRow| {
+            let mut batch = Batch::default();
+            store.write_message(&mut batch, old, new);
+            wait(store.commit(batch))
+        };
+        write(None, &row).unwrap();
+        assert!(matches!(write(None, &row), Err(CommitError::Conflict { .. })), "it is owed already");
+        assert_eq!(store.messages_due(at, 9).unwrap(), [(at, row.key())]);
+        assert!(store.messages_due(at - Duration::milliseconds(1), 9).unwrap().is_empty());
+        let mut stored = store.message(&row.key()).unwrap().unwrap();
+        assert_eq!(stored.record, row);
+        let later = at + Duration::minutes(1);
+        for (state, due, on_wire) in [
+            (Delivery::OnWire { since: later, attempts: 0 }, 0, 1),
+            (Delivery::Pending { attempts: 1, due_at: later, reply: Some("450 later".into()) }, 1, 0),
+            (Delivery::Sent { at: later, reply: "250 OK".into() }, 0, 0),
+        ] {
+            let next = LedgerRow { state, ..row.clone() };
+            write(Some(&stored), &next).unwrap();
+            assert!(matches!(write(Some(&stored), &next), Err(CommitError::Conflict { .. })), "its base is gone");
+            assert_eq!(store.messages_due(later, 9).unwrap().len(), due, "{next:?}");
+            assert_eq!(store.messages_on_wire(None, 9).unwrap().len(), on_wire, "{next:?}");
+            assert_eq!(store.count_due(Due::OnWire, 9).unwrap(), on_wire, "{next:?}");
+            stored = store.message(&row.key()).unwrap().unwrap();
+            assert_eq!(stored.record, next);
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What all pages share: the frame around them (masthead, sections, feeds), the headers that go with them, and the page
+//! that a [`Problem`] becomes.
+
+use super::App;
+use super::problem::{public, status};
+use super::templates::digest;
+use super::view::{FeedLink, Link, direction, feeds};
+use crate::domain::{Category, Kind, Problem};
+use crate::services::newsroom::Newsroom;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
+    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// No script runs on any page, whatever got into an article; pictures and sound may come from where the newsroom keeps
+/// them; no other site may frame a page and borrow its buttons.
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: http: data:; \
+    media-src https: http:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A copy may be kept, and is asked about each time: an edit or a retraction is seen at once.
+const KEPT: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// Of another site only our origin is told; on pages whose address is a secret, nothing.
+const REFERRER: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
+
+/// A busy server is asked again after this long, in seconds.
+const RETRY_S: HeaderValue = HeaderValue::from_static("30");
+
+/// What a page says about itself.
+pub(super) struct Head<'a> {
+    /// Title of the page; empty on the home page, which bears the newsroom's alone.
+    pub(super) title: &'a str,
+    /// BCP 47 tag of what it mostly holds.
+    pub(super) language: &'a str,
+    /// The address it is to be known by, if any.
+    pub(super) canonical: Option<String>,
+    /// A sentence or two for search engines and previews.
+    pub(super) description: Option<&'a str>,
+    /// The category it belongs to.
+    pub(super) category: Option<&'a Category>,
+    /// Is it an article and not the category's own page?
+    pub(super) is_article: bool,
+    /// May search engines list it?
+    pub(super) is_indexed: bool,
+}
+
+/// Language of the words that stand in the templates.
+pub(super) const INTERFACE_LANGUAGE: &str = "en";
+
+impl<'a> Head<'a> {
+    /// A page of the daemon's own that belongs into nobody's index: a form, an answer, a problem.
+    pub(super) fn own(title: &'a str) -> Self {
+        Head {
+            title,
+            language: INTERFACE_LANGUAGE,
+            canonical: None,
+            description: None,
+            category: None,
+            is_article: false,
+            is_indexed: false,
+        }
+    }
+}
+
+/// `page` in the templates.
+#[derive(Serialize)]
+struct Page<'a> {
+    title: &'a str,
+    language: &'a str,
+    direction: &'static str,
+    canonical: Option<String>,
+    description: Option<&'a str>,
+    /// Address of its section's page.
+    section: Option<String>,
+    feeds: Vec<FeedLink>,
+    is_home: bool,
+    is_article: bool,
+    is_indexed: bool,
+}
+
+/// `site` in the templates.
+#[derive(Serialize)]
+struct Masthead<'a> {
+    title: &'a str,
+    description: &'a str,
+    language: &'a str,
+    home: String,
+    sections: Vec<Link>,
+    feeds: Vec<FeedLink>,
+    subscribe: String,
+    style: String,
+}
+
+/// The template `name` with the frame around `content`. Errors: the template has a mistake.
+pub(super) fn page(
+    app: &App,
+    newsroom: &Newsroom,
+    name: &str,
+    head: Head<'_>,
+    content: Value,
+) -> Result<String, Problem> {
+    let site = &newsroom.site;
+    let mut all_feeds = feeds(site, head.category);
+    if head.category.is_some() {
+        all_feeds.extend(feeds(site, None));
+    }
+    let masthead = Masthead {
+        title: &site.title,
+        description: &site.description,
+        language: &site.language,
+        home: site.address(""),
+        sections: newsroom.categories.iter().map(|category| Link::section(site, category)).collect(),
+        feeds: feeds(site, None),
+        subscribe: site.address("subscribe"),
+        // A path, since the policy allows styles from the page's own origin alone: so a daemon that is looked at
+        // under another name than its public one, through a tunnel for instance, is not bare.
+        style: format!("{}assets/site.css?v={}", site.base_url.path(), app.templates.style_version()),
+    };
+    let page = Page {
+        title: head.title,
+        language: head.language,
+        direction: direction(head.language),
+        canonical: head.canonical,
+        description: head.description,
+        section: head.category.map(|category| site.category_page(Some(&category.slug))),
+        feeds: all_feeds,
+        is_home: head.title.is_empty(),
+        is_article: head.is_article,
+        is_indexed: head.is_indexed,
+    };
+    let frame = context! { site => Serde(&masthead), page => Serde(&page) };
+    app.templates.render(name, context! { ..frame, ..content })
+}
+
+/// A page that anybody may keep and that is asked about again: `304` where the asker has it already (RFC 9110 §13.1.2).
+/// Its ETag is a digest of the whole page, so it changes with the frame as well.
+pub(super) fn kept(asked: &HeaderMap, html: String) -> Response {
+    let etag = format!("\"{}\"", digest(html.as_bytes()));
+    let is_known = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
+    let mut known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let is_known = known.any(|list| list.split(',').any(|tag| is_known(tag.trim())));
+    let mut response =
+        if is_known { StatusCode::NOT_MODIFIED.into_response() } else { html_response(StatusCode::OK, html) };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, KEPT);
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(ETAG, etag);
+    }
+    response
+}
+
+/// A page for its reader alone: kept nowhere, listed nowhere, and its address told to nobody.
+pub(super) fn private(status: StatusCode, html: String) -> Response {
+    let mut response = html_response(status, html);
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
+    response
+}
+
+/// Tells search engines what `<meta name="robots">` tells them, for answers of any type.
+pub(super) const ROBOTS: HeaderName = HeaderName::from_static("x-robots-tag");
+
+fn html_response(status: StatusCode, html: String) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_POLICY)),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (REFERRER_POLICY, REFERRER),
+    ];
+    (status, headers, html).into_response()
+}
+
+/// The same page at its right address, for good. `308` keeps the method, and is cached as the address is permanent.
+pub(super) fn moved(address: &str) -> Result<Response, Problem> {
+    let location = HeaderValue::from_str(address)
+        .map_err(|_| Problem::new(Kind::Internal, format!("an address that no header can hold: {address}")))?;
+    let kept = [(LOCATION, location), (CACHE_CONTROL, KEPT)];
+    Ok((StatusCode::PERMANENT_REDIRECT, kept).into_response())
+}
+
+/// Path segments, however they are encoded.
+pub(super) type Segments<T> = Result<Path<T>, PathRejection>;
+
+/// The segments, or [`Kind::NotFound`]: a path that is no text names nothing here.
+pub(super) fn segments<T>(segments: Segments<T>) -> Result<T, Problem> {
+    segments.map(|Path(segments)| segments).map_err(|_| nothing_here())
+}
+
+/// [`Kind::NotFound`], said plainly.
+pub(super) fn nothing_here() -> Problem {
+    Problem::new(Kind::NotFound, "there is no page at this address")
+}
+
+/// The handler of addresses that nothing else answers.
+pub(super) async fn no_such_page() -> PageProblem {
+    PageProblem(nothing_here())
+}
+
+/// A handler of pages fails with this. [`dress`] makes a page of it; without that layer it stays a line of text.
+#[derive(Debug)]
+pub struct PageProblem(pub Problem);
+
+impl<P: Into<Problem>> From<P> for PageProblem {
+    fn from(problem: P) -> Self {
+        PageProblem(problem.into())
+    }
+}
+
+impl IntoResponse for PageProblem {
+    fn into_response(self) -> Response {
+        let problem = public(self.0);
+        let mut response = (status(problem.kind), format!("{problem}\n")).into_response();
+        response.extensions_mut().insert(problem);
+        response
+    }
+}
+
+/// The layer that turns each [`PageProblem`] into a page in the newsroom's frame. Every other answer passes unchanged,
+/// so it may lie over the whole router.
+pub(super) async fn dress(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
+    let newsroom = app.newsroom.load();
+    let heading = heading(problem.kind);
+    let faults: Vec<String> = problem.faults.iter().map(ToString::to_string).collect();
+    let content = context! {
+        heading => heading,
+        detail => sentence(&problem.detail),
+        faults => if faults.len() > 1 { faults } else { Vec::new() },
+        with_sections => problem.kind == Kind::NotFound,
+    };
+    let mut dressed = match page(&app, &newsroom, "problem.html", Head::own(heading), content) {
+        Ok(html) => private(response.status(), html),
+        Err(fault) => {
+            tracing::error!(error = %fault.detail, "the page of a problem failed: {}", fault.detail);
+            return response;
+        }
+    };
+    if dressed.status() == StatusCode::SERVICE_UNAVAILABLE || dressed.status() == StatusCode::TOO_MANY_REQUESTS {
+        dressed.headers_mut().insert(RETRY_AFTER, RETRY_S);
+    }
+    if let Some(allowed) = response.headers_mut().remove(ALLOW) {
+        dressed.headers_mut().insert(ALLOW, allowed);
+    }
+    dressed
+}
+
+/// A detail as a sentence of its own: the API and the log have it in lower case and without a stop.
+pub(super) fn sentence(detail: &str) -> String {
+    let mut chars = detail.chars();
+    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
+    let stop = if detail.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", chars.as_str())
+}
+
+/// What went wrong, as a heading.
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::NotFound => "Not found",
+        Kind::Gone => "No longer here",
+        Kind::Unauthorized | Kind::Forbidden => "Not allowed",
+        Kind::TooLarge => "Too large",
+        Kind::TooMany => "Too many at once",
+        Kind::Unavailable => "Not now",
+        Kind::Internal => "Something broke",
+        Kind::Malformed
+        | Kind::MethodNotAllowed
+        | Kind::Conflict
+        | Kind::Stale
+        | Kind::UnsupportedMedia
+        | Kind::Invalid => "That did not work",
+    }
+}

@@ -1,0 +1,267 @@
+//! Subscribing by mail, confirming and leaving: forms that work without a script.
+//!
+//! The POSTs here change something and carry no CSRF token, for there is nothing a forged one could borrow: no cookie,
+//! no login. What `/subscribe` does, anybody may do for any address from anywhere (it sends one confirmation mail,
+//! within limits), so a form on another site of the newsroom's may post to it too, and `Sec-Fetch-Site` is not asked.
+//! What `/subscriptions/{token}` does, the token alone allows, and mailbox providers post there from their own sites.
+
+use super::App;
+use super::body::read_body;
+use super::frame::{Head, PageProblem, Segments, page, private, segments, sentence};
+use super::pages::parameter;
+use crate::domain::{Address, Category, Fault, Kind, Problem, Selection, Slug};
+use crate::services::newsroom::Newsroom;
+use crate::wire::mail::Purpose;
+use axum::body::Body;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use minijinja::context;
+use minijinja::value::Serde;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use url::form_urlencoded;
+
+/// A form with every category ticked and the longest address fits several times.
+const FORM_BYTES_MAX: usize = 64 << 10;
+
+/// `GET /subscribe`: the form; `?category=` ticks that one.
+pub(super) async fn form(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, PageProblem> {
+    let newsroom = app.newsroom.load();
+    let wanted = query.as_deref().and_then(|query| parameter(query, "category"));
+    let filled = Filled { categories: wanted.into_iter().collect(), ..Filled::default() };
+    Ok(show(&app, &newsroom, StatusCode::OK, &filled, &[])?)
+}
+
+/// `POST /subscribe`: asks, and answers the same for every address.
+pub(super) async fn ask(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, PageProblem> {
+    let filled = Filled::read(&form_body(&headers, body).await?);
+    let newsroom = app.newsroom.load_full();
+    let asked = match filled.checked(&newsroom) {
+        Ok((address, selection)) => app.subscriptions.ask(address.clone(), selection).await.map(|()| address),
+        Err(faults) => Err(Problem::invalid(faults)),
+    };
+    match asked {
+        Ok(address) => {
+            let title = "Look into your mailbox";
+            let content = context! { address => address.as_str() };
+            Ok(private(StatusCode::OK, page(&app, &newsroom, "asked.html", Head::own(title), content)?))
+        }
+        Err(problem) if problem.kind == Kind::Invalid => {
+            Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, &filled, &problem.faults)?)
+        }
+        Err(problem) => Err(problem.into()),
+    }
+}
+
+/// `GET /subscriptions/{token}`: one button for what the link is for. Changes nothing, since software opens links too.
+pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<String>) -> Result<Response, PageProblem> {
+    let token = segments(path)?;
+    let (purpose, subscription) = app.subscriptions.look(&token)?;
+    let newsroom = app.newsroom.load();
+    let selection = subscription.wished.as_ref().filter(|_| purpose == Purpose::Confirm);
+    let title = match purpose {
+        Purpose::Confirm => "Confirm your subscription",
+        Purpose::Leave => "Unsubscribe",
+    };
+    let content = context! {
+        purpose => word(purpose),
+        address => veiled(&subscription.address),
+        selection => titles(selection.unwrap_or(&subscription.selection), &newsroom),
+        // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
+        action => format!("{}subscriptions/{token}", newsroom.site.base_url.path()),
+    };
+    Ok(private(StatusCode::OK, page(&app, &newsroom, "subscription.html", Head::own(title), content)?))
+}
+
+/// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
+///
+/// Leaving takes any body: a mailbox provider's `List-Unsubscribe=One-Click` (RFC 8058 §3.1, as a form or in parts)
+/// gets a plain line, no redirect and no cookie. Confirming takes only what the page's own button sends.
+pub(super) async fn act(
+    State(app): State<Arc<App>>,
+    path: Segments<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageProblem> {
+    let token = segments(path)?;
+    let (purpose, _) = app.subscriptions.look(&token)?;
+    let sent = read_body(body, FORM_BYTES_MAX).await?;
+    let pressed = form_urlencoded::parse(&sent).any(|(name, value)| name == "act" && value == word(purpose));
+    let is_form = is_form(&headers);
+    let (subscription, title) = match (purpose, pressed && is_form) {
+        (Purpose::Confirm, true) => (app.subscriptions.confirm(&token).await?, "You are subscribed"),
+        (Purpose::Confirm, false) => {
+            let detail = "nothing was changed: please open the link of the mail and press the button there";
+            return Err(Problem::new(Kind::Malformed, detail).into());
+        }
+        (Purpose::Leave, true) => (app.subscriptions.leave(&token).await?, "You are unsubscribed"),
+        (Purpose::Leave, false) => {
+            app.subscriptions.leave(&token).await?;
+            let headers = [
+                (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+            ];
+            return Ok((headers, "Unsubscribed.\n").into_response());
+        }
+    };
+    let newsroom = app.newsroom.load();
+    let content = context! {
+        purpose => word(purpose),
+        address => veiled(&subscription.address),
+        selection => titles(&subscription.selection, &newsroom),
+    };
+    Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(title), content)?))
+}
+
+/// What somebody has filled in, right or wrong.
+#[derive(Debug, Default)]
+struct Filled {
+    address: String,
+    is_everything: bool,
+    categories: Vec<String>,
+}
+
+impl Filled {
+    fn read(form: &[u8]) -> Self {
+        let mut filled = Filled::default();
+        for (name, value) in form_urlencoded::parse(form) {
+            match &*name {
+                "address" => filled.address = value.into_owned(),
+                "everything" => filled.is_everything = true,
+                "category" => filled.categories.push(value.into_owned()),
+                _ => {}
+            }
+        }
+        filled
+    }
+
+    /// Errors: a [`Fault`] for each field that is wrong.
+    fn checked(&self, newsroom: &Newsroom) -> Result<(Address, Selection), Vec<Fault>> {
+        let mut faults = Vec::new();
+        let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
+        let known = |text: &String| newsroom.categories.find("category", text).map(|category| category.slug.clone());
+        let selection = if self.is_everything {
+            Some(Selection::All)
+        } else if self.categories.is_empty() {
+            faults.push(Fault::new("category", "nothing", "everything, or at least one category"));
+            None
+        } else {
+            let slugs: Result<Vec<Slug>, Fault> = self.categories.iter().map(known).collect();
+            slugs.map(Selection::Categories).map_err(|fault| faults.push(fault)).ok()
+        };
+        match (address, selection) {
+            (Some(address), Some(selection)) => Ok((address, selection)),
+            (_, _) => Err(faults),
+        }
+    }
+}
+
+/// A category in the form.
+#[derive(Serialize)]
+struct Choice<'a> {
+    slug: &'a Slug,
+    title: &'a str,
+    description: &'a str,
+    language: &'a str,
+    is_chosen: bool,
+}
+
+impl<'a> Choice<'a> {
+    fn new(category: &'a Category, filled: &Filled) -> Self {
+        Choice {
+            slug: &category.slug,
+            title: &category.title,
+            description: &category.description,
+            language: &category.language,
+            is_chosen: filled.categories.iter().any(|chosen| chosen == category.slug.as_str()),
+        }
+    }
+}
+
+/// The form as it was filled in, with what is wrong beside each field.
+fn show(
+    app: &App,
+    newsroom: &Newsroom,
+    status: StatusCode,
+    filled: &Filled,
+    faults: &[Fault],
+) -> Result<Response, Problem> {
+    let choices: Vec<_> = newsroom.categories.iter().map(|category| Choice::new(category, filled)).collect();
+    let said: BTreeMap<&str, String> = faults.iter().map(|fault| (field(fault), told(fault))).collect();
+    let content = context! {
+        form => context! {
+            action => format!("{}subscribe", newsroom.site.base_url.path()),
+            address => &filled.address,
+            is_everything => filled.is_everything,
+            choices => Serde(&choices),
+        },
+        faults => Serde(&said),
+    };
+    let title = if faults.is_empty() { "Subscribe by mail" } else { "Not yet: subscribe by mail" };
+    let mut response = private(status, page(app, newsroom, "subscribe.html", Head::own(title), content)?);
+    if status == StatusCode::OK {
+        // The empty form is nobody's secret and has a place in an index and in caches.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    }
+    Ok(response)
+}
+
+/// The form's name of the field that a fault is about: the service speaks of `categories`.
+fn field(fault: &Fault) -> &str {
+    if fault.field == "address" { "address" } else { "category" }
+}
+
+/// A fault as a sentence beside its field.
+fn told(fault: &Fault) -> String {
+    match fault.found.as_str() {
+        "\"\"" | "nothing" => sentence(&format!("please give {}", fault.expected)),
+        found => sentence(&format!("found {found}, expected {}", fault.expected)),
+    }
+}
+
+/// The purpose as the templates and the button have it.
+fn word(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Confirm => "confirm",
+        Purpose::Leave => "leave",
+    }
+}
+
+/// Enough of an address for its owner; mails are passed on, with the links in them.
+fn veiled(address: &Address) -> String {
+    match address.as_str().rsplit_once('@') {
+        Some((local, domain)) => format!("{}…@{domain}", local.chars().next().unwrap_or_default()),
+        None => "…".to_owned(),
+    }
+}
+
+/// The titles of the categories selected; empty for the whole newsroom.
+fn titles(selection: &Selection, newsroom: &Newsroom) -> Vec<String> {
+    let title = |slug: &Slug| match newsroom.categories.get(slug.as_str()) {
+        Some(category) => category.title.clone(),
+        None => slug.to_string(),
+    };
+    match selection {
+        Selection::All => Vec::new(),
+        Selection::Categories(slugs) => slugs.iter().map(title).collect(),
+    }
+}
+
+/// The body of a form. Errors: [`Kind::UnsupportedMedia`], [`Kind::TooLarge`].
+async fn form_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    if !is_form(headers) {
+        let detail = "`Content-Type`: expected application/x-www-form-urlencoded, as the form sends it";
+        return Err(Problem::new(Kind::UnsupportedMedia, detail));
+    }
+    read_body(body, FORM_BYTES_MAX).await
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+}

@@ -1,0 +1,127 @@
+//! Templates and style sheet of the pages, compiled in.
+
+use crate::domain::{Kind, Problem};
+use crate::wire::html;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, escape_formatter};
+use std::fmt::Write as _;
+
+/// All templates by their names.
+const TEMPLATES: [(&str, &str); 11] = [
+    ("article.html", include_str!("../../templates/pages/article.html")),
+    ("asked.html", include_str!("../../templates/pages/asked.html")),
+    ("base.html", include_str!("../../templates/pages/base.html")),
+    ("category.html", include_str!("../../templates/pages/category.html")),
+    ("done.html", include_str!("../../templates/pages/done.html")),
+    ("home.html", include_str!("../../templates/pages/home.html")),
+    ("parts.html", include_str!("../../templates/pages/parts.html")),
+    ("print.html", include_str!("../../templates/pages/print.html")),
+    ("problem.html", include_str!("../../templates/pages/problem.html")),
+    ("subscribe.html", include_str!("../../templates/pages/subscribe.html")),
+    ("subscription.html", include_str!("../../templates/pages/subscription.html")),
+];
+
+/// The one style sheet.
+pub(super) const STYLE: &str = include_str!("../../templates/pages/site.css");
+
+/// The templates, ready to be filled in, and what names this version of the style sheet.
+pub struct Templates {
+    environment: Environment<'static>,
+    style_version: String,
+}
+
+impl Templates {
+    /// Reads the compiled-in templates. Errors: one of them has a mistake, which a test rules out.
+    pub fn new() -> Result<Self, Error> {
+        let mut environment = Environment::new();
+        let mut syntax = SyntaxConfig::builder();
+        environment.set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build()?);
+        // A misspelt name breaks the page in its test, instead of leaving a hole that nobody sees.
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_formatter(format);
+        for (name, source) in TEMPLATES {
+            environment.add_template(name, source)?;
+        }
+        Ok(Templates { environment, style_version: digest(STYLE.as_bytes()) })
+    }
+
+    /// Names this version of the style sheet; part of its address, so that it can be cached for ever.
+    pub(super) fn style_version(&self) -> &str {
+        &self.style_version
+    }
+
+    /// The page `name` filled in with `context`.
+    pub(super) fn render(&self, name: &str, context: Value) -> Result<String, Problem> {
+        let rendered = self.environment.get_template(name).and_then(|template| template.render(context));
+        rendered.map_err(|error| Problem::new(Kind::Internal, format!("template {name}: {error:#}")))
+    }
+}
+
+/// Text is escaped as HTML asks, and no further: the engine's own way writes `/` as `&#x2f;`, which makes every
+/// address in the source unreadable for people and for simple feed finders.
+fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
+    match value.as_str() {
+        Some(text) if !value.is_safe() => Ok(out.write_str(&html::escape(text))?),
+        Some(_) | None => escape_formatter(out, state, value),
+    }
+}
+
+/// The first 128 bits of SHA-256, in hexadecimal: names bytes in an `ETag` or an address.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use minijinja::context;
+
+    #[test]
+    fn every_template_can_be_read_and_text_in_it_is_escaped() {
+        let mut templates = Templates::new().unwrap();
+        templates.environment.add_template("test.html", "<a href=\"{{ href }}\">{{ text }}</a>{{ body }}").unwrap();
+        let body = Value::from_safe_string("<p>&amp;</p>".into());
+        let page = templates
+            .render("test.html", context! { href => "https://a.example/?a=1&b=\"", text => "<i>'", body => body })
+            .unwrap();
+        assert_eq!(page, "<a href=\"https://a.example/?a=1&amp;b=&quot;\">&lt;i&gt;'</a><p>&amp;</p>");
+        let problem = templates.render("test.html", context! { text => "x" }).unwrap_err();
+        assert!(problem.kind == Kind::Internal && problem.detail.contains("test.html"), "{problem}");
+    }
+
+    /// Relative luminance and contrast ratio: WCAG 2.2, "relative luminance" and "contrast ratio".
+    fn contrast(one: &str, other: &str) -> f64 {
+        let luminance = |colour: &str| {
+            let channel = |at: usize| {
+                let share = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+                if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
+            };
+            0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+        };
+        let (a, b) = (luminance(one), luminance(other));
+        (a.max(b) + 0.05) / (a.min(b) + 0.05)
+    }
+
+    #[test]
+    fn text_stands_out_from_its_paper_in_both_schemes() {
+        let mut schemes = STYLE.split(":root {").skip(1);
+        for scheme in [schemes.next().unwrap(), schemes.next().unwrap()] {
+            let colour = |name: &str| {
+                let at = scheme.find(&format!("--{name}: #")).unwrap_or_else(|| panic!("no --{name}"));
+                &scheme[at + name.len() + 4..][..7]
+            };
+            for text in ["ink", "quiet", "accent", "fault"] {
+                for ground in ["paper", "shade"] {
+                    let ratio = contrast(colour(text), colour(ground));
+                    assert!(ratio >= 4.5, "--{text} on --{ground}: {ratio:.2}, expected 4.5 or more");
+                }
+            }
+        }
+    }
+}

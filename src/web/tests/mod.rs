@@ -1,0 +1,195 @@
+//! Pages as a browser gets them: a store in a folder of its own, a router over it, requests without a network.
+
+mod reading;
+mod subscribing;
+
+use super::frame::{dress, no_such_page};
+use super::{App, Templates, pages, print, subscribe};
+use crate::domain::{
+    Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State, Subscription,
+    SubscriptionId, SubscriptionState, Time,
+};
+use crate::services::newsroom::Newsroom;
+use crate::services::publish::Publisher;
+use crate::services::subscribe::{Limits, Subscriptions};
+use crate::store::{Batch, Store};
+use arc_swap::ArcSwap;
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Request, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use tower::ServiceExt;
+
+/// The pages' part of the table of routes.
+fn routes(app: &Arc<App>) -> Router {
+    Router::new()
+        .route("/", get(pages::home))
+        .route("/{category}", get(pages::category))
+        .route("/{category}/", get(pages::category_slash))
+        .route("/articles/{id}", get(pages::article_by_id))
+        .route("/articles/{id}/print", get(print::print))
+        .route("/articles/{id}/{slug}", get(pages::article))
+        .route("/subscribe", get(subscribe::form).post(subscribe::ask))
+        .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
+        .route("/assets/site.css", get(pages::style))
+        .fallback(no_such_page)
+        .layer(from_fn_with_state(Arc::clone(app), dress))
+        .with_state(Arc::clone(app))
+}
+
+struct Newspaper {
+    app: Arc<App>,
+    router: Router,
+    _folder: tempfile::TempDir,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn says(&self, parts: &[&str]) -> &Self {
+        for part in parts {
+            assert!(self.text.contains(part), "expected {part:?} in\n{}", self.text);
+        }
+        self
+    }
+
+    #[track_caller]
+    fn says_nothing_of(&self, parts: &[&str]) -> &Self {
+        for part in parts {
+            assert!(!self.text.contains(part), "expected no {part:?} in\n{}", self.text);
+        }
+        self
+    }
+}
+
+fn at(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+fn category(slug: &str, title: &str, language: &str, zone: &str) -> Category {
+    Category {
+        slug: Slug::parse("slug", slug).unwrap(),
+        title: title.into(),
+        description: format!("All about {slug}."),
+        language: language.into(),
+        articles: None,
+        zone: TimeZone::get(zone).unwrap(),
+        limit: 20,
+    }
+}
+
+impl Newspaper {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let clock = Clock::test(at("2026-03-01T12:00:00Z"));
+        let site = Site {
+            title: "Tidings & Daughters".into(),
+            description: "News from everywhere.".into(),
+            language: "en".into(),
+            base_url: "https://news.example/".parse().unwrap(),
+            print_line: true,
+        };
+        let categories = Categories::new(vec![
+            category("science", "Science", "en", "Europe/Moscow"),
+            category("economy", "Экономика", "ru", "UTC"),
+        ]);
+        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories }));
+        let subscriptions = Subscriptions::new(
+            Arc::clone(&store),
+            clock.clone(),
+            Arc::clone(&newsroom),
+            Limits { confirmations_per_hour_max: 3 },
+            Arc::default(),
+        );
+        let app = Arc::new(App {
+            publisher: Publisher::new(Arc::clone(&store), clock),
+            store,
+            subscriptions,
+            newsroom,
+            templates: Templates::new().unwrap(),
+            body_bytes_max: 1 << 20,
+        });
+        Newspaper { router: routes(&app), app, _folder: folder }
+    }
+
+    /// Stores an article as `edit` leaves it: public, in Science, of 18 December 2020.
+    async fn publish(&self, id: &str, title: &str, edit: impl FnOnce(&mut Article)) -> Article {
+        let dated = at("2020-12-18T12:03:00Z");
+        let mut article = Article {
+            id: ArticleId::parse("id", id).unwrap(),
+            external_id: None,
+            revision: 1,
+            state: State::Published,
+            created_at: dated,
+            published_at: Some(dated),
+            updated_at: dated,
+            first_public_at: Some(dated),
+            content: Content {
+                categories: vec![Slug::parse("c", "science").unwrap()],
+                title: title.into(),
+                summary: None,
+                body: None,
+                url: None,
+                authors: vec![],
+                tags: vec![],
+                language: None,
+            },
+        };
+        edit(&mut article);
+        let mut batch = Batch::default();
+        self.app.store.write_article(&mut batch, None, &article);
+        self.app.store.commit(batch).await.unwrap();
+        article
+    }
+
+    async fn subscriber(&self, address: &str, state: SubscriptionState) -> Subscription {
+        let now = at("2026-03-01T11:00:00Z");
+        let subscription = Subscription {
+            id: SubscriptionId(uuid::Uuid::from_u128(7)),
+            address: Address::parse("address", address).unwrap(),
+            selection: Selection::Categories(vec![Slug::parse("c", "science").unwrap()]),
+            wished: None,
+            state,
+            round: 1,
+            created_at: now,
+            asked_at: now,
+        };
+        let mut batch = Batch::default();
+        self.app.store.write_subscription(&mut batch, None, &subscription);
+        self.app.store.commit(batch).await.unwrap();
+        subscription
+    }
+
+    fn state(&self, id: SubscriptionId) -> SubscriptionState {
+        self.app.store.subscription(id).unwrap().unwrap().record.state
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body, 4 << 20).await.unwrap();
+        Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn post(&self, path: &str, form: &str) -> Answer {
+        let request = Request::post(path).header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(form.to_owned())).unwrap()).await
+    }
+}

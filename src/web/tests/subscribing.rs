@@ -1,0 +1,99 @@
+//! Asking, confirming, leaving.
+
+use super::{Newspaper, at};
+use crate::domain::{Address, Selection, SubscriptionState};
+use crate::wire::mail::Token;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+
+#[tokio::test]
+async fn asking_answers_the_same_for_everybody() {
+    let paper = Newspaper::new();
+    paper.subscriber("known@example.org", SubscriptionState::Confirmed { at: at("2026-01-01T00:00:00Z") }).await;
+    let known = paper.post("/subscribe", "address=known%40example.org&category=science").await;
+    let new = paper.post("/subscribe", "address=brand-new%40example.org&category=economy&category=science").await;
+    assert_eq!((known.status, new.status), (StatusCode::OK, StatusCode::OK));
+    assert_eq!(known.text.replace("known@", "brand-new@"), new.text);
+    new.says(&["Look into your mailbox", "brand-new@example.org"]);
+    assert_eq!((new.header("cache-control"), new.header("referrer-policy")), ("no-store", "no-referrer"));
+    let address = Address::parse("address", "brand-new@example.org").unwrap();
+    let stored = paper.app.store.subscription_of(&address).unwrap().unwrap().record;
+    assert_eq!(stored.state, SubscriptionState::Pending);
+    assert!(matches!(stored.selection, Selection::Categories(slugs) if slugs.len() == 2));
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_form_is_shown_beside_its_field_and_nothing_is_lost() {
+    let paper = Newspaper::new();
+    let form = paper.get("/subscribe?category=economy").await;
+    form.says(&["value=\"economy\" checked", "value=\"science\">", "method=\"post\" action=\"/subscribe\""]);
+    form.says_nothing_of(&["class=\"fault\""]);
+    let wrong = paper.post("/subscribe", "address=me%22%3E&category=science").await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    wrong.says(&["value=\"me&quot;&gt;\"", "id=\"address-fault\"", "value=\"science\" checked"]);
+    wrong.says_nothing_of(&["category-fault"]);
+    let empty = paper.post("/subscribe", "address=").await;
+    empty.says(&["id=\"address-fault\"", "id=\"category-fault\"", "Please give a mail address"]);
+    let unknown = paper.post("/subscribe", "address=a%40example.org&category=sports").await;
+    assert_eq!(unknown.status, StatusCode::UNPROCESSABLE_ENTITY);
+    unknown.says(&["id=\"category-fault\"", "economy, science", "value=\"a@example.org\""]);
+    let json = Request::post("/subscribe").header("content-type", "application/json").body(Body::from("{}")).unwrap();
+    assert_eq!(paper.send(json).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let long = format!("address={}", "a".repeat(70_000));
+    assert_eq!(paper.post("/subscribe", &long).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn too_many_who_ask_within_the_hour_are_told_to_come_back() {
+    let paper = Newspaper::new();
+    for n in 0..3 {
+        assert_eq!(paper.post("/subscribe", &format!("address=a{n}%40example.org&everything=yes")).await.status, 200);
+    }
+    let refused = paper.post("/subscribe", "address=a4%40example.org&everything=yes").await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (429, "30"));
+    refused.says(&["<h1>Too many at once</h1>"]);
+}
+
+#[tokio::test]
+async fn opening_the_link_changes_nothing_and_the_button_confirms() {
+    let paper = Newspaper::new();
+    let subscription = paper.subscriber("reader@example.org", SubscriptionState::Pending).await;
+    let path = format!("/subscriptions/{}", Token::confirm(&subscription).seal(&paper.app.store.identity().secret));
+    let link = paper.get(&path).await;
+    link.says(&["name=\"act\" value=\"confirm\"", "r…@example.org", "<li>Science</li>", &format!("action=\"{path}\"")]);
+    link.says_nothing_of(&["reader@example.org"]);
+    assert_eq!(link.header("referrer-policy"), "no-referrer");
+    assert_eq!((link.header("x-robots-tag"), link.header("cache-control")), ("noindex", "no-store"));
+    assert_eq!(paper.state(subscription.id), SubscriptionState::Pending);
+    for other in ["", "List-Unsubscribe=One-Click", "act=leave"] {
+        assert_eq!(paper.post(&path, other).await.status, StatusCode::BAD_REQUEST, "{other:?}");
+        assert_eq!(paper.state(subscription.id), SubscriptionState::Pending, "{other:?}");
+    }
+    for _ in 0..2 {
+        let done = paper.post(&path, "act=confirm").await;
+        assert_eq!(done.status, StatusCode::OK);
+        done.says(&["<h1>You are subscribed</h1>", "<li>Science</li>"]);
+        assert!(matches!(paper.state(subscription.id), SubscriptionState::Confirmed { .. }));
+    }
+    assert_eq!(paper.get(&format!("{path}x")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn one_click_leaves_without_a_page_and_the_button_with_one() {
+    let paper = Newspaper::new();
+    let confirmed = SubscriptionState::Confirmed { at: at("2026-01-01T00:00:00Z") };
+    let subscription = paper.subscriber("reader@example.org", confirmed.clone()).await;
+    let path = format!("/subscriptions/{}", Token::leave(subscription.id).seal(&paper.app.store.identity().secret));
+    paper.get(&path).await.says(&["name=\"act\" value=\"leave\"", "r…@example.org"]);
+    assert_eq!(paper.state(subscription.id), confirmed, "a scanner that opens links unsubscribes nobody");
+    let boundary = "multipart/form-data; boundary=b";
+    let parts = "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n";
+    for (media_type, body) in [("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click"), (boundary, parts)] {
+        let request = Request::post(&path).header("content-type", media_type).header("sec-fetch-site", "cross-site");
+        let answer = paper.send(request.body(Body::from(body)).unwrap()).await;
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "Unsubscribed.\n"));
+        assert_eq!((answer.header("set-cookie"), answer.header("location")), ("", ""));
+        assert!(matches!(paper.state(subscription.id), SubscriptionState::Unsubscribed { .. }));
+    }
+    paper.post(&path, "act=leave").await.says(&["<h1>You are unsubscribed</h1>"]);
+}

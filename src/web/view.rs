@@ -1,0 +1,261 @@
+//! Articles, categories and dates as the templates show them.
+
+use crate::domain::{Article, Category, Site, Slug, Time};
+use crate::services::newsroom::Newsroom;
+use crate::wire::{Format, html, print_word};
+use chrono::Duration;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use minijinja::value::Value;
+use serde::Serialize;
+use url::Url;
+
+/// A summary in a list: three lines on a desk, five on a telephone.
+const SUMMARY_CHARS_MAX: usize = 220;
+
+/// An edit within this time of publishing is the last touch, and not worth a second date.
+const TOUCH: Duration = Duration::minutes(5);
+
+/// Something with a title that leads somewhere.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Link {
+    pub(super) title: String,
+    pub(super) href: String,
+    pub(super) language: String,
+}
+
+impl Link {
+    /// To the page of a category.
+    pub(super) fn section(site: &Site, category: &Category) -> Self {
+        Link {
+            title: category.title.clone(),
+            href: site.category_page(Some(&category.slug)),
+            language: category.language.clone(),
+        }
+    }
+}
+
+/// A feed in one format.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct FeedLink {
+    /// `RSS`, `Atom` or `JSON`.
+    pub(super) name: &'static str,
+    /// Whose feed it is, and the name: what a browser or reader offers.
+    pub(super) title: String,
+    pub(super) media_type: &'static str,
+    pub(super) href: String,
+}
+
+/// The feeds of `category`, or of everything, one in each format.
+pub(super) fn feeds(site: &Site, category: Option<&Category>) -> Vec<FeedLink> {
+    let of = |format: Format| {
+        let name = match format {
+            Format::Rss => "RSS",
+            Format::Atom => "Atom",
+            Format::Json => "JSON",
+        };
+        let whose = match category {
+            Some(category) => format!("{} – {}", category.title, site.title),
+            None => site.title.clone(),
+        };
+        FeedLink {
+            name,
+            title: format!("{whose} ({name})"),
+            // Autodiscovery compares the bare type.
+            media_type: format.media_type().split(';').next().unwrap_or_default(),
+            href: site.feed(category.map(|category| &category.slug), format.file_name()),
+        }
+    };
+    Format::ALL.map(of).into()
+}
+
+/// The subscribing form with `category` chosen already.
+pub(super) fn subscribe_to(site: &Site, category: &Slug) -> String {
+    site.address(&format!("subscribe?category={category}"))
+}
+
+/// `rtl` for languages that are written from right to left, else `ltr`.
+pub(super) fn direction(language: &str) -> &'static str {
+    const RIGHT_TO_LEFT: [&str; 10] = ["ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"];
+    let primary = language.split('-').next().unwrap_or_default();
+    if RIGHT_TO_LEFT.iter().any(|known| primary.eq_ignore_ascii_case(known)) { "rtl" } else { "ltr" }
+}
+
+/// An instant in a zone.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct When {
+    /// `2020-12-18T15:03:00+03:00`.
+    pub(super) iso: String,
+    /// `18 December 2020`.
+    pub(super) day: String,
+    /// `15:03 MSK`.
+    pub(super) hour: String,
+}
+
+impl When {
+    pub(super) fn new(time: Time, zone: &TimeZone) -> Self {
+        let instant = Timestamp::from_millisecond(time.timestamp_millis()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let local = instant.to_zoned(zone.clone());
+        When {
+            iso: local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
+            day: local.strftime("%-d %B %Y").to_string(),
+            hour: local.strftime("%H:%M %Z").to_string(),
+        }
+    }
+}
+
+/// The category that gives an article its language and zone: the first of its own that is configured.
+pub(super) fn home<'a>(article: &Article, newsroom: &'a Newsroom) -> Option<&'a Category> {
+    article.content.categories.iter().find_map(|slug| newsroom.categories.get(slug.as_str()))
+}
+
+/// The language an article is in.
+pub(super) fn language<'a>(article: &'a Article, newsroom: &'a Newsroom) -> &'a str {
+    match (&article.content.language, home(article, newsroom)) {
+        (Some(language), _) => language,
+        (None, Some(category)) => &category.language,
+        (None, None) => &newsroom.site.language,
+    }
+}
+
+fn zone(category: Option<&Category>) -> TimeZone {
+    category.map_or(TimeZone::UTC, |category| category.zone.clone())
+}
+
+/// The newsroom's summary; where it wrote none, one made from the body.
+pub(super) fn summary(article: &Article, chars_max: usize) -> Option<String> {
+    let content = &article.content;
+    content.summary.clone().or_else(|| html::summary(&content.body.as_ref()?.html, chars_max))
+}
+
+/// An article in a list.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Teaser {
+    title: String,
+    href: String,
+    language: String,
+    direction: &'static str,
+    when: When,
+    summary: Option<String>,
+    home: Option<Link>,
+}
+
+impl Teaser {
+    /// With its summary; `shown_in` is the category whose page it stands on, and whose zone then counts.
+    pub(super) fn new(article: &Article, newsroom: &Newsroom, shown_in: Option<&Category>) -> Self {
+        Teaser { summary: summary(article, SUMMARY_CHARS_MAX), ..Teaser::headline(article, newsroom, shown_in) }
+    }
+
+    /// Without its summary.
+    pub(super) fn headline(article: &Article, newsroom: &Newsroom, shown_in: Option<&Category>) -> Self {
+        let home = home(article, newsroom);
+        let language = language(article, newsroom);
+        Teaser {
+            title: article.content.title.clone(),
+            href: newsroom.site.article_page(article),
+            language: language.to_owned(),
+            direction: direction(language),
+            when: When::new(article.dated(), &zone(shown_in.or(home))),
+            summary: None,
+            home: home.map(|category| Link::section(&newsroom.site, category)),
+        }
+    }
+}
+
+/// A category on the home page.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Section {
+    slug: Slug,
+    title: String,
+    description: String,
+    language: String,
+    direction: &'static str,
+    href: String,
+    feeds: Vec<FeedLink>,
+    subscribe: String,
+    articles: Vec<Teaser>,
+}
+
+impl Section {
+    pub(super) fn new(category: &Category, articles: Vec<Teaser>, site: &Site) -> Self {
+        Section {
+            slug: category.slug.clone(),
+            title: category.title.clone(),
+            description: category.description.clone(),
+            language: category.language.clone(),
+            direction: direction(&category.language),
+            href: site.category_page(Some(&category.slug)),
+            feeds: feeds(site, Some(category)),
+            subscribe: subscribe_to(site, &category.slug),
+            articles,
+        }
+    }
+}
+
+/// An article in full.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Story {
+    title: String,
+    /// The newsroom's own summary; one made from the body would say the same twice.
+    lead: Option<String>,
+    when: When,
+    updated: Option<When>,
+    authors: Vec<String>,
+    body: Option<Value>,
+    tags: Vec<String>,
+    categories: Vec<Link>,
+    source: Option<Link>,
+    print: String,
+    print_word: &'static str,
+}
+
+impl Story {
+    /// With `body` as its text: sanitised HTML, which goes into the page as it is.
+    pub(super) fn new(article: &Article, body: Option<String>, newsroom: &Newsroom) -> Self {
+        let site = &newsroom.site;
+        let content = &article.content;
+        let zone = zone(home(article, newsroom));
+        let dated = article.dated();
+        let known = content.categories.iter().filter_map(|slug| newsroom.categories.get(slug.as_str()));
+        let is_edited = article.updated_at - dated > TOUCH;
+        Story {
+            title: content.title.clone(),
+            lead: content.summary.clone(),
+            when: When::new(dated, &zone),
+            updated: is_edited.then(|| When::new(article.updated_at, &zone)),
+            authors: content.authors.clone(),
+            body: body.map(Value::from_safe_string),
+            tags: content.tags.clone(),
+            categories: known.map(|category| Link::section(site, category)).collect(),
+            source: content.url.as_ref().map(source),
+            print: site.print_page(&article.id),
+            print_word: print_word(language(article, newsroom)),
+        }
+    }
+}
+
+/// The article on the newsroom's own site, under the name of that site.
+fn source(url: &Url) -> Link {
+    let host = url.host_str().unwrap_or_default();
+    let title = host.strip_prefix("www.").unwrap_or(host).to_owned();
+    Link { title, href: url.to_string(), language: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_is_that_of_the_zone() {
+        let time = "2020-12-31T21:30:00Z".parse().unwrap();
+        let moscow = When::new(time, &TimeZone::get("Europe/Moscow").unwrap());
+        assert_eq!(moscow.iso, "2021-01-01T00:30:00+03:00");
+        assert_eq!((moscow.day.as_str(), moscow.hour.as_str()), ("1 January 2021", "00:30 MSK"));
+        assert_eq!(When::new(time, &TimeZone::UTC).hour, "21:30 UTC");
+    }
+
+    #[test]
+    fn arabic_and_persian_run_from_right_to_left() {
+        assert_eq!(["ar-EG", "FA", "en", "art", ""].map(direction), ["rtl", "rtl", "ltr", "ltr", "ltr"]);
+    }
+}

@@ -1,0 +1,116 @@
+//! The signed part of the links in mails.
+
+use crate::domain::{Subscription, SubscriptionId};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To confirm what was asked for.
+    Confirm,
+    /// To leave.
+    Leave,
+}
+
+/// Who may do what: the bearer of the link, who can read the subscriber's mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Token {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Which subscription.
+    pub subscription: SubscriptionId,
+    /// The round that is confirmed; 0 for leaving, which every mail's link does at any time.
+    pub round: u32,
+}
+
+/// Keeps these signatures apart from any other use of the same secret.
+const DOMAIN: &[u8] = b"tidings: link of a subscription\0";
+/// Purpose, subscription, round.
+const BODY_BYTES: usize = 1 + 16 + 4;
+const TAG_BYTES: usize = 32;
+
+impl Token {
+    /// Confirms the subscription's present round.
+    pub fn confirm(subscription: &Subscription) -> Self {
+        Token { purpose: Purpose::Confirm, subscription: subscription.id, round: subscription.round }
+    }
+
+    /// Leaves, whenever it is used.
+    pub fn leave(subscription: SubscriptionId) -> Self {
+        Token { purpose: Purpose::Leave, subscription, round: 0 }
+    }
+
+    /// As it stands in an address: base64url of purpose, subscription, round and their HMAC-SHA256.
+    pub fn seal(&self, secret: &[u8; 32]) -> String {
+        let mut bytes = self.body();
+        let tag = hmac::sign(&key(secret), &[DOMAIN, &bytes].concat());
+        bytes.extend(tag.as_ref());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads what [`Token::seal`] gave out; none where the signature does not fit. Takes the same time either way.
+    pub fn open(text: &str, secret: &[u8; 32]) -> Option<Self> {
+        /// Longer text is not even decoded.
+        const TEXT_BYTES: usize = ((BODY_BYTES + TAG_BYTES) * 4).div_ceil(3);
+        let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
+        let (body, tag) = bytes.split_at_checked(BODY_BYTES)?;
+        hmac::verify(&key(secret), &[DOMAIN, body].concat(), tag).ok()?;
+        let (purpose, rest) = body.split_first()?;
+        let (subscription, round) = rest.split_first_chunk::<16>()?;
+        Some(Token {
+            purpose: match purpose {
+                b'c' => Purpose::Confirm,
+                b'l' => Purpose::Leave,
+                _ => return None,
+            },
+            subscription: SubscriptionId(Uuid::from_bytes(*subscription)),
+            round: u32::from_be_bytes(round.try_into().ok()?),
+        })
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES);
+        bytes.push(match self.purpose {
+            Purpose::Confirm => b'c',
+            Purpose::Leave => b'l',
+        });
+        bytes.extend(self.subscription.0.as_bytes());
+        bytes.extend(self.round.to_be_bytes());
+        bytes
+    }
+}
+
+fn key(secret: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_opens_with_its_own_secret_and_not_a_letter_changed() {
+        let token = Token {
+            purpose: Purpose::Confirm,
+            subscription: SubscriptionId(Uuid::from_u128(0x0123_4567_89ab_cdef)),
+            round: 3,
+        };
+        let text = token.seal(&[7; 32]);
+        assert_eq!(text.len(), 71);
+        assert_eq!(Token::open(&text, &[7; 32]), Some(token));
+        assert_eq!(Token::open(&text, &[8; 32]), None, "another store's");
+        for at in 0..text.len() {
+            for letter in ["A", "B", "_"] {
+                let mut changed = text.clone();
+                changed.replace_range(at..=at, letter);
+                assert!(changed == text || Token::open(&changed, &[7; 32]).is_none(), "letter {at}");
+            }
+        }
+        for wrong in ["", "A", &text[1..], &format!("{text}A"), &format!("{text}="), &"A".repeat(1_000)] {
+            assert_eq!(Token::open(wrong, &[7; 32]), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Who asks, confirms and leaves, and what nobody finds out.
+
+use super::*;
+
+#[tokio::test]
+async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
+    let room = Room::open();
+    let mailer = room.mailer(room.outbox());
+    room.subscriptions.ask(address("Reader@example.net"), only(&["science"])).await.unwrap();
+    room.publish("Too early", &["science"]).await;
+    room.notified().await;
+    assert_eq!(mailer.step().await.unwrap(), Step::Worked);
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle);
+    let mails = room.mails();
+    assert_eq!(mails.len(), 1, "the confirmation alone");
+    let mail = MessageParser::new().parse(&mails[0]).unwrap();
+    assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("Reader@example.net"));
+    assert!(mail.body_text(0).unwrap().contains("Science"));
+    let token = link(&mails[0]);
+    for _ in 0..3 {
+        let (purpose, seen) = room.subscriptions.look(&token).unwrap();
+        assert_eq!((purpose, seen.state), (Purpose::Confirm, SubscriptionState::Pending), "looking changes nothing");
+    }
+    room.clock.advance(Duration::minutes(1));
+    room.subscriptions.confirm(&token).await.unwrap();
+    assert_eq!(room.subscriptions.confirm(&token).await.unwrap().state, room.subscription("reader@example.net").state);
+    room.publish("Of science", &["science"]).await;
+    room.publish("Of economy", &["economy"]).await;
+    room.notified().await;
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails = room.mails();
+    assert_eq!(mails.len(), 2);
+    let subject = |mail: &Vec<u8>| MessageParser::new().parse(mail).unwrap().subject().unwrap().to_owned();
+    let news = mails.iter().find(|mail| subject(mail) == "Of science").expect("the news");
+    let token = link(news);
+    assert_eq!(room.subscriptions.look(&token).unwrap().0, Purpose::Leave);
+    assert_eq!(room.subscriptions.confirm(&token).await.unwrap_err().kind, Kind::NotFound, "it is for leaving");
+    let left = room.subscriptions.leave(&token).await.unwrap();
+    room.clock.advance(Duration::minutes(1));
+    assert_eq!(room.subscriptions.leave(&token).await.unwrap(), left, "a second time changes nothing");
+    room.publish("Afterwards", &["science"]).await;
+    room.notified().await;
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle);
+}
+
+#[tokio::test]
+async fn asking_tells_nobody_who_is_subscribed_and_fills_no_mailbox() {
+    let room = Room::open();
+    let mailer = room.mailer(room.outbox());
+    let ask = |text: &str, selection: Selection| room.subscriptions.ask(address(text), selection);
+    let wrong = ask("a@example.net", only(&["science", "sport"])).await.unwrap_err();
+    assert_eq!((wrong.kind, wrong.faults[0].field.as_str()), (Kind::Invalid, "categories"));
+    assert_eq!(ask("a@example.net", only(&[])).await.unwrap_err().kind, Kind::Invalid);
+    for _ in 0..5 {
+        ask("a@example.net", Selection::All).await.unwrap();
+    }
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(room.mails().len(), 1, "asked again at once: no second mail");
+    room.clock.advance(Duration::minutes(11));
+    let first = room.confirming(&room.subscription("a@example.net"));
+    ask("a@example.net", only(&["economy"])).await.unwrap();
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(room.mails().len(), 2);
+    assert_eq!(room.subscriptions.look(&first).unwrap_err().kind, Kind::Gone, "a newer mail was sent");
+    room.subscriptions.confirm(&room.confirming(&room.subscription("a@example.net"))).await.unwrap();
+    ask("a@example.net", only(&["economy"])).await.unwrap();
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(room.mails().len(), 2, "confirmed and nothing new");
+    for number in 0..18 {
+        ask(&format!("b{number}@example.net"), Selection::All).await.unwrap();
+    }
+    for known_or_not in ["a@example.net", "b1@example.net", "new@example.net"] {
+        let problem = ask(known_or_not, only(&["economy"])).await.unwrap_err();
+        assert_eq!(problem.kind, Kind::TooMany, "{known_or_not}");
+    }
+    room.clock.advance(Duration::hours(1));
+    ask("new@example.net", Selection::All).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_wish_of_a_subscriber_takes_effect_when_it_is_confirmed() {
+    let room = Room::open();
+    let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
+    let text = reader.address.as_str();
+    room.clock.advance(Duration::minutes(1));
+    room.subscriptions.ask(reader.address.clone(), Selection::All).await.unwrap();
+    let wishing = room.subscription(text);
+    assert_eq!((&wishing.selection, &wishing.wished), (&only(&["science"]), &Some(Selection::All)));
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails = room.mails();
+    room.subscriptions.confirm(&link(&mails[0])).await.unwrap();
+    let changed = room.subscription(text);
+    assert_eq!((&changed.selection, &changed.wished, &changed.state), (&Selection::All, &None, &reader.state));
+}
+
+#[tokio::test]
+async fn a_link_that_is_old_or_not_ours_does_nothing() {
+    let room = Room::open();
+    room.subscriptions.ask(address("a@example.net"), Selection::All).await.unwrap();
+    let asked = room.subscription("a@example.net");
+    let token = room.confirming(&asked);
+    assert_eq!(room.subscriptions.look(&token[1..]).unwrap_err().kind, Kind::NotFound);
+    let stranger = Subscription { id: SubscriptionId(Uuid::from_u128(1)), ..asked.clone() };
+    assert_eq!(room.subscriptions.look(&room.confirming(&stranger)).unwrap_err().kind, Kind::NotFound);
+    room.clock.advance(Duration::days(14) + Duration::minutes(1));
+    assert_eq!(room.subscriptions.confirm(&token).await.unwrap_err().kind, Kind::Gone);
+    assert_eq!(room.subscription("a@example.net"), asked);
+    room.subscriptions.leave(&room.leaving(&asked)).await.unwrap();
+    assert_eq!(room.subscriptions.confirm(&token).await.unwrap_err().kind, Kind::Gone, "who left stays away");
+}

@@ -1,0 +1,254 @@
+//! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a broken one is to fail the test")]
+
+mod asking;
+mod notices;
+mod server;
+
+use crate::smtp::{Act, At, Peer, Security, certificates};
+use arc_swap::ArcSwap;
+use chrono::Duration;
+use jiff::tz::TimeZone;
+use mail_parser::MessageParser;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tidings::domain::{
+    Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Kind, Selection, Site, Slug,
+    State, Subscription, SubscriptionId, SubscriptionState, Time,
+};
+use tidings::services::mailer::{Doubtful, Login, Mailer, Settings, Smtp, Tls, Way};
+use tidings::services::newsroom::Newsroom;
+use tidings::services::notify::Notify;
+use tidings::services::subscribe::{Limits, Subscriptions};
+use tidings::services::{Step, tail_once};
+use tidings::store::{Batch, Delivery, LedgerKey, Message, Store};
+use tidings::wire::mail::{Purpose, Sender, Token};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use uuid::Uuid;
+
+/// A newsroom with a store of its own, and everything that has to do with mail.
+struct Room {
+    folder: TempDir,
+    store: Arc<Store>,
+    clock: Clock,
+    newsroom: Arc<ArcSwap<Newsroom>>,
+    hint: Arc<tokio::sync::Notify>,
+    subscriptions: Subscriptions,
+}
+
+fn slug(text: &str) -> Slug {
+    Slug::parse("category", text).unwrap()
+}
+
+fn address(text: &str) -> Address {
+    Address::parse("address", text).unwrap()
+}
+
+fn only(slugs: &[&str]) -> Selection {
+    Selection::Categories(slugs.iter().map(|text| slug(text)).collect())
+}
+
+fn category(name: &str, title: &str) -> Category {
+    Category {
+        slug: slug(name),
+        title: title.into(),
+        description: String::new(),
+        language: "en".into(),
+        articles: None,
+        zone: TimeZone::UTC,
+        limit: 50,
+    }
+}
+
+impl Room {
+    fn open() -> Self {
+        let clock = Clock::test(Time::from_timestamp_millis(1_800_000_000_000).unwrap());
+        Room::open_in(tempfile::tempdir().unwrap(), clock)
+    }
+
+    fn open_in(folder: TempDir, clock: Clock) -> Self {
+        let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
+        let site = Site {
+            title: "The News".into(),
+            description: String::new(),
+            language: "en".into(),
+            base_url: Url::parse("https://news.example.org/").unwrap(),
+            print_line: true,
+        };
+        let categories = Categories::new(vec![category("science", "Science"), category("economy", "Economy")]);
+        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
+        let hint = Arc::new(tokio::sync::Notify::new());
+        let limits = Limits { confirmations_per_hour_max: 20 };
+        let subscriptions =
+            Subscriptions::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), limits, Arc::clone(&hint));
+        Room { folder, store, clock, newsroom, hint, subscriptions }
+    }
+
+    /// Everything is dropped, the store closed and opened again, as by a restart.
+    async fn restart(self) -> Self {
+        let Room { folder, store, clock, subscriptions, .. } = self;
+        drop(subscriptions);
+        // Tasks that were broken off let go of it when they are next polled.
+        while Arc::strong_count(&store) > 1 {
+            tokio::task::yield_now().await;
+        }
+        drop(store);
+        Room::open_in(folder, clock)
+    }
+
+    fn mailer(&self, settings: Settings) -> Arc<Mailer> {
+        let (store, newsroom) = (Arc::clone(&self.store), Arc::clone(&self.newsroom));
+        Mailer::new(store, self.clock.clone(), newsroom, settings, Arc::clone(&self.hint)).unwrap()
+    }
+
+    fn notify(&self) -> Notify {
+        Notify::new(Arc::clone(&self.store), Duration::days(2), Arc::clone(&self.hint))
+    }
+
+    fn outbox(&self) -> Settings {
+        settings(Way::Outbox(self.folder.path().join("outbox")))
+    }
+
+    /// The mails in the outbox, by file name.
+    fn mails(&self) -> Vec<Vec<u8>> {
+        let Ok(files) = std::fs::read_dir(self.folder.path().join("outbox")) else { return Vec::new() };
+        let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        paths.sort();
+        assert!(paths.iter().all(|path| path.extension().is_some_and(|end| end == "eml")), "{paths:?}");
+        paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    async fn publish(&self, title: &str, categories: &[&str]) -> Article {
+        let now = self.clock.now();
+        let article = Article {
+            id: ArticleId::mint(),
+            external_id: None,
+            revision: 1,
+            state: State::Published,
+            created_at: now,
+            published_at: Some(now),
+            updated_at: now,
+            first_public_at: Some(now),
+            content: Content {
+                categories: categories.iter().map(|text| slug(text)).collect(),
+                title: title.into(),
+                summary: Some("In short.".into()),
+                body: None,
+                url: None,
+                authors: vec![],
+                tags: vec![],
+                language: None,
+            },
+        };
+        self.write(None, &article, ChangeKind::Published).await;
+        article
+    }
+
+    async fn retract(&self, article: &Article) {
+        let retracted = Article { state: State::Retracted, revision: article.revision + 1, ..article.clone() };
+        self.write(Some(article), &retracted, ChangeKind::Retracted).await;
+    }
+
+    async fn write(&self, old: Option<&Article>, new: &Article, kind: ChangeKind) {
+        let old = old.map(|old| self.store.article(&old.id).unwrap().unwrap());
+        let mut batch = Batch::default();
+        self.store.write_article(&mut batch, old.as_ref(), new);
+        let change = Change {
+            kind,
+            article: new.id.clone(),
+            revision: new.revision,
+            at: self.clock.now(),
+            categories: new.content.categories.clone(),
+        };
+        self.store.log(&mut batch, &change);
+        self.store.commit(batch).await.unwrap();
+    }
+
+    /// The reader comes to the head; returns the rounds that took.
+    async fn notified(&self) -> usize {
+        let notify = self.notify();
+        let mut rounds = 0;
+        while tail_once(&self.store, &notify).await.unwrap() == Step::Worked {
+            rounds += 1;
+        }
+        rounds
+    }
+
+    /// Confirmed subscriptions for `reader0@example.net` and on, without mails.
+    async fn subscribed(&self, count: u128, selection: &Selection) -> Vec<Subscription> {
+        let now = self.clock.now();
+        let mut all = Vec::new();
+        let mut batch = Batch::default();
+        for number in 0..count {
+            let subscription = Subscription {
+                id: SubscriptionId(Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))),
+                address: address(&format!("reader{number}@example.net")),
+                selection: selection.clone(),
+                wished: None,
+                state: SubscriptionState::Confirmed { at: now },
+                round: 1,
+                created_at: now,
+                asked_at: now,
+            };
+            self.store.write_subscription(&mut batch, None, &subscription);
+            all.push(subscription);
+        }
+        self.store.commit(batch).await.unwrap();
+        all
+    }
+
+    fn subscription(&self, text: &str) -> Subscription {
+        self.store.subscription_of(&address(text)).unwrap().unwrap().record
+    }
+
+    fn confirming(&self, subscription: &Subscription) -> String {
+        Token::confirm(subscription).seal(&self.store.identity().secret)
+    }
+
+    fn leaving(&self, subscription: &Subscription) -> String {
+        Token::leave(subscription.id).seal(&self.store.identity().secret)
+    }
+
+    fn delivery(&self, article: &Article, subscription: &Subscription) -> Delivery {
+        let key = LedgerKey::of(&Message::Notice { article: article.id.clone() }, subscription.id);
+        self.store.message(&key).unwrap().expect("a ledger row").record.state
+    }
+
+    /// Moves the clock to the next try of anything.
+    fn until_due(&self) {
+        self.clock.advance(Duration::hours(6));
+    }
+}
+
+fn settings(way: Way) -> Settings {
+    Settings {
+        from: Sender { name: "The News".into(), address: address("news@example.org") },
+        way,
+        attempts_max: 5,
+        doubtful: Doubtful::Hold,
+        timeout: std::time::Duration::from_secs(10),
+    }
+}
+
+fn smtp(peer: &Peer) -> Smtp {
+    Smtp { host: "127.0.0.1".into(), port: peer.port, tls: Tls::None, login: None, connections: 1, ca_file: None }
+}
+
+/// One article on its way to one confirmed reader, by a scripted server.
+async fn on_its_way() -> (Room, Peer, Article, Subscription) {
+    let room = Room::open();
+    let reader = room.subscribed(1, &Selection::All).await.remove(0);
+    let article = room.publish("News", &["science"]).await;
+    room.notified().await;
+    (room, Peer::start(Security::Plain).await, article, reader)
+}
+
+/// The link below `subscriptions/` in the text of a mail.
+fn link(mail: &[u8]) -> String {
+    let mail = MessageParser::new().parse(mail).unwrap();
+    let text = mail.body_text(0).unwrap().into_owned();
+    let token = text.split("https://news.example.org/subscriptions/").nth(1).expect("a link");
+    token.split_whitespace().next().unwrap().to_owned()
+}

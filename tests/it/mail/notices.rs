@@ -1,0 +1,169 @@
+//! What is mailed to whom, once, across retractions and restarts.
+
+use super::*;
+
+#[tokio::test]
+async fn a_thousand_subscribers_are_told_once_each_in_pieces() {
+    let room = Room::open();
+    let readers = room.subscribed(1_000, &Selection::All).await;
+    let article = room.publish("News", &["science"]).await;
+    let notify = room.notify();
+    for _ in 0..2 {
+        tail_once(&room.store, &notify).await.unwrap();
+    }
+    let due = room.store.count_due(tidings::store::Due::Message, 10_000).unwrap();
+    assert_eq!(due, 400, "two pieces of 200");
+    drop(notify);
+    // Broken off between two pieces: the reader goes on where its cursor stands.
+    let room = room.restart().await;
+    assert_eq!(room.notified().await, 4, "three more pieces, and the end");
+    assert_eq!(room.store.count_due(tidings::store::Due::Message, 10_000).unwrap(), 1_000);
+    let peer = Peer::start(Security::Plain).await;
+    let mailer = room.mailer(settings(Way::Smtp(Smtp { connections: 4, ..smtp(&peer) })));
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mut to = peer.accepted();
+    to.sort();
+    let mut expected: Vec<String> = readers.iter().map(|reader| reader.address.as_str().to_owned()).collect();
+    expected.sort();
+    assert_eq!(to, expected);
+    assert_eq!(peer.log.lock().unwrap().connections, 4);
+    assert!(matches!(room.delivery(&article, &readers[0]), Delivery::Sent { .. }));
+}
+
+#[tokio::test]
+async fn only_news_is_mailed_and_only_to_whom_it_is_owed() {
+    let room = Room::open();
+    let mailer = room.mailer(room.outbox());
+    room.subscribed(1, &only(&["science"])).await;
+    room.clock.advance(Duration::minutes(1));
+    let article = room.publish("News", &["economy", "science"]).await;
+    room.write(Some(&article), &article, ChangeKind::Revised).await;
+    room.write(Some(&article), &article, ChangeKind::Restored).await;
+    let old = Article { id: ArticleId::mint(), published_at: Some(room.clock.now() - Duration::days(3)), ..article };
+    room.write(None, &old, ChangeKind::Published).await;
+    let gone = room.publish("Gone", &["science"]).await;
+    room.retract(&gone).await;
+    room.notified().await;
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails = room.mails();
+    assert_eq!(mails.len(), 1);
+    let mail = MessageParser::new().parse(&mails[0]).unwrap();
+    let list = mail.header_raw("List-Id").unwrap().trim();
+    assert_eq!(list, "\"Science\" <science.news.example.org>", "the category that was asked for");
+}
+
+#[tokio::test]
+async fn what_no_longer_holds_when_it_is_sent_is_recalled() {
+    let room = Room::open();
+    let readers = room.subscribed(2, &only(&["science"])).await;
+    room.clock.advance(Duration::minutes(1));
+    let gone = room.publish("Gone", &["science"]).await;
+    let stays = room.publish("Stays", &["science"]).await;
+    room.notified().await;
+    room.retract(&gone).await;
+    room.subscriptions.leave(&room.leaving(&readers[1])).await.unwrap();
+    let peer = Peer::start(Security::Plain).await;
+    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    mailer.step().await.unwrap();
+    assert_eq!(peer.accepted(), [readers[0].address.as_str()]);
+    for (article, reader) in [(&gone, &readers[0]), (&gone, &readers[1]), (&stays, &readers[1])] {
+        let state = room.delivery(article, reader);
+        assert!(matches!(state, Delivery::Recalled { .. }), "{state:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_neither_loses_nor_doubles() {
+    let room = Room::open();
+    let readers = room.subscribed(6, &Selection::All).await;
+    let article = room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::start(Security::Plain).await;
+    let way = Smtp { connections: 2, ..smtp(&peer) };
+    let mailer = room.mailer(settings(Way::Smtp(way.clone())));
+    // The daemon breaks off while one connection waits for its last word; the others have done their work.
+    peer.will(At::Body, Act::Stall);
+    let step = tokio::time::timeout(std::time::Duration::from_millis(500), mailer.step()).await;
+    assert!(step.is_err(), "it is still waiting");
+    drop(mailer);
+    let room = room.restart().await;
+    let mailer = room.mailer(settings(Way::Smtp(way.clone())));
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mut accepted = peer.accepted();
+    accepted.sort();
+    accepted.dedup();
+    assert_eq!((accepted.len(), peer.accepted().len()), (5, 5), "each once");
+    let doubtful = mailer.doubtful(9).unwrap();
+    assert_eq!(doubtful.len(), 1, "one a connection at most");
+    assert_eq!(mailer.drop_doubtful().await.unwrap(), 1);
+    assert!(mailer.doubtful(9).unwrap().is_empty());
+    let failed = readers.iter().filter(|reader| matches!(room.delivery(&article, reader), Delivery::Failed { .. }));
+    assert_eq!(failed.count(), 1);
+    drop(mailer);
+    let room = room.restart().await;
+    let mailer = room.mailer(Settings { doubtful: Doubtful::Resend, ..settings(Way::Smtp(way)) });
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle, "all is settled");
+}
+
+#[tokio::test]
+async fn a_mail_that_goes_to_the_outbox_twice_is_one_file() {
+    let (room, peer, article, reader) = on_its_way().await;
+    // On the wire at a crash, and then the newsroom changes to an outbox: doing it again does no harm.
+    let timeout = std::time::Duration::from_millis(200);
+    let mailer = room.mailer(Settings { timeout, ..settings(Way::Smtp(smtp(&peer))) });
+    peer.will(At::Body, Act::Cut);
+    mailer.step().await.unwrap();
+    for _ in 0..2 {
+        let mailer = room.mailer(room.outbox());
+        mailer.step().await.unwrap();
+        assert!(matches!(room.delivery(&article, &reader), Delivery::Sent { .. }));
+        assert_eq!(room.mails().len(), 1);
+        let key = LedgerKey::of(&Message::Notice { article: article.id.clone() }, reader.id);
+        let sent = room.store.message(&key).unwrap().unwrap();
+        let mut again = sent.record.clone();
+        again.state = Delivery::OnWire { since: room.clock.now(), attempts: 0 };
+        let mut batch = Batch::default();
+        room.store.write_message(&mut batch, Some(&sent), &again);
+        room.store.commit(batch).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_outbox_that_cannot_be_written_holds_mail_back_without_losing_any() {
+    let (room, _, article, reader) = on_its_way().await;
+    std::fs::write(room.folder.path().join("outbox"), "a file, not a folder").unwrap();
+    let mailer = room.mailer(room.outbox());
+    mailer.step().await.unwrap();
+    assert!(matches!(room.delivery(&article, &reader), Delivery::Pending { attempts: 0, .. }));
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle, "the outbox is left in peace");
+    std::fs::remove_file(room.folder.path().join("outbox")).unwrap();
+    room.until_due();
+    mailer.step().await.unwrap();
+    assert_eq!(room.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn the_worker_wakes_for_new_rows_and_takes_leave_when_it_is_stopped() {
+    let (room, peer, article, reader) = on_its_way().await;
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(room.mailer(settings(Way::Smtp(smtp(&peer)))).run(stop.clone()));
+    let tail = tokio::spawn(tidings::services::tail(Arc::clone(&room.store), room.notify(), stop.clone()));
+    let mut articles = vec![article];
+    for number in 1..=4 {
+        let arrived = async {
+            while peer.accepted().len() < number {
+                tokio::task::yield_now().await;
+            }
+        };
+        let wait = std::time::Duration::from_secs(4);
+        tokio::time::timeout(wait, arrived).await.expect("long before the next poll");
+        articles.push(room.publish("News", &["economy"]).await);
+    }
+    stop.cancel();
+    worker.await.unwrap();
+    tail.await.unwrap();
+    assert_eq!(peer.log.lock().unwrap().quits, 1);
+    for article in &articles[..4] {
+        assert!(matches!(room.delivery(article, &reader), Delivery::Sent { .. }));
+    }
+}

@@ -1,0 +1,203 @@
+//! What becomes of a message, whatever the mail server does.
+
+use super::*;
+
+#[tokio::test]
+async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
+    for at in [At::Mail, At::Rcpt, At::Data, At::Body] {
+        let (room, peer, article, reader) = on_its_way().await;
+        let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+        peer.will(at, Act::Say("450 4.2.0 later"));
+        mailer.step().await.unwrap();
+        let state = room.delivery(&article, &reader);
+        let Delivery::Pending { attempts: 1, due_at, reply: Some(reply) } = state else { panic!("{at:?}: {state:?}") };
+        assert!(due_at >= room.clock.now() + Duration::seconds(45), "{at:?}");
+        assert!(reply.starts_with("450 4.2.0 later"), "{reply}");
+        assert_eq!(mailer.step().await.unwrap(), Step::Idle, "not before its time");
+        room.until_due();
+        mailer.step().await.unwrap();
+        assert_eq!(peer.accepted(), [reader.address.as_str()], "{at:?}");
+        assert_eq!(peer.log.lock().unwrap().connections, 1, "the connection was kept");
+        assert!(matches!(room.delivery(&article, &reader), Delivery::Sent { .. }));
+    }
+}
+
+#[tokio::test]
+async fn what_is_deferred_too_often_is_given_up() {
+    let (room, peer, article, reader) = on_its_way().await;
+    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    for _ in 0..5 {
+        peer.will(At::Rcpt, Act::Say("451 not now"));
+        mailer.step().await.unwrap();
+        room.until_due();
+    }
+    let state = room.delivery(&article, &reader);
+    assert!(matches!(&state, Delivery::Failed { reply, .. } if reply.contains("451 not now")), "{state:?}");
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle);
+}
+
+#[tokio::test]
+async fn a_mailbox_that_does_not_exist_gets_nothing_more() {
+    let (room, peer, article, reader) = on_its_way().await;
+    let second = room.publish("More", &["science"]).await;
+    room.notified().await;
+    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    peer.will(At::Rcpt, Act::Say("550 5.1.1 no such user"));
+    mailer.step().await.unwrap();
+    let state = room.subscription(reader.address.as_str()).state;
+    assert!(
+        matches!(&state, SubscriptionState::Refused { reply, .. } if reply == "550 5.1.1 no such user"),
+        "{state:?}"
+    );
+    let states = [room.delivery(&article, &reader), room.delivery(&second, &reader)];
+    assert!(states.iter().any(|state| matches!(state, Delivery::Failed { .. })), "{states:?}");
+    assert!(states.iter().any(|state| matches!(state, Delivery::Recalled { .. })), "{states:?}");
+    assert!(peer.accepted().is_empty());
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_message_keeps_the_subscriber() {
+    for (at, reply) in [
+        (At::Mail, "550 5.7.1 not from you"),
+        (At::Rcpt, "554 5.7.1 relay access denied"),
+        (At::Data, "554 no"),
+        (At::Body, "550 5.7.1 looks like spam"),
+    ] {
+        let (room, peer, article, reader) = on_its_way().await;
+        let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+        peer.will(at, Act::Say(reply));
+        mailer.step().await.unwrap();
+        assert!(matches!(room.delivery(&article, &reader), Delivery::Failed { .. }), "{at:?}");
+        assert_eq!(room.subscription(reader.address.as_str()), reader, "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up_and_the_message_tried_again() {
+    for at in [At::Greeting, At::Mail, At::Rcpt, At::Data] {
+        let (room, peer, article, reader) = on_its_way().await;
+        let timeout = std::time::Duration::from_millis(200);
+        let mailer = room.mailer(Settings { timeout, ..settings(Way::Smtp(smtp(&peer))) });
+        peer.will(at, Act::Stall);
+        mailer.step().await.unwrap();
+        let expected = u32::from(at != At::Greeting);
+        let state = room.delivery(&article, &reader);
+        assert!(matches!(state, Delivery::Pending { attempts, .. } if attempts == expected), "{at:?}: {state:?}");
+        assert!(mailer.doubtful(9).unwrap().is_empty());
+        assert_eq!(mailer.step().await.unwrap(), Step::Idle, "the server is left in peace");
+        room.until_due();
+        mailer.step().await.unwrap();
+        assert_eq!(peer.accepted(), [reader.address.as_str()], "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_be_reached_costs_no_try() {
+    let (room, peer, article, reader) = on_its_way().await;
+    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    let before = room.delivery(&article, &reader);
+    for act in [Act::Cut, Act::Say("554 not today"), Act::Say("421 too many connections")] {
+        peer.will(At::Greeting, act);
+        mailer.step().await.unwrap();
+        assert_eq!(room.delivery(&article, &reader), before, "{act:?}");
+        room.until_due();
+    }
+    mailer.step().await.unwrap();
+    assert_eq!(peer.accepted(), [reader.address.as_str()]);
+}
+
+#[tokio::test]
+async fn a_server_that_closes_a_used_connection_is_connected_to_again() {
+    for (first, at, act) in [
+        (Act::Usual, At::Mail, Act::Say("421 4.7.0 enough for now")),
+        (Act::Usual, At::Mail, Act::Cut),
+        (Act::Usual, At::Data, Act::Cut),
+        (Act::Say("554 5.7.1 no"), At::Data, Act::Cut),
+    ] {
+        let room = Room::open();
+        let readers = room.subscribed(3, &Selection::All).await;
+        room.publish("News", &["science"]).await;
+        room.notified().await;
+        let peer = Peer::start(Security::Plain).await;
+        let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+        // The first message is talked through; the second finds the connection closed, and is not to blame.
+        peer.will(at, first);
+        peer.will(at, act);
+        mailer.step().await.unwrap();
+        let refused = usize::from(first != Act::Usual);
+        assert_eq!(peer.accepted().len(), readers.len() - refused, "{at:?} {act:?}");
+        assert_eq!(peer.log.lock().unwrap().connections, 2, "{at:?} {act:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_without_its_last_reply_is_doubtful_and_held_or_sent_again() {
+    for (policy, act) in [(Doubtful::Hold, Act::Cut), (Doubtful::Hold, Act::Stall), (Doubtful::Resend, Act::Cut)] {
+        let (room, peer, article, reader) = on_its_way().await;
+        let timeout = std::time::Duration::from_millis(200);
+        let mailer = room.mailer(Settings { doubtful: policy, timeout, ..settings(Way::Smtp(smtp(&peer))) });
+        peer.will(At::Body, act);
+        mailer.step().await.unwrap();
+        room.until_due();
+        mailer.step().await.unwrap();
+        let doubtful = mailer.doubtful(9).unwrap();
+        match policy {
+            Doubtful::Resend => {
+                assert!(doubtful.is_empty());
+                assert_eq!(peer.accepted(), [reader.address.as_str()]);
+                let log = peer.log.lock().unwrap();
+                let ids: Vec<_> = log
+                    .mails
+                    .iter()
+                    .map(|mail| MessageParser::new().parse(&mail.bytes).unwrap().message_id().unwrap().to_owned())
+                    .collect();
+                assert_eq!((ids.len(), &ids[0]), (2, &ids[1]), "the same message id");
+            }
+            Doubtful::Hold => {
+                assert!(peer.accepted().is_empty(), "it is not sent again by itself");
+                assert_eq!(doubtful.len(), 1);
+                assert_eq!((doubtful[0].address.as_ref(), doubtful[0].about.as_str()), (Some(&reader.address), "News"));
+                assert_eq!(mailer.resend_doubtful().await.unwrap(), 1);
+                mailer.step().await.unwrap();
+                assert_eq!(peer.accepted(), [reader.address.as_str()]);
+            }
+        }
+        assert!(matches!(room.delivery(&article, &reader), Delivery::Sent { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_login_goes_over_an_encrypted_connection_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, ca_file) = certificates(folder.path());
+    for (security, mode, is_sent) in [
+        (Security::Starttls(tls.clone()), Tls::Starttls, true),
+        (Security::Implicit(tls.clone()), Tls::Implicit, true),
+        (Security::Injected(tls.clone()), Tls::Starttls, false),
+        (Security::Plain, Tls::Starttls, false),
+    ] {
+        let (room, _, _, reader) = on_its_way().await;
+        let peer = Peer::start(security).await;
+        let login = Login { username: "news".into(), password: "secret".into() };
+        let way = Smtp {
+            host: "localhost".into(),
+            tls: mode,
+            login: Some(login),
+            ca_file: Some(ca_file.clone()),
+            ..smtp(&peer)
+        };
+        let timeout = std::time::Duration::from_secs(2);
+        room.mailer(Settings { timeout, ..settings(Way::Smtp(way.clone())) }).step().await.unwrap();
+        let expected: &[&str] = if is_sent { &[reader.address.as_str()] } else { &[] };
+        assert_eq!(peer.accepted(), expected, "{mode:?}");
+        let logins = peer.log.lock().unwrap().logins.clone();
+        // base64 of "\0news\0secret".
+        let expected = [("PLAIN AG5ld3MAc2VjcmV0".to_owned(), true)];
+        assert_eq!(logins, if is_sent { &expected[..] } else { &[] }, "{mode:?}");
+        // A certificate that nobody we know has signed.
+        let (room, _, _, _) = on_its_way().await;
+        let way = Smtp { ca_file: None, ..way };
+        room.mailer(Settings { timeout, ..settings(Way::Smtp(way)) }).step().await.unwrap();
+        assert_eq!(peer.accepted().len(), usize::from(is_sent));
+    }
+}

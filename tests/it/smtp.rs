@@ -1,0 +1,251 @@
+//! A mail server on loopback that does what a test tells it to: refuse, stall, cut off, at any stage.
+#![expect(clippy::unwrap_used, reason = "helpers of tests; a broken one is to fail the test")]
+
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+/// Where in the dialogue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    Greeting,
+    Mail,
+    Rcpt,
+    Data,
+    Body,
+}
+
+/// What is done there instead of saying yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// Yes, after all.
+    Usual,
+    Say(&'static str),
+    Stall,
+    Cut,
+}
+
+/// How its connections are encrypted.
+#[derive(Clone)]
+pub(crate) enum Security {
+    Plain,
+    Starttls(TlsAcceptor),
+    /// As above, and somebody on the way adds text behind the answer to STARTTLS.
+    Injected(TlsAcceptor),
+    Implicit(TlsAcceptor),
+}
+
+/// A mail that was sent to its end.
+#[derive(Debug, Clone)]
+pub(crate) struct Received {
+    pub(crate) to: String,
+    pub(crate) bytes: Vec<u8>,
+    /// Was it said to be accepted? (The server has it even where its reply was cut off.)
+    pub(crate) accepted: bool,
+}
+
+#[derive(Default)]
+pub(crate) struct Log {
+    script: VecDeque<(At, Act)>,
+    pub(crate) mails: Vec<Received>,
+    pub(crate) connections: usize,
+    /// What followed `AUTH`, and whether the connection was encrypted.
+    pub(crate) logins: Vec<(String, bool)>,
+    pub(crate) quits: usize,
+}
+
+pub(crate) struct Peer {
+    pub(crate) port: u16,
+    pub(crate) log: Arc<Mutex<Log>>,
+}
+
+impl Peer {
+    pub(crate) async fn start(security: Security) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let log = Arc::new(Mutex::new(Log::default()));
+        let shared = Arc::clone(&log);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                shared.lock().unwrap().connections += 1;
+                tokio::spawn(serve(stream, security.clone(), Arc::clone(&shared)));
+            }
+        });
+        Peer { port, log }
+    }
+
+    /// Does `act` the next time a connection comes to `at`, behind what is in the script for that stage already.
+    pub(crate) fn will(&self, at: At, act: Act) {
+        self.log.lock().unwrap().script.push_back((at, act));
+    }
+
+    /// Whom mails were accepted for, in order.
+    pub(crate) fn accepted(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.mails.iter().filter(|mail| mail.accepted).map(|mail| mail.to.clone()).collect()
+    }
+}
+
+/// A certificate for `localhost` by an authority whose own is written into `folder`; returns that file too.
+pub(crate) fn certificates(folder: &Path) -> (TlsAcceptor, std::path::PathBuf) {
+    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let ca_file = folder.join("ca.pem");
+    std::fs::write(&ca_file, issuer.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![own.der().clone()], key)
+        .unwrap();
+    (TlsAcceptor::from(Arc::new(config)), ca_file)
+}
+
+async fn serve(mut stream: TcpStream, security: Security, log: Arc<Mutex<Log>>) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    match security {
+        Security::Plain => talk(stream, None, &log, Phase::Open).await.map(|_| ()),
+        Security::Implicit(tls) => {
+            let stream = tls.accept(stream).await.ok()?;
+            talk(stream, None, &log, Phase::Encrypted { greets: true }).await.map(|_| ())
+        }
+        Security::Starttls(tls) => {
+            stream = talk(stream, Some("220 go ahead\r\n"), &log, Phase::Open).await?;
+            let stream = tls.accept(stream).await.ok()?;
+            talk(stream, None, &log, Phase::Encrypted { greets: false }).await.map(|_| ())
+        }
+        Security::Injected(tls) => {
+            let injected = "220 go ahead\r\n250 AUTH PLAIN\r\n";
+            stream = talk(stream, Some(injected), &log, Phase::Open).await?;
+            let stream = tls.accept(stream).await.ok()?;
+            talk(stream, None, &log, Phase::Encrypted { greets: false }).await.map(|_| ())
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Encrypted { greets: bool },
+}
+
+/// The dialogue until its end; gives the stream back when STARTTLS was answered.
+async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    starttls: Option<&str>,
+    log: &Arc<Mutex<Log>>,
+    phase: Phase,
+) -> Option<S> {
+    let mut stream = BufReader::new(stream);
+    if phase != (Phase::Encrypted { greets: false }) {
+        answer(&mut stream, log, At::Greeting, "220 scripted").await?;
+    }
+    let mut to = String::new();
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await.ok()? == 0 {
+            return None;
+        }
+        let line = line.trim_end();
+        let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
+        match verb.as_str() {
+            "EHLO" => {
+                let offers = if starttls.is_some() {
+                    "250-scripted\r\n250 STARTTLS\r\n"
+                } else {
+                    "250-scripted\r\n250 AUTH PLAIN\r\n"
+                };
+                stream.write_all(offers.as_bytes()).await.ok()?;
+            }
+            "STARTTLS" => {
+                stream.write_all(starttls?.as_bytes()).await.ok()?;
+                return Some(stream.into_inner());
+            }
+            "AUTH" => {
+                log.lock().unwrap().logins.push((line[4..].trim().to_owned(), phase != Phase::Open));
+                stream.write_all(b"235 welcome\r\n").await.ok()?;
+            }
+            "MAIL" => answer(&mut stream, log, At::Mail, "250 sender").await?,
+            "RCPT" => {
+                to = line["RCPT TO:<".len()..].trim_end_matches('>').to_owned();
+                answer(&mut stream, log, At::Rcpt, "250 recipient").await?;
+            }
+            "DATA" => {
+                if let Some(act) = next(log, At::Data).filter(|act| *act != Act::Usual) {
+                    perform(&mut stream, act).await?;
+                    continue;
+                }
+                stream.write_all(b"354 go on\r\n").await.ok()?;
+                let bytes = body(&mut stream).await?;
+                let act = next(log, At::Body).filter(|act| *act != Act::Usual);
+                let accepted = act.is_none();
+                log.lock().unwrap().mails.push(Received { to: to.clone(), bytes, accepted });
+                perform(&mut stream, act.unwrap_or(Act::Say("250 2.0.0 queued as 1"))).await?;
+            }
+            "RSET" => stream.write_all(b"250 reset\r\n").await.ok()?,
+            "QUIT" => {
+                log.lock().unwrap().quits += 1;
+                stream.write_all(b"221 bye\r\n").await.ok()?;
+                return None;
+            }
+            _ => stream.write_all(b"502 what?\r\n").await.ok()?,
+        }
+    }
+}
+
+async fn body<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut line = Vec::new();
+        if stream.read_until(b'\n', &mut line).await.ok()? == 0 {
+            return None;
+        }
+        match line.as_slice() {
+            b".\r\n" => return Some(bytes),
+            [b'.', rest @ ..] => bytes.extend(rest),
+            line => bytes.extend(line),
+        }
+    }
+}
+
+/// What the script says for this stage, once.
+fn next(log: &Mutex<Log>, at: At) -> Option<Act> {
+    let mut log = log.lock().unwrap();
+    let place = log.script.iter().position(|(stage, _)| *stage == at)?;
+    log.script.remove(place).map(|(_, act)| act)
+}
+
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut BufReader<S>,
+    log: &Mutex<Log>,
+    at: At,
+    usual: &'static str,
+) -> Option<()> {
+    let act = next(log, at).filter(|act| *act != Act::Usual);
+    perform(stream, act.unwrap_or(Act::Say(usual))).await
+}
+
+/// None where the connection ends with it.
+async fn perform<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>, act: Act) -> Option<()> {
+    match act {
+        Act::Say(words) => {
+            stream.write_all(format!("{words}\r\n").as_bytes()).await.ok()?;
+            stream.flush().await.ok()?;
+            (!words.starts_with("421")).then_some(())
+        }
+        Act::Stall => std::future::pending().await,
+        Act::Cut | Act::Usual => None,
+    }
+}
