@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -27,7 +28,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 
 /// Lines of a stream as they come.
 #[derive(Clone, Default)]
-struct Lines(Arc<(Mutex<Vec<String>>, Condvar)>);
+struct Lines(Arc<(Mutex<Vec<String>>, Condvar)>, Arc<AtomicBool>);
 
 impl Lines {
     fn of(stream: impl Read + Send + 'static) -> Self {
@@ -38,9 +39,14 @@ impl Lines {
                 kept.0.0.lock().unwrap_or_else(PoisonError::into_inner).push(line);
                 kept.0.1.notify_all();
             }
-            kept.0.1.notify_all();
+            kept.1.store(true, Ordering::Release);
         });
         lines
+    }
+
+    /// Has the stream come to its end?
+    fn is_whole(&self) -> bool {
+        self.1.load(Ordering::Acquire)
     }
 
     fn all(&self) -> Vec<String> {
@@ -115,9 +121,8 @@ impl Daemon {
         match eventually("the daemon to start", up) {
             None => Ok(daemon),
             Some(status) => {
-                // Its last words may still be on their way through the pipe.
-                let _ = daemon.err.wait("tidings: ", Duration::from_secs(5));
-                Err(Said { code: status.code(), out: daemon.out.all().join("\n"), err: daemon.err.all().join("\n") })
+                let err = daemon.last_words().join("\n");
+                Err(Said { code: status.code(), out: daemon.out.all().join("\n"), err })
             }
         }
     }
@@ -135,6 +140,11 @@ impl Daemon {
     /// What it has logged so far.
     pub(crate) fn logged(&self) -> Vec<String> {
         self.err.all()
+    }
+
+    /// What it logged, to the end; for a daemon that has ended.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        eventually("the end of the log", || self.err.is_whole().then(|| self.err.all()))
     }
 
     /// Waits for a line of the log with `text` in it.
