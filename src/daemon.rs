@@ -3,15 +3,14 @@
 use crate::config::{Config, load_categories};
 use crate::domain::{Clock, Time};
 use crate::services::feeds::Feeds;
-use crate::services::keys::Keys;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
-use crate::services::publish::Publisher;
+use crate::services::notify::Notify as Notices;
 use crate::services::sources::{Look, Sources};
 use crate::services::{due, tail};
 use crate::store::{Order, Store};
-use crate::telemetry::{self, Metrics};
+use crate::telemetry;
 use crate::web::server::{Limits, bind, bind_each, serve_public, serve_router};
-use crate::web::{self, App, Counters};
+use crate::web::{self, App};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use std::fs;
@@ -45,7 +44,6 @@ pub fn serve(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
 }
 
 async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
-    let metrics = Metrics::start()?;
     let clock = Clock::system();
     let store = Arc::new(Store::open(&config.store.folder)?);
     let newsroom: SharedNewsroom = Arc::new(ArcSwap::from_pointee(Newsroom {
@@ -53,18 +51,9 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
         categories: config.categories.clone(),
         changed_at: newest_change(&config_file, &config.feeds_folder),
     }));
-    let publisher = Publisher::new(Arc::clone(&store), clock.clone());
-    let app = Arc::new(App {
-        feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&newsroom))),
-        keys: Keys::new(Arc::clone(&store), clock.clone()),
-        publisher: publisher.clone(),
-        newsroom: Arc::clone(&newsroom),
-        body_bytes_max: config.server.body_bytes_max,
-        counters: Counters::default(),
-        metrics: metrics.clone(),
-        clock: clock.clone(),
-        store: Arc::clone(&store),
-    });
+    let mail = &config.mail;
+    let body_bytes_max = config.server.body_bytes_max;
+    let app = Arc::new(App::new(Arc::clone(&store), Arc::clone(&newsroom), clock.clone(), mail, body_bytes_max)?);
 
     let stop = CancellationToken::new();
     let limits = Limits {
@@ -82,14 +71,17 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let mut running = Running { tasks: TaskTracker::new(), failed: CancellationToken::new() };
     running.start("control", serve_router(control, web::control(&app), control_limits));
     running.start("admin", serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
-    running.start("due", due::run(publisher.clone(), clock.clone(), stop.clone()));
+    let notices = Notices::new(Arc::clone(&store), mail.article_age_max, Arc::clone(&app.mail_hint));
+    running.start("notify", tail(Arc::clone(&store), notices, stop.clone()));
+    running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
+    running.start("due", due::run(app.publisher.clone(), clock, stop.clone()));
     running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));
     let serving = sockets.into_iter().enumerate().map(|(number, socket)| {
         let (app, limits) = (Arc::clone(&app), limits.clone());
         std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || serve_thread(socket, app, limits))
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
-    let sources = Arc::new(Sources::new(Arc::clone(&store), publisher, Arc::clone(&newsroom)));
+    let sources = Arc::new(Sources::new(Arc::clone(&store), app.publisher.clone(), Arc::clone(&newsroom)));
     let look = sources.look().await?;
     running.start("sources", {
         let (sources, stop) = (Arc::clone(&sources), stop.clone());

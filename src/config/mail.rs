@@ -26,7 +26,7 @@ pub struct Mail {
     /// What becomes of mails that were on the wire at a crash.
     pub doubtful: Doubtful,
     /// Confirmation mails in an hour, all subscribers together.
-    pub confirmations_per_hour_max: u32,
+    pub confirmations_per_hour_max: usize,
     /// The mail server; where there is none, mails go to the outbox.
     pub smtp: Option<Smtp>,
 }
@@ -52,7 +52,7 @@ pub struct Smtp {
     /// Name and password, if the server wants them.
     pub login: Option<Login>,
     /// Connections used at once.
-    pub connections: u32,
+    pub connections: usize,
     /// PEM of a certificate authority that is trusted besides the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// How long the server may take for each step.
@@ -84,6 +84,11 @@ pub struct Login {
 pub struct Secret(String);
 
 impl Secret {
+    /// `text`, not to be shown.
+    pub fn new(text: impl Into<String>) -> Self {
+        Secret(text.into())
+    }
+
     /// The text itself, for the wire alone.
     pub fn expose(&self) -> &str {
         &self.0
@@ -156,7 +161,7 @@ pub(super) fn read(
         "resend" => Some(Doubtful::Resend),
         _ => None,
     });
-    let confirmations_per_hour_max = narrow(section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX));
+    let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
     Some(Mail {
         from,
         outbox: outbox?,
@@ -189,7 +194,7 @@ fn smtp(mut section: Section<'_>) -> Option<Smtp> {
         );
     }
     let ca_pem = ca_pem(&mut section);
-    let connections = narrow(section.whole(&keys::SMTP_CONNECTIONS));
+    let connections = section.whole(&keys::SMTP_CONNECTIONS).map(super::wide);
     let timeout = section.whole(&keys::SMTP_TIMEOUT_S).map(Duration::from_secs);
     let tls = tls?;
     Some(Smtp {

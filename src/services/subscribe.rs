@@ -1,11 +1,10 @@
 //! Asking for mail, confirming, leaving. Nobody gets mail who has not confirmed, and nobody can find out here who
 //! gets it: asking answers the same for every address, in about the same time.
 
-use super::newsroom::Newsroom;
+use super::newsroom::SharedNewsroom;
 use crate::domain::{Address, Clock, Kind, Problem, Selection, Subscription, SubscriptionId, SubscriptionState, Time};
 use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
 use crate::wire::mail::{Purpose, Token};
-use arc_swap::ArcSwap;
 use chrono::Duration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,35 +16,28 @@ pub const CONFIRM_WITHIN: Duration = Duration::days(14);
 /// Rounds against somebody who changes the same subscription all the time.
 const CONFLICTS_MAX: usize = 8;
 
-/// How much may be asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Confirmation mails that may go out in an hour, to all addresses together. Counted from the start of the
-    /// daemon.
-    pub confirmations_per_hour_max: usize,
-}
-
 /// The subscriptions, for those who ask for them.
 pub struct Subscriptions {
     store: Arc<Store>,
     clock: Clock,
-    newsroom: Arc<ArcSwap<Newsroom>>,
-    limits: Limits,
+    newsroom: SharedNewsroom,
+    confirmations_per_hour_max: usize,
     hint: Arc<tokio::sync::Notify>,
     /// When the confirmation mails of the last hour were asked for, oldest first.
     recent: Mutex<VecDeque<Time>>,
 }
 
 impl Subscriptions {
-    /// `hint` wakes the mailer.
+    /// At most `confirmations_per_hour_max` confirmation mails go out in an hour, to all addresses together, counted
+    /// from the start of the daemon. `hint` wakes the mailer.
     pub fn new(
         store: Arc<Store>,
         clock: Clock,
-        newsroom: Arc<ArcSwap<Newsroom>>,
-        limits: Limits,
+        newsroom: SharedNewsroom,
+        confirmations_per_hour_max: usize,
         hint: Arc<tokio::sync::Notify>,
     ) -> Self {
-        Subscriptions { store, clock, newsroom, limits, hint, recent: Mutex::default() }
+        Subscriptions { store, clock, newsroom, confirmations_per_hour_max, hint, recent: Mutex::default() }
     }
 
     /// Asks for `selection` to be mailed to `address`: a confirmation mail goes there, where one is needed.
@@ -173,7 +165,7 @@ impl Subscriptions {
         while recent.front().is_some_and(|at| now - *at >= Duration::hours(1)) {
             recent.pop_front();
         }
-        if recent.len() >= self.limits.confirmations_per_hour_max {
+        if recent.len() >= self.confirmations_per_hour_max {
             return Err(Problem::new(Kind::TooMany, "too many have asked within the hour; please try again later"));
         }
         recent.push_back(now);

@@ -11,7 +11,7 @@ use http_body_util::{Either, Full};
 use std::sync::Arc;
 
 /// What every answer's body is: prepared bytes, or whatever a page or the API makes.
-pub type Body = Either<Full<Bytes>, axum::body::Body>;
+pub(super) type Body = Either<Full<Bytes>, axum::body::Body>;
 
 /// A cache may keep a feed, and has to ask each time: what a `201` acknowledged stands in the very next answer.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=0, must-revalidate");
@@ -19,7 +19,7 @@ const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("public, max-age=0, 
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'self'");
 
 /// Answers a GET or HEAD of `feed`.
-pub async fn serve(app: &App, feed: &Arc<Feed>, request: &Parts) -> Response<Body> {
+pub(super) async fn serve(app: &App, feed: &Arc<Feed>, request: &Parts) -> Response<Body> {
     if request.method != Method::GET && request.method != Method::HEAD {
         return method_not_allowed();
     }

@@ -207,9 +207,14 @@ pub(super) async fn no_such_page() -> PageProblem {
     PageProblem(nothing_here())
 }
 
+/// The handler of methods that a known address does not take.
+pub(super) async fn wrong_method() -> PageProblem {
+    PageProblem(Problem::new(Kind::MethodNotAllowed, "this address does not take that method"))
+}
+
 /// A handler of pages fails with this. [`dress`] makes a page of it; without that layer it stays a line of text.
 #[derive(Debug)]
-pub struct PageProblem(pub Problem);
+pub(super) struct PageProblem(pub Problem);
 
 impl<P: Into<Problem>> From<P> for PageProblem {
     fn from(problem: P) -> Self {

@@ -20,6 +20,7 @@ mod view;
 pub use counters::Counters;
 pub use templates::Templates;
 
+use crate::config::Mail;
 use crate::domain::{Clock, Kind, Problem};
 use crate::services::feeds::Feeds;
 use crate::services::keys::Keys;
@@ -35,6 +36,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use problem::ApiProblem;
 use std::sync::Arc;
+use tokio::sync::Notify;
 
 /// What handlers work with. Pages read the store; everything that changes goes through a service.
 pub struct App {
@@ -48,6 +50,8 @@ pub struct App {
     pub subscriptions: Subscriptions,
     /// For the operator's decisions on doubtful messages.
     pub mailer: Arc<Mailer>,
+    /// Wakes it.
+    pub mail_hint: Arc<Notify>,
     /// Prepared feeds.
     pub feeds: Arc<Feeds>,
     /// Titles, addresses, categories as configured now.
@@ -62,6 +66,40 @@ pub struct App {
     pub counters: Counters,
     /// What is counted of everything.
     pub metrics: Metrics,
+}
+
+impl App {
+    /// Everything that serves the newsroom in `store`, with mail as `mail` says. Nothing of it runs yet.
+    ///
+    /// Errors: the certificates for mail cannot be read.
+    pub fn new(
+        store: Arc<Store>,
+        newsroom: SharedNewsroom,
+        clock: Clock,
+        mail: &Mail,
+        body_bytes_max: usize,
+    ) -> Result<Self, Problem> {
+        let internal = |error: &dyn std::fmt::Display| Problem::new(Kind::Internal, error.to_string());
+        // Rung when there is mail to send. Carries no data: the ledger is the truth.
+        let mail_hint = Arc::new(Notify::new());
+        let hint = Arc::clone(&mail_hint);
+        let (rows, names, budget) = (Arc::clone(&store), Arc::clone(&newsroom), mail.confirmations_per_hour_max);
+        Ok(App {
+            publisher: Publisher::new(Arc::clone(&store), clock.clone()),
+            keys: Keys::new(Arc::clone(&store), clock.clone()),
+            subscriptions: Subscriptions::new(rows, clock.clone(), names, budget, Arc::clone(&hint)),
+            mailer: Mailer::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), mail.clone(), hint)?,
+            mail_hint,
+            feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&newsroom))),
+            templates: Templates::new().map_err(|error| internal(&error))?,
+            counters: Counters::default(),
+            metrics: Metrics::start().map_err(|error| internal(&error))?,
+            newsroom,
+            clock,
+            body_bytes_max,
+            store,
+        })
+    }
 }
 
 /// `/api/v1` below its authorisation.
@@ -88,6 +126,7 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
         .route("/assets/site.css", get(pages::style))
         .fallback(frame::no_such_page)
+        .method_not_allowed_fallback(frame::wrong_method)
         .layer(from_fn_with_state(Arc::clone(app), frame::dress))
 }
 

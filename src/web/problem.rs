@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 /// The HTTP status of each kind.
-pub fn status(kind: Kind) -> StatusCode {
+pub(super) fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Malformed => StatusCode::BAD_REQUEST,
         Kind::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -27,7 +27,7 @@ pub fn status(kind: Kind) -> StatusCode {
 }
 
 /// What a person outside is told: of our own faults only that there was one, the rest is in the log.
-pub fn public(problem: Problem) -> Problem {
+pub(super) fn public(problem: Problem) -> Problem {
     if problem.kind != Kind::Internal {
         return problem;
     }
@@ -37,7 +37,7 @@ pub fn public(problem: Problem) -> Problem {
 
 /// A handler of the API fails with this; it answers as `application/problem+json` (RFC 9457).
 #[derive(Debug)]
-pub struct ApiProblem(pub Problem);
+pub(super) struct ApiProblem(pub(super) Problem);
 
 impl<P: Into<Problem>> From<P> for ApiProblem {
     fn from(problem: P) -> Self {

@@ -202,12 +202,7 @@ fn show(
         faults => Serde(&said),
     };
     let title = if faults.is_empty() { "Subscribe by mail" } else { "Not yet: subscribe by mail" };
-    let mut response = private(status, page(app, newsroom, "subscribe.html", Head::own(title), content)?);
-    if status == StatusCode::OK {
-        // The empty form is nobody's secret and has a place in an index and in caches.
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    }
-    Ok(response)
+    Ok(private(status, page(app, newsroom, "subscribe.html", Head::own(title), content)?))
 }
 
 /// The form's name of the field that a fault is about: the service speaks of `categories`.

@@ -4,7 +4,7 @@
 use super::line::Line;
 use super::outcome::Outcome;
 use super::plan::Ready;
-use super::{Mailer, Way, locked, outbox};
+use super::{Mailer, locked, outbox};
 use crate::domain::Time;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,15 +55,15 @@ pub(super) struct Server {
 impl Mailer {
     /// An idle connection, or a new one. Errors: a sentence for the log.
     pub(super) async fn connect(&self) -> Result<Carrier, String> {
-        let smtp = match &self.settings.way {
-            Way::Outbox(folder) => return Ok(Carrier::Outbox { folder: folder.clone(), is_broken: false }),
-            Way::Smtp(smtp) => smtp,
+        let smtp = match &self.settings.smtp {
+            None => return Ok(Carrier::Outbox { folder: self.settings.outbox.clone(), is_broken: false }),
+            Some(smtp) => smtp,
         };
         if let Some((line, _)) = locked(&self.idle).pop() {
             return Ok(Carrier::Line(Box::new(line)));
         }
         let hello = self.newsroom.load().site.base_url.host_str().unwrap_or("localhost").to_owned();
-        let line = Line::open(smtp, self.tls.as_ref(), &hello, self.settings.timeout).await?;
+        let line = Line::open(smtp, self.tls.as_ref(), &hello).await?;
         Ok(Carrier::Line(Box::new(line)))
     }
 

@@ -1,7 +1,8 @@
 //! What the outcome of a try does to the ledger.
 
 use super::outcome::Outcome;
-use super::{CONFLICTS_MAX, Doubtful, Mailer};
+use super::{CONFLICTS_MAX, Mailer};
+use crate::config::Doubtful;
 use crate::domain::{Subscription, SubscriptionState, Time};
 use crate::store::{Batch, CommitError, Delivery, LedgerKey, LedgerRow, StoreError};
 use crate::telemetry;

@@ -1,6 +1,7 @@
 //! The messages of which nobody here knows whether the server took them: found, listed, and decided on.
 
-use super::{CONFLICTS_MAX, Doubtful, Mailer, PAGE_ROWS_MAX, Way, locked};
+use super::{CONFLICTS_MAX, Mailer, PAGE_ROWS_MAX, locked};
+use crate::config::Doubtful;
 use crate::domain::{Address, Time};
 use crate::store::{Batch, CommitError, Delivery, LedgerKey, LedgerRow, Message, StoreError};
 use crate::telemetry;
@@ -59,10 +60,10 @@ impl Mailer {
 
     /// At the first step: what is on the wire now was left there when the daemon broke off.
     pub(super) async fn look_back(&self) -> Result<(), StoreError> {
-        let again = match (&self.settings.way, self.settings.doubtful) {
+        let again = match (&self.settings.smtp, self.settings.doubtful) {
             // Writing a file twice makes one file.
-            (Way::Outbox(_), _) | (Way::Smtp(_), Doubtful::Resend) => self.resend_doubtful().await?,
-            (Way::Smtp(_), Doubtful::Hold) => 0,
+            (None, _) | (Some(_), Doubtful::Resend) => self.resend_doubtful().await?,
+            (Some(_), Doubtful::Hold) => 0,
         };
         let mut held = 0;
         let mut after = None;

@@ -5,7 +5,7 @@
 //! and lettre finds a connection that looks as if it had been encrypted from the start.
 
 use super::outcome::{CLOSING, Failure, Outcome, Stage};
-use super::settings::{Smtp, Tls};
+use crate::config::{Smtp, Tls};
 use lettre::Address;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -44,17 +44,16 @@ pub(super) fn tls_config(smtp: &Smtp) -> Result<Arc<ClientConfig>, String> {
     let builder = ClientConfig::builder_with_provider(Arc::new(crypto::aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let builder = match &smtp.ca_file {
+    let builder = match &smtp.ca_pem {
         None => builder.with_platform_verifier().map_err(|error| format!("the system's certificates: {error}"))?,
-        Some(path) => {
-            let wrong = |what: String| format!("the certificates in {}: {what}", path.display());
+        Some(pem) => {
             let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_file_iter(path).map_err(|error| wrong(error.to_string()))? {
-                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
-                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+            for certificate in CertificateDer::pem_slice_iter(pem) {
+                let certificate = certificate.map_err(|error| format!("the certificates in ca_file: {error}"))?;
+                roots.add(certificate).map_err(|error| format!("the certificates in ca_file: {error}"))?;
             }
             if roots.is_empty() {
-                return Err(wrong("there are none".into()));
+                return Err("the certificates in ca_file: there are none".into());
             }
             builder.with_root_certificates(roots)
         }
@@ -64,12 +63,8 @@ pub(super) fn tls_config(smtp: &Smtp) -> Result<Arc<ClientConfig>, String> {
 
 impl Line {
     /// Connects to `smtp` as `hello`. Errors: a sentence for the log.
-    pub(super) async fn open(
-        smtp: &Smtp,
-        tls: Option<&Arc<ClientConfig>>,
-        hello: &str,
-        limit: Duration,
-    ) -> Result<Self, String> {
+    pub(super) async fn open(smtp: &Smtp, tls: Option<&Arc<ClientConfig>>, hello: &str) -> Result<Self, String> {
+        let limit = smtp.timeout;
         let smtp = timeout(limit, connect(smtp, tls, hello));
         let smtp = smtp.await.map_err(|_| format!("no connection within {} ms", limit.as_millis()))??;
         Ok(Line { smtp, limit, is_worn: false, is_broken: false })
@@ -184,7 +179,7 @@ async fn connect(smtp: &Smtp, tls: Option<&Arc<ClientConfig>>, hello: &str) -> R
     let connected = AsyncSmtpConnection::connect_with_transport(stream, &hello).await;
     let mut connection = connected.map_err(|error| error.to_string())?;
     if let Some(login) = &smtp.login {
-        let credentials = Credentials::new(login.username.clone(), login.password.clone());
+        let credentials = Credentials::new(login.username.clone(), login.password.expose().to_owned());
         let logged_in = connection.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await;
         logged_in.map_err(|error| format!("logging in: {error}"))?;
     }

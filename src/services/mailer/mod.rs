@@ -13,17 +13,15 @@ mod line;
 mod outbox;
 mod outcome;
 mod plan;
-mod settings;
 
 pub use doubtful::DoubtfulMessage;
-pub use settings::{Doubtful, Login, Settings, Smtp, Tls, Way};
 
 use super::Step;
-use super::newsroom::Newsroom;
+use super::newsroom::SharedNewsroom;
+use crate::config::{Mail, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
 use crate::store::{CommitError, Due, LedgerKey, Store, StoreError};
 use crate::telemetry;
-use arc_swap::ArcSwap;
 use carrier::{Carrier, Server};
 use closing::Closing;
 use line::Line;
@@ -54,8 +52,8 @@ const COUNTED_MAX: usize = 100_000;
 pub struct Mailer {
     store: Arc<Store>,
     clock: Clock,
-    newsroom: Arc<ArcSwap<Newsroom>>,
-    settings: Settings,
+    newsroom: SharedNewsroom,
+    settings: Mail,
     hint: Arc<tokio::sync::Notify>,
     tls: Option<Arc<ClientConfig>>,
     queue: Mutex<Queue>,
@@ -92,15 +90,15 @@ impl Mailer {
     pub fn new(
         store: Arc<Store>,
         clock: Clock,
-        newsroom: Arc<ArcSwap<Newsroom>>,
-        settings: Settings,
+        newsroom: SharedNewsroom,
+        settings: Mail,
         hint: Arc<tokio::sync::Notify>,
     ) -> Result<Arc<Self>, Problem> {
-        let tls = match &settings.way {
-            Way::Smtp(smtp) if smtp.tls != Tls::None => {
+        let tls = match &settings.smtp {
+            Some(smtp) if smtp.tls != Tls::None => {
                 Some(line::tls_config(smtp).map_err(|what| Problem::new(Kind::Invalid, format!("mail: {what}")))?)
             }
-            Way::Smtp(_) | Way::Outbox(_) => None,
+            Some(_) | None => None,
         };
         Ok(Arc::new(Mailer {
             store,
@@ -160,10 +158,7 @@ impl Mailer {
         if page.is_empty() {
             return Ok(Step::Idle);
         }
-        let connections = match &self.settings.way {
-            Way::Smtp(smtp) => smtp.connections.clamp(1, PAGE_ROWS_MAX / 2),
-            Way::Outbox(_) => 1,
-        };
+        let connections = self.settings.smtp.as_ref().map_or(1, |smtp| smtp.connections);
         let connections = connections.min(page.len());
         locked(&self.queue).due.extend(page);
         let mut workers = JoinSet::new();

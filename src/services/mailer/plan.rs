@@ -144,7 +144,7 @@ impl Mailer {
                 mail::confirmation(&frame, &confirmation)?
             }
         };
-        let (from, to) = (mail::mail_address("from", &from.address)?, mail::mail_address("to", to)?);
+        let (from, to) = (mail::mail_address("from", &from.address)?, mail::mail_address("to", to.as_str())?);
         Ok(Ready { id, from, to, bytes })
     }
 

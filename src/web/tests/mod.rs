@@ -3,42 +3,21 @@
 mod reading;
 mod subscribing;
 
-use super::frame::{dress, no_such_page};
-use super::{App, Templates, pages, print, subscribe};
+use super::App;
+use crate::config::{Doubtful, Mail, Sender};
 use crate::domain::{
     Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State, Subscription,
     SubscriptionId, SubscriptionState, Time,
 };
 use crate::services::newsroom::Newsroom;
-use crate::services::publish::Publisher;
-use crate::services::subscribe::{Limits, Subscriptions};
 use crate::store::{Batch, Store};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use axum::middleware::from_fn_with_state;
-use axum::routing::get;
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use tower::ServiceExt;
-
-/// The pages' part of the table of routes.
-fn routes(app: &Arc<App>) -> Router {
-    Router::new()
-        .route("/", get(pages::home))
-        .route("/{category}", get(pages::category))
-        .route("/{category}/", get(pages::category_slash))
-        .route("/articles/{id}", get(pages::article_by_id))
-        .route("/articles/{id}/print", get(print::print))
-        .route("/articles/{id}/{slug}", get(pages::article))
-        .route("/subscribe", get(subscribe::form).post(subscribe::ask))
-        .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
-        .route("/assets/site.css", get(pages::style))
-        .fallback(no_such_page)
-        .layer(from_fn_with_state(Arc::clone(app), dress))
-        .with_state(Arc::clone(app))
-}
 
 struct Newspaper {
     app: Arc<App>,
@@ -106,23 +85,18 @@ impl Newspaper {
             category("science", "Science", "en", "Europe/Moscow"),
             category("economy", "Экономика", "ru", "UTC"),
         ]);
-        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories }));
-        let subscriptions = Subscriptions::new(
-            Arc::clone(&store),
-            clock.clone(),
-            Arc::clone(&newsroom),
-            Limits { confirmations_per_hour_max: 3 },
-            Arc::default(),
-        );
-        let app = Arc::new(App {
-            publisher: Publisher::new(Arc::clone(&store), clock),
-            store,
-            subscriptions,
-            newsroom,
-            templates: Templates::new().unwrap(),
-            body_bytes_max: 1 << 20,
-        });
-        Newspaper { router: routes(&app), app, _folder: folder }
+        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
+        let mail = Mail {
+            from: Sender { name: None, address: "news@news.example".into() },
+            outbox: folder.path().join("outbox"),
+            article_age_max: chrono::TimeDelta::days(2),
+            attempts_max: 3,
+            doubtful: Doubtful::Hold,
+            confirmations_per_hour_max: 3,
+            smtp: None,
+        };
+        let app = Arc::new(App::new(store, newsroom, clock, &mail, 1 << 20).unwrap());
+        Newspaper { router: super::public(&app), app, _folder: folder }
     }
 
     /// Stores an article as `edit` leaves it: public, in Science, of 18 December 2020.

@@ -47,7 +47,7 @@ async fn a_category_gives_out_twenty_articles_a_page_until_there_are_no_more() {
         seen.extend(titles.map(|line| line.split('/').nth(2).unwrap().to_owned()));
         let Some((_, older)) = page.text.split_once("rel=\"next\" href=\"https://news.example") else { break };
         path = older.split_once('"').unwrap().0.to_owned();
-        page.says(&["Story"]);
+        assert_eq!(seen.len(), pages * 20);
     }
     let expected: Vec<_> = (0..45).rev().map(|n| format!("a{n}")).collect();
     assert_eq!((pages, seen), (3, expected));
@@ -64,6 +64,9 @@ async fn a_page_that_is_not_there_names_those_that_are() {
         missing.says(&["<h1>Not found</h1>", "https://news.example/science", "Экономика"]);
         assert_eq!((missing.header("cache-control"), missing.header("x-robots-tag")), ("no-store", "noindex"));
     }
+    let wrong = paper.post("/science", "a=b").await;
+    assert_eq!((wrong.status.as_u16(), wrong.header("allow")), (405, "GET,HEAD"));
+    wrong.says(&["<h1>That did not work</h1>"]);
     let slash = paper.get("/science/").await;
     assert_eq!((slash.status.as_u16(), slash.header("location")), (308, "https://news.example/science"));
 }

@@ -5,6 +5,7 @@ mod token;
 
 pub use token::{Purpose, Token};
 
+use crate::config::Sender;
 use crate::domain::{Address, Article, Category, Fault, Selection, Site, Time, clean_line};
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
@@ -12,15 +13,6 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, context, escape_formatter};
 use std::sync::LazyLock;
 use std::time::SystemTime;
-
-/// Who mails are from.
-#[derive(Debug, Clone)]
-pub struct Sender {
-    /// Name for people; empty for none.
-    pub name: String,
-    /// Address in the header and in the envelope.
-    pub address: Address,
-}
 
 /// What any mail needs.
 #[derive(Debug, Clone, Copy)]
@@ -132,19 +124,18 @@ fn host(site: &Site) -> &str {
 }
 
 /// An address as the mail library has it; `field` names it in the [`Fault`].
-pub fn mail_address(field: &str, address: &Address) -> Result<lettre::Address, Fault> {
-    let fault = || Fault::new(field, format!("\"{}\"", address.as_str()), "an address that a mail header can carry");
-    let (local, domain) = address.as_str().rsplit_once('@').ok_or_else(fault)?;
+pub fn mail_address(field: &str, address: &str) -> Result<lettre::Address, Fault> {
+    let fault = || Fault::new(field, format!("\"{address}\""), "an address that a mail header can carry");
+    let (local, domain) = address.rsplit_once('@').ok_or_else(fault)?;
     lettre::Address::new(local, domain).map_err(|_| fault())
 }
 
 /// The headers that every mail has. No text that comes from outside keeps a line break.
 fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
-    let name = clean_line(&frame.from.name);
-    let name = (!name.is_empty()).then_some(name);
+    let name = frame.from.name.as_deref().map(clean_line).filter(|name| !name.is_empty());
     Ok(lettre::Message::builder()
         .from(Mailbox::new(name, mail_address("from", &frame.from.address)?))
-        .to(Mailbox::new(None, mail_address("to", frame.to)?))
+        .to(Mailbox::new(None, mail_address("to", frame.to.as_str())?))
         .subject(subject)
         .date(SystemTime::from(frame.date))
         .message_id(Some(format!("<{}@{}>", frame.id, host(frame.site))))

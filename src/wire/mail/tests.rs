@@ -50,7 +50,7 @@ fn category(title: &str) -> Category {
 }
 
 fn sender(name: &str) -> Sender {
-    Sender { name: name.into(), address: Address::parse("from", "news@example.org").unwrap() }
+    Sender { name: Some(name.into()), address: "news@example.org".into() }
 }
 
 /// The bytes of a notice with these texts in all places that take text from outside.

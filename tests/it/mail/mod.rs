@@ -13,17 +13,18 @@ use mail_parser::MessageParser;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
+use tidings::config::{Doubtful, Login, Mail, Secret, Sender, Smtp, Tls};
 use tidings::domain::{
     Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Kind, Selection, Site, Slug,
     State, Subscription, SubscriptionId, SubscriptionState, Time,
 };
-use tidings::services::mailer::{Doubtful, Login, Mailer, Settings, Smtp, Tls, Way};
+use tidings::services::mailer::Mailer;
 use tidings::services::newsroom::Newsroom;
 use tidings::services::notify::Notify;
-use tidings::services::subscribe::{Limits, Subscriptions};
+use tidings::services::subscribe::Subscriptions;
 use tidings::services::{Step, tail_once};
 use tidings::store::{Batch, Delivery, LedgerKey, Message, Store};
-use tidings::wire::mail::{Purpose, Sender, Token};
+use tidings::wire::mail::{Purpose, Token};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
@@ -80,9 +81,8 @@ impl Room {
         let categories = Categories::new(vec![category("science", "Science"), category("economy", "Economy")]);
         let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
         let hint = Arc::new(tokio::sync::Notify::new());
-        let limits = Limits { confirmations_per_hour_max: 20 };
         let subscriptions =
-            Subscriptions::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), limits, Arc::clone(&hint));
+            Subscriptions::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), 20, Arc::clone(&hint));
         Room { folder, store, clock, newsroom, hint, subscriptions }
     }
 
@@ -98,7 +98,7 @@ impl Room {
         Room::open_in(folder, clock)
     }
 
-    fn mailer(&self, settings: Settings) -> Arc<Mailer> {
+    fn mailer(&self, settings: Mail) -> Arc<Mailer> {
         let (store, newsroom) = (Arc::clone(&self.store), Arc::clone(&self.newsroom));
         Mailer::new(store, self.clock.clone(), newsroom, settings, Arc::clone(&self.hint)).unwrap()
     }
@@ -107,8 +107,8 @@ impl Room {
         Notify::new(Arc::clone(&self.store), Duration::days(2), Arc::clone(&self.hint))
     }
 
-    fn outbox(&self) -> Settings {
-        settings(Way::Outbox(self.folder.path().join("outbox")))
+    fn outbox(&self) -> Mail {
+        Mail { outbox: self.folder.path().join("outbox"), ..settings(None) }
     }
 
     /// The mails in the outbox, by file name.
@@ -222,18 +222,28 @@ impl Room {
     }
 }
 
-fn settings(way: Way) -> Settings {
-    Settings {
-        from: Sender { name: "The News".into(), address: address("news@example.org") },
-        way,
+fn settings(smtp: Option<Smtp>) -> Mail {
+    Mail {
+        from: Sender { name: Some("The News".into()), address: "news@example.org".into() },
+        outbox: PathBuf::from("not used"),
+        article_age_max: Duration::days(2),
         attempts_max: 5,
         doubtful: Doubtful::Hold,
-        timeout: std::time::Duration::from_secs(10),
+        confirmations_per_hour_max: 20,
+        smtp,
     }
 }
 
 fn smtp(peer: &Peer) -> Smtp {
-    Smtp { host: "127.0.0.1".into(), port: peer.port, tls: Tls::None, login: None, connections: 1, ca_file: None }
+    Smtp {
+        host: "127.0.0.1".into(),
+        port: peer.port,
+        tls: Tls::None,
+        login: None,
+        connections: 1,
+        ca_pem: None,
+        timeout: std::time::Duration::from_secs(10),
+    }
 }
 
 /// One article on its way to one confirmed reader, by a scripted server.

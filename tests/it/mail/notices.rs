@@ -19,7 +19,7 @@ async fn a_thousand_subscribers_are_told_once_each_in_pieces() {
     assert_eq!(room.notified().await, 4, "three more pieces, and the end");
     assert_eq!(room.store.count_due(tidings::store::Due::Message, 10_000).unwrap(), 1_000);
     let peer = Peer::start(Security::Plain).await;
-    let mailer = room.mailer(settings(Way::Smtp(Smtp { connections: 4, ..smtp(&peer) })));
+    let mailer = room.mailer(settings(Some(Smtp { connections: 4, ..smtp(&peer) })));
     while mailer.step().await.unwrap() == Step::Worked {}
     let mut to = peer.accepted();
     to.sort();
@@ -63,7 +63,7 @@ async fn what_no_longer_holds_when_it_is_sent_is_recalled() {
     room.retract(&gone).await;
     room.subscriptions.leave(&room.leaving(&readers[1])).await.unwrap();
     let peer = Peer::start(Security::Plain).await;
-    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
     mailer.step().await.unwrap();
     assert_eq!(peer.accepted(), [readers[0].address.as_str()]);
     for (article, reader) in [(&gone, &readers[0]), (&gone, &readers[1]), (&stays, &readers[1])] {
@@ -80,14 +80,14 @@ async fn a_restart_neither_loses_nor_doubles() {
     room.notified().await;
     let peer = Peer::start(Security::Plain).await;
     let way = Smtp { connections: 2, ..smtp(&peer) };
-    let mailer = room.mailer(settings(Way::Smtp(way.clone())));
+    let mailer = room.mailer(settings(Some(way.clone())));
     // The daemon breaks off while one connection waits for its last word; the others have done their work.
     peer.will(At::Body, Act::Stall);
     let step = tokio::time::timeout(std::time::Duration::from_millis(500), mailer.step()).await;
     assert!(step.is_err(), "it is still waiting");
     drop(mailer);
     let room = room.restart().await;
-    let mailer = room.mailer(settings(Way::Smtp(way.clone())));
+    let mailer = room.mailer(settings(Some(way.clone())));
     while mailer.step().await.unwrap() == Step::Worked {}
     let mut accepted = peer.accepted();
     accepted.sort();
@@ -101,7 +101,7 @@ async fn a_restart_neither_loses_nor_doubles() {
     assert_eq!(failed.count(), 1);
     drop(mailer);
     let room = room.restart().await;
-    let mailer = room.mailer(Settings { doubtful: Doubtful::Resend, ..settings(Way::Smtp(way)) });
+    let mailer = room.mailer(Mail { doubtful: Doubtful::Resend, ..settings(Some(way)) });
     assert_eq!(mailer.step().await.unwrap(), Step::Idle, "all is settled");
 }
 
@@ -110,7 +110,7 @@ async fn a_mail_that_goes_to_the_outbox_twice_is_one_file() {
     let (room, peer, article, reader) = on_its_way().await;
     // On the wire at a crash, and then the newsroom changes to an outbox: doing it again does no harm.
     let timeout = std::time::Duration::from_millis(200);
-    let mailer = room.mailer(Settings { timeout, ..settings(Way::Smtp(smtp(&peer))) });
+    let mailer = room.mailer(settings(Some(Smtp { timeout, ..smtp(&peer) })));
     peer.will(At::Body, Act::Cut);
     mailer.step().await.unwrap();
     for _ in 0..2 {
@@ -146,7 +146,7 @@ async fn an_outbox_that_cannot_be_written_holds_mail_back_without_losing_any() {
 async fn the_worker_wakes_for_new_rows_and_takes_leave_when_it_is_stopped() {
     let (room, peer, article, reader) = on_its_way().await;
     let stop = CancellationToken::new();
-    let worker = tokio::spawn(room.mailer(settings(Way::Smtp(smtp(&peer)))).run(stop.clone()));
+    let worker = tokio::spawn(room.mailer(settings(Some(smtp(&peer)))).run(stop.clone()));
     let tail = tokio::spawn(tidings::services::tail(Arc::clone(&room.store), room.notify(), stop.clone()));
     let mut articles = vec![article];
     for number in 1..=4 {

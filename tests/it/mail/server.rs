@@ -6,7 +6,7 @@ use super::*;
 async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
     for at in [At::Mail, At::Rcpt, At::Data, At::Body] {
         let (room, peer, article, reader) = on_its_way().await;
-        let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+        let mailer = room.mailer(settings(Some(smtp(&peer))));
         peer.will(at, Act::Say("450 4.2.0 later"));
         mailer.step().await.unwrap();
         let state = room.delivery(&article, &reader);
@@ -25,7 +25,7 @@ async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
 #[tokio::test]
 async fn what_is_deferred_too_often_is_given_up() {
     let (room, peer, article, reader) = on_its_way().await;
-    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
     for _ in 0..5 {
         peer.will(At::Rcpt, Act::Say("451 not now"));
         mailer.step().await.unwrap();
@@ -41,7 +41,7 @@ async fn a_mailbox_that_does_not_exist_gets_nothing_more() {
     let (room, peer, article, reader) = on_its_way().await;
     let second = room.publish("More", &["science"]).await;
     room.notified().await;
-    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
     peer.will(At::Rcpt, Act::Say("550 5.1.1 no such user"));
     mailer.step().await.unwrap();
     let state = room.subscription(reader.address.as_str()).state;
@@ -64,7 +64,7 @@ async fn a_refusal_of_the_message_keeps_the_subscriber() {
         (At::Body, "550 5.7.1 looks like spam"),
     ] {
         let (room, peer, article, reader) = on_its_way().await;
-        let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+        let mailer = room.mailer(settings(Some(smtp(&peer))));
         peer.will(at, Act::Say(reply));
         mailer.step().await.unwrap();
         assert!(matches!(room.delivery(&article, &reader), Delivery::Failed { .. }), "{at:?}");
@@ -77,7 +77,7 @@ async fn a_silent_server_is_given_up_and_the_message_tried_again() {
     for at in [At::Greeting, At::Mail, At::Rcpt, At::Data] {
         let (room, peer, article, reader) = on_its_way().await;
         let timeout = std::time::Duration::from_millis(200);
-        let mailer = room.mailer(Settings { timeout, ..settings(Way::Smtp(smtp(&peer))) });
+        let mailer = room.mailer(settings(Some(Smtp { timeout, ..smtp(&peer) })));
         peer.will(at, Act::Stall);
         mailer.step().await.unwrap();
         let expected = u32::from(at != At::Greeting);
@@ -94,7 +94,7 @@ async fn a_silent_server_is_given_up_and_the_message_tried_again() {
 #[tokio::test]
 async fn a_server_that_cannot_be_reached_costs_no_try() {
     let (room, peer, article, reader) = on_its_way().await;
-    let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
     let before = room.delivery(&article, &reader);
     for act in [Act::Cut, Act::Say("554 not today"), Act::Say("421 too many connections")] {
         peer.will(At::Greeting, act);
@@ -119,7 +119,7 @@ async fn a_server_that_closes_a_used_connection_is_connected_to_again() {
         room.publish("News", &["science"]).await;
         room.notified().await;
         let peer = Peer::start(Security::Plain).await;
-        let mailer = room.mailer(settings(Way::Smtp(smtp(&peer))));
+        let mailer = room.mailer(settings(Some(smtp(&peer))));
         // The first message is talked through; the second finds the connection closed, and is not to blame.
         peer.will(at, first);
         peer.will(at, act);
@@ -135,7 +135,7 @@ async fn a_message_without_its_last_reply_is_doubtful_and_held_or_sent_again() {
     for (policy, act) in [(Doubtful::Hold, Act::Cut), (Doubtful::Hold, Act::Stall), (Doubtful::Resend, Act::Cut)] {
         let (room, peer, article, reader) = on_its_way().await;
         let timeout = std::time::Duration::from_millis(200);
-        let mailer = room.mailer(Settings { doubtful: policy, timeout, ..settings(Way::Smtp(smtp(&peer))) });
+        let mailer = room.mailer(Mail { doubtful: policy, ..settings(Some(Smtp { timeout, ..smtp(&peer) })) });
         peer.will(At::Body, act);
         mailer.step().await.unwrap();
         room.until_due();
@@ -178,16 +178,16 @@ async fn a_login_goes_over_an_encrypted_connection_only() {
     ] {
         let (room, _, _, reader) = on_its_way().await;
         let peer = Peer::start(security).await;
-        let login = Login { username: "news".into(), password: "secret".into() };
+        let login = Login { username: "news".into(), password: Secret::new("secret") };
         let way = Smtp {
             host: "localhost".into(),
             tls: mode,
             login: Some(login),
-            ca_file: Some(ca_file.clone()),
+            ca_pem: Some(std::fs::read(&ca_file).unwrap()),
             ..smtp(&peer)
         };
         let timeout = std::time::Duration::from_secs(2);
-        room.mailer(Settings { timeout, ..settings(Way::Smtp(way.clone())) }).step().await.unwrap();
+        room.mailer(settings(Some(Smtp { timeout, ..way.clone() }))).step().await.unwrap();
         let expected: &[&str] = if is_sent { &[reader.address.as_str()] } else { &[] };
         assert_eq!(peer.accepted(), expected, "{mode:?}");
         let logins = peer.log.lock().unwrap().logins.clone();
@@ -196,8 +196,8 @@ async fn a_login_goes_over_an_encrypted_connection_only() {
         assert_eq!(logins, if is_sent { &expected[..] } else { &[] }, "{mode:?}");
         // A certificate that nobody we know has signed.
         let (room, _, _, _) = on_its_way().await;
-        let way = Smtp { ca_file: None, ..way };
-        room.mailer(Settings { timeout, ..settings(Way::Smtp(way)) }).step().await.unwrap();
+        let way = Smtp { ca_pem: None, ..way };
+        room.mailer(settings(Some(Smtp { timeout, ..way }))).step().await.unwrap();
         assert_eq!(peer.accepted().len(), usize::from(is_sent));
     }
 }
