@@ -94,6 +94,15 @@ impl Client {
         Ok(())
     }
 
+    /// Waits until the daemon asks for the body of a request that came with `Expect: 100-continue`: it is at work on it.
+    pub(crate) fn is_awaited(&mut self) -> io::Result<()> {
+        let stream = self.connected()?;
+        let status = line(stream)?;
+        let empty = line(stream)?;
+        let is_asked = status.starts_with("HTTP/1.1 100") && empty.is_empty();
+        if is_asked { Ok(()) } else { Err(io::Error::other(status)) }
+    }
+
     /// Sends the rest of a body.
     pub(crate) fn go_on(&mut self, rest: &[u8]) -> io::Result<()> {
         self.connected()?.get_mut().write_all(rest)
