@@ -3,10 +3,13 @@
 use super::failure::Failure;
 use super::operate::{DoubtfulRow, Finding, KeyRow, NewKey, Report};
 use crate::config;
-use crate::domain::Clock;
+use crate::domain::{Clock, Time};
 use crate::services::keys::Keys;
+use crate::services::mailer::{DoubtfulMessage, Mailer};
+use crate::services::newsroom::Newsroom;
 use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -79,14 +82,26 @@ fn keys(config_file: &Path) -> Result<Keys, Failure> {
 
 /// The mails that were on the wire at a crash.
 pub(super) fn doubtful(config_file: &Path) -> Result<Vec<DoubtfulRow>, Failure> {
-    Err(not_running(config_file)?)
+    let messages = mailer(config_file)?.doubtful(usize::MAX).map_err(anyhow::Error::from)?;
+    let row = |message: DoubtfulMessage| DoubtfulRow {
+        address: message.address.map_or(String::new(), |address| address.as_str().to_owned()),
+        article: message.about,
+        since: message.since.to_rfc3339(),
+    };
+    Ok(messages.into_iter().map(row).collect())
 }
 
 /// Puts them back, or closes them; tells how many there were.
-pub(super) fn settle_doubtful(config_file: &Path, _resend: bool) -> Result<u64, Failure> {
-    Err(not_running(config_file)?)
+pub(super) fn settle_doubtful(config_file: &Path, resend: bool) -> Result<u64, Failure> {
+    let mailer = mailer(config_file)?;
+    let settled = if resend { wait(mailer.resend_doubtful()) } else { wait(mailer.drop_doubtful()) };
+    Ok(settled.map_err(anyhow::Error::from)? as u64)
 }
 
-fn not_running(config_file: &Path) -> Result<Failure, Failure> {
-    Ok(Failure::NotRunning(config::load_store(config_file)?.control_socket()))
+/// A mailer that sends nothing: it knows the ledger.
+fn mailer(config_file: &Path) -> Result<Arc<Mailer>, Failure> {
+    let config = config::load(config_file)?;
+    let (site, categories) = (config.site, config.categories);
+    let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
+    Ok(Mailer::new(open(config_file)?, Clock::system(), newsroom, config.mail, Arc::default())?)
 }

@@ -133,6 +133,16 @@ pub struct Subscription {
     pub asked_at: Time,
 }
 
+impl Subscription {
+    /// Days for which a confirming link works: a holiday is covered, an old mailbox that somebody else reads is not.
+    pub const CONFIRM_WITHIN_DAYS: i64 = 14;
+
+    /// Has the link of the last confirmation mail lapsed?
+    pub fn has_lapsed(&self, now: Time) -> bool {
+        now - self.asked_at > chrono::Duration::days(Self::CONFIRM_WITHIN_DAYS)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,8 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is asked again sooner makes no second mail: a form that is sent in a loop must not fill a mailbox.
 const ASK_AGAIN: Duration = Duration::minutes(10);
-/// A confirming link works for this long.
-pub const CONFIRM_WITHIN: Duration = Duration::days(14);
 /// Rounds against somebody who changes the same subscription all the time.
 const CONFLICTS_MAX: usize = 8;
 
@@ -241,7 +239,7 @@ fn confirmed(old: &Subscription, round: u32, now: Time) -> Result<Subscription, 
     if round != old.round {
         return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that"));
     }
-    let has_lapsed = now - old.asked_at > CONFIRM_WITHIN;
+    let has_lapsed = old.has_lapsed(now);
     let lapsed = || Problem::new(Kind::Gone, "this link was good for 14 days; please ask once more");
     match (&old.state, &old.wished) {
         (SubscriptionState::Confirmed { .. }, None) => Ok(old.clone()),

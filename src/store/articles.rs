@@ -40,7 +40,7 @@ impl Order<'_> {
 pub struct Place(Vec<u8>);
 
 impl Place {
-    /// Reads what [`Place::to_string`] gave out.
+    /// Reads what its `to_string` gave out.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         let pairs = digits.chunks_exact(2);

@@ -125,7 +125,9 @@ pub enum StoreError {
         known: u32,
     },
     /// It is shorter than what was acknowledged, or gone.
-    #[error("the store {folder} is damaged: {what}. Nothing was changed; restore it from an export (tidings import)")]
+    #[error(
+        "the store {folder} is damaged: {what}. Keep that folder as it is, and import the last export into a new one"
+    )]
     Damaged {
         /// The store's folder.
         folder: String,

@@ -1,5 +1,4 @@
 //! A mail server on loopback that does what a test tells it to: refuse, stall, cut off, at any stage.
-#![expect(clippy::unwrap_used, reason = "helpers of tests; a broken one is to fail the test")]
 
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use std::collections::VecDeque;

@@ -5,7 +5,6 @@ use super::Mailer;
 use super::outcome::shortened;
 use crate::domain::{Category, Fault, Selection, Slug, Subscription, SubscriptionState, Time};
 use crate::services::newsroom::Newsroom;
-use crate::services::subscribe::CONFIRM_WITHIN;
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError, Stored};
 use crate::wire::{html, mail};
 use aws_lc_rs::digest;
@@ -139,7 +138,7 @@ impl Mailer {
                     wanted: &wanted(&newsroom, asked),
                     is_change: subscription.record.wished.is_some(),
                     confirm: &mail::Token::confirm(&subscription.record).seal(&self.store.identity().secret),
-                    days: CONFIRM_WITHIN.num_days(),
+                    days: Subscription::CONFIRM_WITHIN_DAYS,
                 };
                 mail::confirmation(&frame, &confirmation)?
             }
@@ -197,7 +196,7 @@ fn asked_for(subscription: &Subscription, round: u32, now: Time) -> Result<&Sele
     if round != subscription.round {
         return Err(Stop::Recall("a newer one was asked for"));
     }
-    if now - subscription.asked_at > CONFIRM_WITHIN {
+    if subscription.has_lapsed(now) {
         return Err(Stop::Recall("its link would no longer work"));
     }
     match (&subscription.state, &subscription.wished) {

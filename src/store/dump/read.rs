@@ -28,7 +28,14 @@ pub fn import(folder: &Path, export: &mut dyn BufRead) -> Result<Summary, DumpEr
     let building = folder.join(IMPORTING);
     remove(&building)?;
     std::fs::create_dir_all(&building)?;
-    let summary = build(&building, export)?;
+    let summary = match build(&building, export) {
+        Ok(summary) => summary,
+        Err(error) => {
+            // The reason is what counts; what cannot be removed now is removed by the next import.
+            let _ = remove(&building);
+            return Err(error);
+        }
+    };
     sync_tree(&building)?;
     remove(&folder.join(ENGINE))?;
     match std::fs::remove_file(folder.join(HEAD)) {

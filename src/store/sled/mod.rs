@@ -60,7 +60,12 @@ impl Trees {
 }
 
 fn engine(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Engine(error.to_string())
+    StoreError::Engine(message(error))
+}
+
+/// sled's own words, without the backtrace that it never has.
+fn message(error: impl std::fmt::Display) -> String {
+    error.to_string().trim_end_matches(" backtrace ()").to_owned()
 }
 
 /// sled panics at some kinds of damage; to a caller that is an error like any other.

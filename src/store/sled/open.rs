@@ -1,6 +1,8 @@
 //! Opening: what lies in the folder is looked at before sled is let near it, and held against `HEAD` after.
+//!
+//! A store that was refused is refused again: sled may have cut off its log by then, `HEAD` is left as it was.
 
-use super::{Trees, engine};
+use super::{Trees, engine, message};
 use crate::store::head::{Head, HeadFile};
 use crate::store::{FORMAT, StoreError, Table};
 use std::fs::File;
@@ -146,7 +148,7 @@ fn guarded(path: &Path) -> Result<Raw, String> {
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
     let opening = std::thread::Builder::new().name("store-open".into()).spawn(move || {
         // Nobody listens any more when this took longer than the wait.
-        let _ = tell.send(raw(&config).map_err(|error| error.to_string()));
+        let _ = tell.send(raw(&config).map_err(message));
     });
     opening.map_err(|error| error.to_string())?;
     match opened.recv_timeout(OPEN_WAIT) {

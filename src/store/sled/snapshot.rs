@@ -152,3 +152,19 @@ impl Snapshot for View {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_that_would_take_too_much_memory_says_so_and_lets_go() {
+        let kept = Kept::default();
+        for n in 0..70_u8 {
+            kept.keep(Table::Ledger, &[n], || Ok(Some(vec![0; 1 << 20])));
+        }
+        let told = kept.read(|_| ()).unwrap_err().to_string();
+        assert!(told.contains("more than 64 MiB were overwritten"), "{told}");
+        assert!(kept.0.lock().unwrap().rows.is_empty());
+    }
+}

@@ -1,5 +1,4 @@
 //! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
-#![expect(clippy::unwrap_used, reason = "helpers of tests; a broken one is to fail the test")]
 
 mod asking;
 mod notices;
