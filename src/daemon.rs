@@ -156,11 +156,12 @@ async fn until_told(
         }
         match load_categories(&config.feeds_folder, &config.site.language) {
             Ok(categories) => {
-                tracing::info!("reloaded the feed definitions: {}", categories.known());
+                let known = categories.known();
                 let changed_at = newest_change(config_file, &config.feeds_folder);
                 newsroom.store(Arc::new(Newsroom { site: config.site.clone(), categories, changed_at }));
                 feeds.reload();
                 sources.look_soon();
+                tracing::info!("reloaded the feed definitions: {known}");
             }
             Err(mistakes) => tracing::error!("the feed definitions have mistakes, the ones before stay:\n{mistakes}"),
         }

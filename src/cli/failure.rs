@@ -37,7 +37,12 @@ pub(super) enum Failure {
 impl Failure {
     /// Did the reader of our output go away, as `head` does? Nobody needs to be told.
     pub(super) fn is_closed_pipe(&self) -> bool {
-        matches!(self, Failure::Io(e) if e.kind() == io::ErrorKind::BrokenPipe)
+        let is_pipe = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        match self {
+            Failure::Io(error) => is_pipe(error),
+            Failure::Other(error) => error.chain().filter_map(|cause| cause.downcast_ref()).any(is_pipe),
+            Failure::Problem(_) | Failure::Mistakes(_) | Failure::NotRunning(_) | Failure::Unreachable { .. } => false,
+        }
     }
 
     /// 1: refused or failed. 3: there was nobody to ask.

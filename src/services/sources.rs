@@ -1,7 +1,7 @@
 //! Article folders: a file that comes, changes or goes publishes, revises or retracts.
 //!
 //! The file system's events are a hint; what counts is a look at the whole folder against what was taken in before.
-//! A file is taken once two looks found it the same, so that nobody publishes half a file.
+//! A file is taken once it has looked the same for a while, so that nobody publishes half a file.
 
 use super::newsroom::SharedNewsroom;
 use super::publish::{Outcome, Publisher};
@@ -14,12 +14,12 @@ use notify::Watcher as _;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks at a file that is still changing.
+/// A file that has looked the same for so long is whole: nobody pauses longer within one article.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Without a hint the folders are looked at this often: network file systems send none.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -46,8 +46,9 @@ type Looks = (Option<SystemTime>, u64);
 
 /// What is known of a file since the last look.
 enum Seen {
-    /// It is new or looks different: taken when it looks so once more.
-    Changing(Looks),
+    /// It is new or looks different since that moment: taken when it has settled. Looks alone would not do, since
+    /// each write is a hint, and two looks may follow each other at once.
+    Changing { looks: Looks, since: Instant },
     /// Taken as it is; `fault` says why if that did not work.
     Done { looks: Looks, fault: Option<String> },
 }
@@ -129,11 +130,17 @@ impl Sources {
         for (name, looks) in files.iter() {
             match seen.get(&folder.join(name)) {
                 Some(Seen::Done { looks: before, .. }) if before == looks => {}
-                Some(Seen::Changing(before)) if before == looks => settled.push((name, *looks)),
+                Some(Seen::Changing { looks: before, since }) if before == looks => {
+                    if since.elapsed() >= SETTLE {
+                        settled.push((name, *looks));
+                    } else {
+                        found.unsettled += 1;
+                    }
+                }
                 None if is_first => settled.push((name, *looks)),
-                Some(Seen::Done { .. } | Seen::Changing(_)) | None => {
+                Some(Seen::Done { .. } | Seen::Changing { .. }) | None => {
                     found.unsettled += 1;
-                    seen.insert(folder.join(name), Seen::Changing(*looks));
+                    seen.insert(folder.join(name), Seen::Changing { looks: *looks, since: Instant::now() });
                 }
             }
         }

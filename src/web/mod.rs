@@ -80,6 +80,8 @@ impl App {
         body_bytes_max: usize,
     ) -> Result<Self, Problem> {
         let internal = |error: &dyn std::fmt::Display| Problem::new(Kind::Internal, error.to_string());
+        // First of all: what is looked up before counts nothing.
+        let metrics = Metrics::start().map_err(|error| internal(&error))?;
         // Rung when there is mail to send. Carries no data: the ledger is the truth.
         let mail_hint = Arc::new(Notify::new());
         let hint = Arc::clone(&mail_hint);
@@ -93,7 +95,7 @@ impl App {
             feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&newsroom))),
             templates: Templates::new().map_err(|error| internal(&error))?,
             counters: Counters::default(),
-            metrics: Metrics::start().map_err(|error| internal(&error))?,
+            metrics,
             newsroom,
             clock,
             body_bytes_max,

@@ -167,6 +167,8 @@ where
             drop(room);
         });
     }
+    // Closed before the drain: who comes now is refused and can turn to another machine, instead of waiting in vain.
+    drop(listener);
     tokio::select! {
         () = open.shutdown() => {}
         () = tokio::time::sleep(limits.drain) => tracing::warn!("connections were still open at the end of the drain"),

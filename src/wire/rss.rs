@@ -23,7 +23,8 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
     let channel = Channel {
         title: document.title.clone(),
         link: document.home.clone(),
-        description: document.description.clone(),
+        // RSS demands one; where the newsroom has not written any, its title says what the channel is about.
+        description: some(&document.description).unwrap_or_else(|| document.title.clone()),
         language: some(&document.language),
         last_build_date: Some(rfc822(document.updated)),
         generator: Some(GENERATOR.to_owned()),

@@ -1,6 +1,14 @@
 //! Tests over several parts at once, in one binary.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by breaking off")]
 
+mod api;
+mod config_docs;
+mod feeds;
+mod harness;
+mod lifecycle;
 mod mail;
+mod publish;
 mod smtp;
+mod sources;
 mod store;
+mod tidy;

@@ -1,3 +1,5 @@
+//! What is written out comes back the same, and nothing half.
+
 use super::kinds::{KINDS, key_from_text, key_to_text};
 use super::*;
 use crate::domain::{Article, ArticleId, Change, ChangeKind, Content, ExternalId, Slug, State, Time};

@@ -1,3 +1,5 @@
+//! Mails read back by a parser that is not the writer.
+
 use super::*;
 use crate::domain::{ArticleId, Content, Slug, State};
 use jiff::tz::TimeZone;

@@ -1,0 +1,117 @@
+//! README says what the code knows: every configuration key, every address.
+//! `TIDINGS_WRITE_README=1 cargo test readme` writes the table of keys into it.
+
+use crate::harness::project;
+use std::collections::BTreeSet;
+use tidings::config::{FEED, Form, Key, Standard, reference};
+use tidings::wire::Format;
+
+const CONFIG: (&str, &str) = ("<!-- config:begin -->", "<!-- config:end -->");
+const ROUTES: (&str, &str) = ("<!-- routes:begin -->", "<!-- routes:end -->");
+
+fn readme() -> String {
+    std::fs::read_to_string(project().join("README.md")).expect("README.md")
+}
+
+/// What stands between two marks.
+fn between<'a>(text: &'a str, (begin, end): (&str, &str)) -> &'a str {
+    let (_, rest) = text.split_once(begin).unwrap_or_else(|| panic!("README.md has no {begin}"));
+    rest.split_once(end).unwrap_or_else(|| panic!("README.md has no {end}")).0.trim()
+}
+
+fn row(key: &Key) -> String {
+    let name = if key.section == FEED { format!("`{}` in {FEED}", key.name) } else { format!("`{}`", key.path()) };
+    let standard = match key.standard {
+        Standard::Required => "required".to_owned(),
+        Standard::Value("") => "empty".to_owned(),
+        Standard::Value(value) => format!("`{value}`"),
+        Standard::Rule(rule) => rule.to_owned(),
+    };
+    let range = match key.form {
+        Form::Whole { .. } | Form::Word(_) => format!(" {}.", capitalised(&key.form.expected())),
+        Form::Text
+        | Form::Flag
+        | Form::Path
+        | Form::SecretPath
+        | Form::Socket
+        | Form::Url
+        | Form::Mailbox
+        | Form::Language
+        | Form::Slug
+        | Form::Zone => String::new(),
+    };
+    format!("| {name} | {standard} | {}{range} |", key.meaning)
+}
+
+fn capitalised(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+#[test]
+fn readme_has_every_configuration_key() {
+    let rows: Vec<String> = reference().iter().map(row).collect();
+    let wanted = format!("| Key | Default | Meaning |\n|---|---|---|\n{}", rows.join("\n"));
+    let readme = readme();
+    let found = between(&readme, CONFIG);
+    if std::env::var_os("TIDINGS_WRITE_README").is_some() && found != wanted {
+        let (begin, end) = CONFIG;
+        let (before, rest) = readme.split_once(begin).expect("the mark");
+        let (_, after) = rest.split_once(end).expect("the mark");
+        let written = format!("{before}{begin}\n{wanted}\n{end}{after}");
+        std::fs::write(project().join("README.md"), written).expect("writable");
+        return;
+    }
+    assert!(found == wanted, "README.md differs; between {} and {} it should say:\n\n{wanted}\n", CONFIG.0, CONFIG.1);
+}
+
+/// `GET /articles/{id}/print` and the like, of what the public and the admin address serve.
+fn routes() -> BTreeSet<String> {
+    let code = std::fs::read_to_string(project().join("src/web/mod.rs")).expect("readable");
+    let mut found = BTreeSet::new();
+    let mut prefix = None;
+    for line in code.lines() {
+        if let Some(function) = line.strip_prefix("pub fn ").or(line.strip_prefix("fn ")) {
+            let name = function.split('(').next().unwrap_or_default();
+            prefix = match name {
+                "api" => Some("/api/v1"),
+                "pages" | "admin" => Some(""),
+                _ => None,
+            };
+        }
+        let (Some(prefix), Some(route)) = (prefix, line.trim().strip_prefix(".route(\"")) else { continue };
+        let (path, handlers) = route.split_once('"').expect("an address in quotes");
+        for method in ["get", "post", "put", "delete"] {
+            let call = format!("{method}(");
+            if handlers.contains(&format!(" {call}")) || handlers.contains(&format!(".{call}")) {
+                found.insert(format!("{} {prefix}{path}", method.to_uppercase()));
+            }
+        }
+    }
+    for format in Format::ALL {
+        found.insert(format!("GET /{}", format.file_name()));
+        found.insert(format!("GET /{{category}}/{}", format.file_name()));
+    }
+    found
+}
+
+#[test]
+fn readme_has_every_address() {
+    let readme = readme();
+    let documented: BTreeSet<String> = between(&readme, ROUTES)
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let routes = routes();
+    assert!(routes.len() > 15, "{routes:?}");
+    let rows = |of: Vec<&String>| of.iter().map(|route| format!("| `{route}` |  |")).collect::<Vec<_>>().join("\n");
+    let missing = rows(routes.difference(&documented).collect());
+    let unknown = rows(documented.difference(&routes).collect());
+    assert!(
+        missing.is_empty() && unknown.is_empty(),
+        "between {} and {} of README.md\nis missing:\n{missing}\nis there without being served:\n{unknown}\n",
+        ROUTES.0,
+        ROUTES.1
+    );
+}

@@ -1,0 +1,270 @@
+//! Running like a daemon: start, signals, refusals, what is logged and counted.
+
+use crate::harness::{Daemon, Newsroom, Setup, eventually, tidings};
+use serde_json::{Value, json};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn every_address_that_is_announced_can_be_opened() {
+    let mut newsroom = Newsroom::prepare(Setup::default());
+    newsroom.file("a.md", "title = \"One\"\ndate = \"18.12.2020 15:03\"", "Text.");
+    newsroom.run();
+    let announced = newsroom.daemon().announced();
+    let base = newsroom.base_url();
+    let mut kinds = Vec::new();
+    for line in announced.iter().filter(|line| line.starts_with("  ")) {
+        let (kind, rest) = line.trim().split_once(' ').expect("a name and an address");
+        kinds.push(kind.to_owned());
+        if let Some(path) = rest.trim().strip_prefix(&base) {
+            let expected = if kind == "API" { 401 } else { 200 };
+            newsroom.get(&format!("/{path}"), &[]).expect(expected);
+        }
+    }
+    assert_eq!(kinds, ["home", "feed", "article", "print", "subscribe", "API", "health", "mail"]);
+    let last = announced.last().expect("lines");
+    assert!(last.contains("no [mail.smtp] is configured") && last.contains("outbox"), "{last}");
+}
+
+#[test]
+fn sigterm_lets_requests_in_flight_end_and_takes_no_more() {
+    let mut newsroom = Newsroom::start();
+    let bearer = format!("Bearer {}", newsroom.key());
+    let expect = ("Expect", "100-continue");
+    let headers = [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), expect];
+    let body = json!({ "title": "In flight", "categories": ["economy"] }).to_string();
+    let (first, rest) = body.as_bytes().split_at(10);
+    let mut pushes: Vec<_> = (0..8).map(|_| newsroom.client()).collect();
+    for push in &mut pushes {
+        push.begin("POST", "/api/v1/articles", &headers, body.len(), first).expect("sent");
+        push.is_awaited().expect("the daemon at work");
+    }
+    let mut idle = newsroom.client();
+    idle.send("GET", "/rss.xml", &[], b"").expect("an answer");
+    newsroom.daemon().signal("TERM");
+    newsroom.daemon().log_line("stopping");
+    eventually("new connections to be refused", || newsroom.client().send("GET", "/rss.xml", &[], b"").err());
+    let start = Instant::now();
+    for push in &mut pushes {
+        push.go_on(rest).expect("still open");
+        push.finish("POST").expect("an answer").expect(201);
+    }
+    newsroom.stopped();
+    assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
+    newsroom.run();
+    assert_eq!(newsroom.titles("/economy/rss.xml"), ["In flight"; 8]);
+}
+
+#[test]
+fn a_client_that_never_ends_holds_nobody_up_beyond_the_drain() {
+    let mut newsroom = Newsroom::with(Setup { server: "drain_s = 1", ..Setup::default() });
+    let mut stuck = newsroom.client();
+    stuck.begin("POST", "/api/v1/articles", &[("Content-Type", "application/json")], 100, b"{").expect("sent");
+    let mut silent = newsroom.client();
+    silent.begin("GET", "/rss.xml", &[], 0, b"").expect("sent");
+    silent.finish("GET").expect("an answer");
+    let start = Instant::now();
+    newsroom.stop();
+    assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
+    newsroom.run();
+}
+
+#[test]
+fn sigint_ends_it_as_sigterm_does() {
+    let mut newsroom = Newsroom::start();
+    newsroom.publish_titled("Kept");
+    newsroom.daemon().signal("INT");
+    newsroom.stopped();
+    newsroom.run();
+    assert_eq!(newsroom.titles("/rss.xml"), ["Kept"]);
+}
+
+#[test]
+fn sighup_brings_in_a_new_category() {
+    let newsroom = Newsroom::start();
+    newsroom.get("/sports/rss.xml", &[]).expect(404);
+    std::fs::create_dir(newsroom.path("articles/sports")).expect("writable");
+    newsroom.write("feeds/sports.toml", "title = \"Sports\"\narticles = \"../articles/sports\"\n");
+    newsroom.write("articles/sports/a.md", "+++\ntitle = \"Match\"\ndate = \"2024-01-01T00:00:00Z\"\n+++\n");
+    newsroom.daemon().signal("HUP");
+    newsroom.daemon().log_line("reloaded");
+    newsroom.get("/sports/rss.xml", &[]).expect(200);
+    newsroom.shows("/sports/atom.xml", &["Match"]);
+    newsroom.publish(json!({ "title": "By API", "categories": ["sports"] }));
+    newsroom.shows("/sports/atom.xml", &["Match", "By API"]);
+    newsroom.write("articles/sports/b.md", "+++\ntitle = \"Watched\"\ndate = \"2024-01-01T00:00:00Z\"\n+++\n");
+    newsroom.shows("/sports/atom.xml", &["Match", "By API", "Watched"]);
+}
+
+#[test]
+fn sighup_shows_a_new_title_and_takes_a_category_away() {
+    let newsroom = Newsroom::start();
+    newsroom.publish_titled("Stays in the store");
+    let before = newsroom.get("/economy/rss.xml", &[]).header("etag").expect("a tag").to_owned();
+    newsroom.write("feeds/economy.toml", "title = \"Money\"\n");
+    newsroom.daemon().signal("HUP");
+    newsroom.daemon().log_line("reloaded");
+    let answer = newsroom.get("/economy/rss.xml", &[("If-None-Match", &before)]).expect(200);
+    assert!(answer.text().contains("Money"));
+    newsroom.remove("feeds/economy.toml");
+    newsroom.daemon().signal("HUP");
+    eventually("the category to go", || (newsroom.get("/economy/rss.xml", &[]).status == 404).then_some(()));
+    let refused = newsroom.api("POST", "/articles", &[], r#"{"title": "A", "categories": ["economy"]}"#).expect(422);
+    assert!(refused.text().contains("one of the known categories: science"), "{}", refused.text());
+    assert_eq!(newsroom.titles("/rss.xml"), ["Stays in the store"]);
+}
+
+#[test]
+fn sighup_with_a_mistake_keeps_what_was_there() {
+    let newsroom = Newsroom::start();
+    newsroom.publish_titled("One");
+    newsroom.write("feeds/economy.toml", "title = \"Money\"\nlimit = -3\n");
+    newsroom.daemon().signal("HUP");
+    let line = newsroom.daemon().log_line("the feed definitions have mistakes");
+    assert!(line.contains("economy.toml:2") && line.contains("found -3, expected 1 to 200"), "{line}");
+    assert_eq!(newsroom.titles("/economy/rss.xml"), ["One"]);
+    assert!(newsroom.get("/economy/rss.xml", &[]).text().contains("Economy"));
+}
+
+#[test]
+fn a_second_daemon_on_the_same_store_is_refused_and_told_of_the_first() {
+    let newsroom = Newsroom::start();
+    let Err(said) = Daemon::start(&newsroom.config()) else { panic!("two daemons on one store") };
+    assert_eq!(said.code, Some(1));
+    let first = format!("process {}", newsroom.daemon().id());
+    assert!(said.err.contains(&first) && said.err.contains("in use"), "{}", said.err);
+    newsroom.publish_titled("The first goes on");
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let first = Newsroom::start();
+    for (taken, of) in [(first.public(), "listen"), (first.admin(), "admin_listen")] {
+        let second = Newsroom::prepare(Setup::default());
+        let own = if of == "listen" { second.public() } else { second.admin() };
+        let text = std::fs::read_to_string(second.config()).expect("readable");
+        second.write("tidings.toml", &text.replace(&format!("{of} = \"{own}\""), &format!("{of} = \"{taken}\"")));
+        let Err(said) = Daemon::start(&second.config()) else { panic!("two daemons on one address") };
+        assert_eq!(said.code, Some(1));
+        assert!(said.err.contains(&format!("cannot listen on {taken}")), "{}", said.err);
+    }
+}
+
+#[test]
+fn every_mistake_of_the_configuration_is_told_at_once_with_file_and_line() {
+    let newsroom = Newsroom::prepare(Setup::default());
+    newsroom.write(
+        "tidings.toml",
+        "[site]\ntitle = \"T\"\nbase_url = \"news.example\"\n\n[server]\nlisten = 8080\nthreds = 2\n\n[log]\nlevel = \"loud\"\n",
+    );
+    newsroom.write("feeds/economy.toml", "titel = \"E\"\n");
+    newsroom.write("feeds/science.toml", "title = \"S\"\nlimit = 0\narticles = \"nowhere\"\n");
+    for arguments in [&["serve"][..], &["config", "check"]] {
+        let said = newsroom.cli(arguments);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        for told in [
+            "tidings.toml:3 `site.base_url`: found \"news.example\", expected",
+            "tidings.toml:6 `server.listen`: found 8080, expected",
+            "tidings.toml:7 `server.threds`: found an unknown key, expected `threads`",
+            "tidings.toml:10 `log.level`: found \"loud\", expected one of \"error\"",
+            "economy.toml:1 `titel`: found an unknown key, expected `title`",
+            "economy.toml `title`: found nothing",
+            "science.toml:2 `limit`: found 0, expected 1 to 200",
+            "science.toml:3 `articles`: found ",
+        ] {
+            assert!(said.err.contains(told), "{told} is missing in:\n{}", said.err);
+        }
+    }
+    assert!(!newsroom.path("data").exists(), "nothing was begun");
+}
+
+#[test]
+fn the_log_is_json_where_nobody_sits_before_it() {
+    let mut newsroom = Newsroom::start();
+    newsroom.daemon().signal("HUP");
+    newsroom.daemon().log_line("reloaded");
+    let log = newsroom.stop();
+    assert!(log.len() >= 3, "{log:?}");
+    for line in &log {
+        let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(line["timestamp"].is_string() && line["level"].is_string() && line["message"].is_string(), "{line}");
+    }
+    newsroom.configure(Setup { log: "format = \"human\"", ..Setup::default() });
+    newsroom.run();
+    let log = newsroom.stop();
+    assert!(log.iter().all(|line| serde_json::from_str::<Value>(line).is_err()), "{log:?}");
+}
+
+#[test]
+fn health_and_metrics_stand_on_the_admin_address_alone() {
+    let newsroom = Newsroom::start();
+    newsroom.publish_titled("One");
+    newsroom.get("/rss.xml", &[]).expect(200);
+    assert_eq!(newsroom.get_admin("/healthz").expect(200).text(), "ok\n");
+    assert_eq!(newsroom.get_admin("/readyz").expect(200).text(), "ready\n");
+    let answer = newsroom.get_admin("/metrics").expect(200);
+    assert!(answer.header("content-type").is_some_and(|text| text.starts_with("text/plain; version=0.0.4")));
+    let text = answer.text();
+    for line in ["tidings_articles_published_total 1", "tidings_http_requests_total{route=\"feed\",status=\"2xx\"} 1"] {
+        assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+    }
+    assert!(text.contains("# TYPE tidings_store_commit_seconds histogram"));
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        newsroom.get(path, &[]).expect(404);
+    }
+    newsroom.get_admin("/api/v1/articles").expect(404);
+}
+
+#[test]
+fn an_export_makes_an_equal_store_elsewhere() {
+    let mut first = Newsroom::start();
+    let id = first.publish_titled("One");
+    first.publish(json!({
+        "id": "https://old.example/?p=1", "title": "Two", "categories": ["science"], "body_html": "<p>x</p>".repeat(2_000),
+    }));
+    first.publish(json!({ "title": "Draft", "categories": ["economy"], "status": "draft", "external_id": "cms-1" }));
+    first.api("DELETE", &format!("/articles/{id}"), &[], "").expect(200);
+    let key = first.key().to_owned();
+    let dump = first.path("dump.jsonl").display().to_string();
+    first.cli(&["export", "--output", &dump]).good();
+    let running = std::fs::read_to_string(&dump).expect("readable");
+    for line in running.lines() {
+        serde_json::from_str::<Value>(line).expect("JSON Lines");
+    }
+    first.stop();
+    assert_eq!(first.cli(&["export"]).good(), running, "the same whether the daemon runs or not");
+
+    let mut second = Newsroom::prepare(Setup::default());
+    second.cli(&["import", &dump]).good();
+    assert_eq!(second.cli(&["export"]).good(), running);
+    let again = second.cli(&["import", &dump]);
+    assert!(again.code == Some(1) && !again.err.is_empty(), "into a store that is not empty: {again:?}");
+    second.run();
+    assert_eq!(second.titles("/rss.xml"), ["Two"]);
+    let import = second.cli(&["import", &dump]);
+    assert!(import.code == Some(1) && import.err.contains("running"), "{import:?}");
+    let answer = crate::harness::api(&mut second.client(), &key, "GET", "/articles", &[], "").expect("an answer");
+    assert_eq!(answer.expect(200).json()["articles"].as_array().map(Vec::len), Some(3), "its keys came along");
+    let damaged = running.lines().take(3).collect::<Vec<_>>().join("\n");
+    let third = Newsroom::prepare(Setup::default());
+    third.write("cut.jsonl", &damaged);
+    let cut = third.cli(&["import", &third.path("cut.jsonl").display().to_string()]);
+    assert!(cut.code == Some(1) && !cut.err.is_empty(), "a part is not taken for the whole: {cut:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let mut newsroom = Newsroom::start();
+    for number in 0..50 {
+        newsroom.publish_titled(&format!("No {number}"));
+    }
+    newsroom.stop();
+    let mut child = tidings(&newsroom.config(), &["export"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("our own child");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}

@@ -1,0 +1,235 @@
+//! Publishing: what a `201` means, when the public sees what, and what never changes.
+
+use crate::harness::{FEEDS, Newsroom, Setup, api, eventually, id};
+use chrono::{Duration, SecondsFormat};
+use serde_json::json;
+use std::sync::Arc;
+use tidings::domain::{Clock, Time};
+
+#[test]
+fn a_created_article_is_seen_by_every_read_that_follows() {
+    let newsroom = Newsroom::start();
+    let (key, mut writer, mut reader) = (newsroom.key(), newsroom.client(), newsroom.client());
+    for number in 0..200 {
+        let title = format!("No {number} of many");
+        let body = json!({ "title": title, "categories": ["economy"] }).to_string();
+        let answer = api(&mut writer, key, "POST", "/articles", &[], &body).expect("an answer").expect(201);
+        let id = id(&answer.json());
+        let feed = FEEDS[number % FEEDS.len()];
+        let seen = reader.send("GET", feed, &[], b"").expect("an answer").expect(200);
+        assert!(seen.text().contains(&title), "{feed} after {title}");
+        let shown = api(&mut reader, key, "GET", &format!("/articles/{id}"), &[], "").expect("an answer").expect(200);
+        assert_eq!(shown.json()["title"], title);
+        let listed = api(&mut reader, key, "GET", "/articles?limit=1", &[], "").expect("an answer").expect(200);
+        assert_eq!(listed.json()["articles"][0]["id"], id);
+    }
+}
+
+#[test]
+fn revisions_and_retractions_are_seen_at_once_as_well() {
+    let newsroom = Newsroom::start();
+    let path = format!("/articles/{}", newsroom.publish_titled("No 0"));
+    for number in 1..50 {
+        let title = format!("No {number}");
+        let body = json!({ "title": title, "categories": ["economy"] }).to_string();
+        newsroom.api("PUT", &path, &[], &body).expect(200);
+        assert_eq!(newsroom.titles("/economy/feed.json"), [title]);
+    }
+    newsroom.api("DELETE", &path, &[], "").expect(200);
+    for feed in FEEDS {
+        assert_eq!(newsroom.titles(feed), [""; 0]);
+    }
+}
+
+#[test]
+fn a_draft_is_seen_by_the_newsroom_alone() {
+    let newsroom = Newsroom::start();
+    let draft = json!({ "title": "Secret", "categories": ["economy"], "status": "draft" });
+    let id = id(&newsroom.publish(draft));
+    assert_unseen(&newsroom, &id, "Secret");
+    let shown = newsroom.api("GET", &format!("/articles/{id}"), &[], "").expect(200).json();
+    assert_eq!((&shown["state"], &shown["first_public_at"]), (&json!("draft"), &json!(null)));
+    let publish = json!({ "title": "Secret", "categories": ["economy"] }).to_string();
+    let shown = newsroom.api("PUT", &format!("/articles/{id}"), &[], &publish).expect(200).json();
+    assert_eq!(shown["state"], "published");
+    assert!(shown["published_at"].is_string(), "it has the date of its publishing");
+    newsroom.shows("/economy/rss.xml", &["Secret"]);
+    let back = json!({ "title": "Secret", "categories": ["economy"], "status": "draft" }).to_string();
+    let refused = newsroom.api("PUT", &format!("/articles/{id}"), &[], &back).expect(422);
+    assert_eq!(refused.fields(), ["status"]);
+}
+
+/// Neither a feed nor a page knows of it.
+#[track_caller]
+fn assert_unseen(newsroom: &Newsroom, id: &str, title: &str) {
+    for path in FEEDS.into_iter().chain(["/", "/economy", &format!("/articles/{id}/x"), &format!("/articles/{id}/print")]) {
+        let answer = newsroom.get(path, &[]);
+        assert!(!answer.text().contains(title) && !answer.text().contains(id) || answer.status == 404, "{path}");
+    }
+}
+
+#[test]
+fn a_scheduled_article_is_published_at_its_hour_and_not_before() {
+    let newsroom = Newsroom::start();
+    let clock = Clock::system();
+    let at = clock.now() + Duration::milliseconds(1_500);
+    let article = json!({
+        "title": "Embargoed", "categories": ["economy"], "published_at": at.to_rfc3339_opts(SecondsFormat::Millis, true),
+    });
+    let article = newsroom.publish(article);
+    assert_eq!(article["state"], "scheduled");
+    let id = id(&article);
+    assert_unseen(&newsroom, &id, "Embargoed");
+    let mut looks = 0;
+    let seen_at = eventually("the article to be published", || {
+        let is_seen = newsroom.titles("/economy/rss.xml") == ["Embargoed"];
+        let now = clock.now();
+        assert!(!is_seen || now >= at, "seen at {now}, before {at}");
+        looks += 1;
+        is_seen.then_some(now)
+    });
+    assert!(looks > 1, "it was looked for before its hour too");
+    assert!(seen_at - at < Duration::seconds(5), "due {at}, seen {seen_at}");
+    let shown = newsroom.api("GET", &format!("/articles/{id}"), &[], "").json();
+    assert_eq!((&shown["state"], &shown["published_at"]), (&json!("published"), &article["published_at"]));
+}
+
+#[test]
+fn an_article_whose_hour_passed_while_the_daemon_was_down_is_published_at_the_start() {
+    let mut newsroom = Newsroom::start();
+    let clock = Clock::system();
+    let at = clock.now() + Duration::milliseconds(700);
+    let article = json!({ "title": "Overdue", "categories": ["economy"], "published_at": at.to_rfc3339() });
+    assert_eq!(newsroom.publish(article)["state"], "scheduled");
+    newsroom.kill();
+    eventually("the hour to pass", || (clock.now() > at).then_some(()));
+    newsroom.run();
+    newsroom.shows("/economy/rss.xml", &["Overdue"]);
+}
+
+#[test]
+fn by_the_clock_an_article_is_due_at_its_very_millisecond() {
+    use tidings::domain::{Categories, Category, Site};
+    use tidings::services::publish::{Outcome, Publisher};
+    use tidings::store::{Order, Store, wait};
+    use tidings::wire::source::{Door, from_json};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let store = Arc::new(Store::open(folder.path()).expect("a new store"));
+    let clock = Clock::test(Time::UNIX_EPOCH);
+    let publisher = Publisher::new(Arc::clone(&store), clock.clone());
+    let site = Site {
+        title: "T".into(),
+        description: String::new(),
+        language: "en".into(),
+        base_url: "http://news.example/".parse().expect("an address"),
+        print_line: true,
+    };
+    let categories = Categories::new(vec![Category {
+        slug: tidings::domain::Slug::parse("slug", "science").expect("a slug"),
+        title: "S".into(),
+        description: String::new(),
+        language: "en".into(),
+        articles: None,
+        zone: jiff::tz::TimeZone::UTC,
+        limit: 50,
+    }]);
+    let door = Door { categories: &categories, site: &site, zone: &jiff::tz::TimeZone::UTC };
+    let json = br#"{"title": "A", "categories": ["science"], "published_at": "1970-01-02T00:00:00Z"}"#;
+    let (_, outcome) = wait(publisher.push(from_json(json, &door).expect("good"), None)).expect("taken");
+    assert_eq!(outcome, Outcome::Created);
+    clock.advance(Duration::days(1) - Duration::milliseconds(1));
+    assert_eq!(wait(publisher.release_due()).expect("released"), 0);
+    assert!(store.articles(Order::Public, None, 9).expect("read").articles.is_empty());
+    clock.advance(Duration::milliseconds(1));
+    assert_eq!(wait(publisher.release_due()).expect("released"), 1);
+    assert_eq!(store.articles(Order::Public, None, 9).expect("read").articles.len(), 1);
+    assert_eq!(store.head().0, 1, "the log knows of the publishing alone");
+    assert_eq!(wait(publisher.release_due()).expect("released"), 0, "once");
+}
+
+#[test]
+fn an_id_is_kept_to_the_letter_whatever_happens_to_the_article() {
+    let mut newsroom = Newsroom::start();
+    let foreign = "https://old.example/?p=12&x=ä";
+    let mut article = json!({ "id": foreign, "title": "Imported", "categories": ["economy"] });
+    assert_eq!(id(&newsroom.publish(article.clone())), foreign);
+    let minted = newsroom.publish_titled("Minted");
+    let guids = |newsroom: &Newsroom, feed: &str| {
+        let mut guids: Vec<String> = newsroom.feed(feed).entries.iter().map(|entry| entry.id.clone()).collect();
+        guids.sort();
+        guids
+    };
+    let before: Vec<_> = FEEDS.iter().map(|feed| guids(&newsroom, feed)).collect();
+    assert_eq!(before[0], [foreign.to_owned(), format!("urn:uuid:{minted}")]);
+
+    article["title"] = "Another title".into();
+    article["categories"] = json!(["science", "economy"]);
+    article["published_at"] = "2001-01-01T00:00:00Z".into();
+    article["url"] = "https://new.example/other".into();
+    newsroom.api("POST", "/articles", &[], &article.to_string()).expect(200);
+    newsroom.stop();
+    newsroom.configure(Setup { base_url: Some("https://moved.example/news/"), ..Setup::default() });
+    newsroom.run();
+    let after: Vec<_> = FEEDS.iter().map(|feed| guids(&newsroom, feed)).collect();
+    assert_eq!(after, before);
+    assert!(newsroom.get("/rss.xml", &[]).text().contains("https://moved.example/news/articles/"));
+}
+
+#[test]
+fn an_article_moved_to_another_category_leaves_the_first() {
+    let newsroom = Newsroom::start();
+    let path = format!("/articles/{}", newsroom.publish_titled("Wanders"));
+    newsroom.shows("/economy/rss.xml", &["Wanders"]);
+    let moved = json!({ "title": "Wanders", "categories": ["science"] }).to_string();
+    newsroom.api("PUT", &path, &[], &moved).expect(200);
+    assert_eq!(newsroom.titles("/economy/rss.xml"), [""; 0]);
+    assert_eq!(newsroom.titles("/science/rss.xml"), ["Wanders"]);
+    assert_eq!(newsroom.titles("/rss.xml"), ["Wanders"]);
+}
+
+#[test]
+fn the_command_line_adds_lists_shows_edits_and_retracts() {
+    let newsroom = Newsroom::start();
+    newsroom.write("a.json", r#"{"title": "By hand", "categories": ["economy"], "body_markdown": "*Text*"}"#);
+    newsroom.write("b.md", "+++\ntitle = \"By front matter\"\ndate = \"2024-02-03T04:05:06Z\"\n+++\n\nText.\n");
+    let of = |name: &str| newsroom.path(name).display().to_string();
+    let said = newsroom.cli(&["article", "add", &of("a.json")]).good();
+    let [state, id, page] = said.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{said}") };
+    assert_eq!(state, "published");
+    assert_eq!(page, format!("{}articles/{id}/by-hand", newsroom.base_url()));
+    newsroom.cli(&["article", "add", &of("b.md"), "--category", "science"]).good();
+    assert_eq!(newsroom.titles("/rss.xml"), ["By hand", "By front matter"]);
+    let listed = newsroom.cli(&["article", "list", "--category", "economy"]).good();
+    assert!(listed.contains(id) && listed.contains("By hand") && !listed.contains("front matter"), "{listed}");
+    let shown = newsroom.cli(&["article", "show", id]).good();
+    assert!(shown.starts_with("By hand\n") && shown.contains("*Text*"), "{shown}");
+    let edit = r#"{"title": "By hand, better", "categories": ["economy"]}"#;
+    newsroom.cli_with_input(&["article", "edit", id, "-"], edit).good();
+    assert_eq!(newsroom.titles("/economy/rss.xml"), ["By hand, better"]);
+    assert_eq!(newsroom.cli(&["article", "retract", id]).good(), format!("retracted {id}\n"));
+    assert_eq!(newsroom.titles("/economy/rss.xml"), [""; 0]);
+
+    let remote = ["--server", &newsroom.base_url(), "--key", newsroom.key()];
+    let away = newsroom.cli(&[&["article"], &remote[..], &["list", "--state", "retracted"]].concat()).good();
+    assert!(away.contains("By hand, better"), "{away}");
+}
+
+#[test]
+fn the_command_line_tells_the_same_mistakes_as_the_api() {
+    let mut newsroom = Newsroom::start();
+    let wrong = r#"{"title": "", "categories": ["sports"]}"#;
+    let said = newsroom.cli_with_input(&["article", "add", "-"], wrong);
+    assert_eq!(said.code, Some(1));
+    let told = newsroom.api("POST", "/articles", &[], wrong).expect(422).json();
+    for error in told["errors"].as_array().expect("a list") {
+        let of = |part: &str| error[part].as_str().expect("text").to_owned();
+        let line = format!("`{}`: found {}, expected {}", of("field"), of("found"), of("expected"));
+        assert!(said.err.contains(&line), "{line} is missing in {}", said.err);
+    }
+    assert!(said.err.contains("economy, science"));
+    let gone = newsroom.cli(&["article", "show", "nobody"]);
+    assert!(gone.code == Some(1) && gone.err.contains("nobody"), "{gone:?}");
+    newsroom.stop();
+    let absent = newsroom.cli(&["article", "list"]);
+    assert!(absent.code == Some(3) && absent.err.contains("not running"), "{absent:?}");
+}

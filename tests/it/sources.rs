@@ -1,0 +1,192 @@
+//! Articles by folder: files that come, change, move, go, and files with mistakes.
+
+use crate::harness::{Newsroom, Setup, eventually, id};
+use std::time::{Duration, Instant};
+
+const FEED: &str = "/science/atom.xml";
+
+fn titled(title: &str) -> String {
+    format!("title = \"{title}\"\ndate = \"18.12.2020 15:03\"")
+}
+
+#[test]
+fn files_that_lie_in_the_folder_are_published_before_the_daemon_says_it_is_up() {
+    let mut newsroom = Newsroom::prepare(Setup::default());
+    newsroom.file("one.md", &titled("One"), "Text of *one*.");
+    newsroom.file("two.md", &titled("Two"), "");
+    newsroom.run();
+    let feed = newsroom.feed(FEED);
+    assert_eq!(feed.entries.len(), 2);
+    let one = feed.entries.iter().find(|entry| entry.title.as_ref().is_some_and(|title| title.content == "One"));
+    let one = one.expect("it is there");
+    assert_eq!(one.published.expect("dated").to_rfc3339(), "2020-12-18T12:03:00+00:00", "Moscow is three hours ahead");
+    let html = one.content.as_ref().and_then(|content| content.body.clone()).expect("full text");
+    assert!(html.contains("<p>Text of <em>one</em>.</p>"), "{html}");
+    assert!(newsroom.daemon().announced()[0].contains("2 article files taken in, 0 left out"));
+}
+
+#[test]
+fn a_file_that_comes_changes_and_goes_is_an_article_published_revised_and_retracted() {
+    let newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("Came"), "Text.");
+    newsroom.shows(FEED, &["Came"]);
+    let known = newsroom.feed(FEED).entries[0].id.clone();
+    newsroom.file("a.md", &titled("Changed"), "Text.");
+    newsroom.shows(FEED, &["Changed"]);
+    assert_eq!(newsroom.feed(FEED).entries[0].id, known, "it is the same article");
+    newsroom.remove("articles/science/a.md");
+    newsroom.shows(FEED, &[]);
+    let all = newsroom.api("GET", "/articles", &[], "").json();
+    assert_eq!(all["articles"][0]["state"], "retracted");
+    assert_eq!(all["articles"][0]["revision"], 3);
+    newsroom.file("a.md", &titled("Back"), "Text.");
+    newsroom.shows(FEED, &["Back"]);
+    assert_eq!(newsroom.feed(FEED).entries[0].id, known, "the same file is the same article still");
+}
+
+#[test]
+fn a_renamed_file_stays_the_article_it_is() {
+    let newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("Same"), "Text.");
+    newsroom.file("other.md", &titled("Other"), "Text.");
+    newsroom.shows(FEED, &["Other", "Same"]);
+    let before = newsroom.api("GET", "/articles", &[], "").json();
+    let folder = newsroom.path("articles/science");
+    std::fs::rename(folder.join("a.md"), folder.join("b.md")).expect("writable");
+    // When the new name's revision has come, the old name's retraction would have as well.
+    newsroom.file("sentinel.md", &titled("Sentinel"), "Text.");
+    newsroom.shows(FEED, &["Other", "Same", "Sentinel"]);
+    newsroom.remove("articles/science/sentinel.md");
+    newsroom.shows(FEED, &["Other", "Same"]);
+    let after = newsroom.api("GET", "/articles?state=published", &[], "").json();
+    assert_eq!(after, before, "nothing was published, revised or retracted");
+    newsroom.file("b.md", &titled("Same, revised"), "Text.");
+    newsroom.shows(FEED, &["Other", "Same, revised"]);
+    assert_eq!(newsroom.titles(FEED).len(), 2);
+}
+
+#[test]
+fn a_malformed_file_is_told_with_its_line_and_the_rest_load() {
+    let mut newsroom = Newsroom::prepare(Setup::default());
+    newsroom.file("good.md", &titled("Good"), "Text.");
+    newsroom.file("toml.md", "title = \"A\"\ndate = tomorrow", "Text.");
+    newsroom.file("field.md", "title = \"A\"\ntitel = \"B\"", "Text.");
+    newsroom.file("date.md", "title = \"A\"\n\ndate = \"32.12.2020 15:03\"", "Text.");
+    newsroom.write("articles/science/open.md", "+++\ntitle = \"A\"\n");
+    newsroom.write("articles/science/bare.md", "# A\n");
+    std::fs::write(newsroom.path("articles/science/latin.md"), b"+++\ntitle = \"Caf\xe9\"\n+++\n").expect("writable");
+    newsroom.run();
+    assert_eq!(newsroom.titles(FEED), ["Good"]);
+    assert!(newsroom.daemon().announced()[0].contains("1 article files taken in, 6 left out"));
+    for told in ["toml.md:3", "field.md:3", "date.md:4", "open.md:2", "bare.md:1", "latin.md:2"] {
+        newsroom.daemon().log_line(told);
+    }
+    assert!(newsroom.daemon().log_line("field.md:3").contains("titel"));
+    let counted = newsroom.get_admin("/metrics").text();
+    assert!(counted.lines().any(|line| line == "tidings_source_faults 6"), "{counted}");
+
+    newsroom.file("toml.md", &titled("Mended"), "Text.");
+    newsroom.shows(FEED, &["Good", "Mended"]);
+}
+
+#[test]
+fn a_file_that_turns_bad_leaves_its_article_as_it_was() {
+    let newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("Stands"), "Text.");
+    newsroom.shows(FEED, &["Stands"]);
+    newsroom.write("articles/science/a.md", "+++\ntitle = \n+++\n");
+    newsroom.daemon().log_line("a.md:2");
+    assert_eq!(newsroom.titles(FEED), ["Stands"]);
+}
+
+#[test]
+fn half_a_file_is_never_published() {
+    /// Less than what the daemon takes for the end of the writing.
+    const PAUSE_MAX: Duration = Duration::from_millis(250);
+    use std::io::Write as _;
+    let newsroom = Newsroom::start();
+    let path = newsroom.path("articles/science/slow.md");
+    let mut file = std::fs::File::create(path).expect("writable");
+    // The first part is a whole article by itself, and would be published if nobody waited for the rest.
+    file.write_all(format!("+++\n{}\n+++\n\nBeginning.\n", titled("Slow")).as_bytes()).expect("writable");
+    let mut written = Instant::now();
+    let mut is_steady = true;
+    for part in 0..20 {
+        file.write_all(format!("\nPart {part}.\n").as_bytes()).expect("writable");
+        // A machine that held this writer up for longer has let the daemon believe that the file was whole.
+        is_steady &= written.elapsed() < PAUSE_MAX;
+        written = Instant::now();
+        let titles = newsroom.titles(FEED);
+        is_steady &= written.elapsed() < PAUSE_MAX;
+        assert!(titles.is_empty() || !is_steady, "published after part {part}");
+        // The writer's own pace.
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    drop(file);
+    newsroom.shows(FEED, &["Slow"]);
+    let id = id(&newsroom.api("GET", "/articles", &[], "").json()["articles"][0]);
+    let article = newsroom.api("GET", &format!("/articles/{id}"), &[], "").json();
+    assert!(article["revision"] == 1 || !is_steady, "it came in once, whole: {article}");
+    assert!(article["body_html"].as_str().is_some_and(|html| html.contains("Part 19.")));
+}
+
+#[test]
+fn what_happened_to_the_folder_while_the_daemon_was_down_is_made_up_for() {
+    let mut newsroom = Newsroom::start();
+    for name in ["stays", "changes", "goes"] {
+        newsroom.file(&format!("{name}.md"), &titled(name), "Text.");
+    }
+    newsroom.shows(FEED, &["stays", "changes", "goes"]);
+    let ids = |newsroom: &Newsroom| {
+        let mut ids: Vec<String> = newsroom.feed(FEED).entries.iter().map(|entry| entry.id.clone()).collect();
+        ids.sort();
+        ids
+    };
+    let before = ids(&newsroom);
+    newsroom.stop();
+    newsroom.file("changes.md", &titled("changed"), "Text.");
+    newsroom.remove("articles/science/goes.md");
+    newsroom.file("comes.md", &titled("comes"), "Text.");
+    newsroom.run();
+    newsroom.shows(FEED, &["stays", "changed", "comes"]);
+    let after = ids(&newsroom);
+    assert_eq!(after.iter().filter(|id| before.contains(id)).count(), 2);
+}
+
+#[test]
+fn what_was_done_over_the_api_is_not_undone_by_a_restart() {
+    let mut newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("By file"), "Text.");
+    newsroom.file("b.md", &titled("Withdrawn"), "Text.");
+    newsroom.shows(FEED, &["By file", "Withdrawn"]);
+    let all = newsroom.api("GET", "/articles", &[], "").json();
+    let of = |title: &str| {
+        let articles = all["articles"].as_array().expect("a list");
+        id(articles.iter().find(|article| article["title"] == title).expect("it is there"))
+    };
+    let edit = "{\"title\": \"By hand\", \"categories\": [\"science\"]}";
+    newsroom.api("PUT", &format!("/articles/{}", of("By file")), &[], edit).expect(200);
+    newsroom.api("DELETE", &format!("/articles/{}", of("Withdrawn")), &[], "").expect(200);
+    newsroom.stop();
+    newsroom.run();
+    assert_eq!(newsroom.titles(FEED), ["By hand"]);
+}
+
+#[test]
+fn a_folder_that_vanishes_retracts_nothing() {
+    let mut newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("Stands"), "Text.");
+    newsroom.shows(FEED, &["Stands"]);
+    let (folder, away) = (newsroom.path("articles/science"), newsroom.path("articles/away"));
+    std::fs::rename(&folder, &away).expect("writable");
+    newsroom.daemon().signal("HUP");
+    newsroom.daemon().log_line("the feed definitions have mistakes");
+    eventually("the folder to be missed", || {
+        newsroom.daemon().logged().iter().any(|line| line.contains("cannot be read") || line.contains("no folder")).then_some(())
+    });
+    assert_eq!(newsroom.titles(FEED), ["Stands"]);
+    std::fs::rename(&away, &folder).expect("writable");
+    newsroom.stop();
+    newsroom.run();
+    assert_eq!(newsroom.titles(FEED), ["Stands"]);
+}
