@@ -18,15 +18,19 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// A request's head has to be there this soon; an idle connection is kept open as long.
 const HEAD_WAIT: Duration = Duration::from_secs(30);
+/// A client that takes nothing of its answer for this long has gone, or wants to hold the connection.
+const WRITE_WAIT: Duration = Duration::from_secs(60);
 /// Head and pipelined requests of one connection; hyper's own default is 400 KiB.
 const READ_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request; more is no feed reader.
@@ -79,13 +83,15 @@ pub trait Accept: Send + 'static {
 }
 
 impl Accept for TcpListener {
-    type Io = TokioIo<TcpStream>;
+    type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
 
     async fn accept(&self) -> io::Result<Self::Io> {
         let (stream, _) = TcpListener::accept(self).await?;
         // Answers are written whole; waiting for more to send would only delay them.
         stream.set_nodelay(true)?;
-        Ok(TokioIo::new(stream))
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE_WAIT));
+        Ok(TokioIo::new(Box::pin(stream)))
     }
 }
 
@@ -134,11 +140,7 @@ where
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WAIT)
-        .max_buf_size(READ_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .pipeline_flush(true);
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(READ_BYTES_MAX).max_headers(HEADERS_MAX);
     let open = GracefulShutdown::new();
     loop {
         // A place first: beyond the limit the next connection waits in the kernel and costs nothing here.
@@ -172,5 +174,35 @@ where
     tokio::select! {
         () = open.shutdown() => {}
         () = tokio::time::sleep(limits.drain) => tracing::warn!("connections were still open at the end of the drain"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::routing::get;
+    use tokio::io::AsyncWriteExt as _;
+
+    /// Time stands still until everybody waits, then it jumps to whatever is waited for.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_sends_nothing_or_reads_nothing_gives_its_connection_back() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits {
+            // Two for the clients, and one that waits for the next.
+            connections: Arc::new(Semaphore::new(3)),
+            stop: CancellationToken::new(),
+            drain: Duration::from_secs(1),
+        };
+        let router = Router::new().route("/large", get(async || vec![b'x'; 64 << 20]));
+        let serving = tokio::spawn(serve_router(listener, router, limits.clone()));
+        let mut reads_nothing = TcpStream::connect(address).await.unwrap();
+        reads_nothing.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let sends_nothing = TcpStream::connect(address).await.unwrap();
+        // Two places are free only when both were sent away.
+        let _places = Arc::clone(&limits.connections).acquire_many_owned(2).await.unwrap();
+        drop((reads_nothing, sends_nothing));
+        limits.stop.cancel();
+        serving.await.unwrap();
     }
 }

@@ -174,12 +174,8 @@ impl Newsroom {
     /// The same with `input` on standard input.
     pub(crate) fn cli_with_input(&self, arguments: &[&str], input: &str) -> Said {
         let mut command = tidings(&self.config(), arguments);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
         child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
         child.wait_with_output().expect("our own child").into()
     }
