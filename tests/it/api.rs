@@ -191,17 +191,8 @@ fn wrong_fields_are_named_all_at_once() {
     let answer = newsroom.api("POST", "/articles", &[], &wrong.to_string()).expect(422);
     let mut fields = answer.fields();
     fields.sort();
-    let expected = [
-        "body_markdown",
-        "categories[1]",
-        "language",
-        "published_at",
-        "status",
-        "tags",
-        "titel",
-        "title",
-        "url",
-    ];
+    let expected =
+        ["body_markdown", "categories[1]", "language", "published_at", "status", "tags", "titel", "title", "url"];
     assert_eq!(fields, expected, "{}", answer.text());
     assert!(answer.text().contains("economy, science"), "the known categories: {}", answer.text());
     let nothing = newsroom.api("POST", "/articles", &[], "{}").expect(422);
@@ -231,7 +222,8 @@ fn hostile_text_gives_a_valid_feed_or_a_clear_refusal() {
         for path in crate::harness::FEEDS {
             let answer = newsroom.get(path, &[]).expect(200);
             crate::harness::parsed(path, &answer.body);
-            let forbidden = |c: char| matches!(c, '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}');
+            let forbidden =
+                |c: char| matches!(c, '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}');
             assert!(!answer.text().contains(forbidden), "{path} after {field}");
         }
     }
@@ -274,7 +266,8 @@ fn a_list_goes_on_where_the_page_before_ended() {
 fn categories_are_listed_with_their_addresses() {
     let newsroom = Newsroom::start();
     let all = newsroom.api("GET", "/categories", &[], "").expect(200).json();
-    let slugs: Vec<&str> = all["categories"].as_array().expect("a list").iter().filter_map(|c| c["slug"].as_str()).collect();
+    let slugs: Vec<&str> =
+        all["categories"].as_array().expect("a list").iter().filter_map(|c| c["slug"].as_str()).collect();
     assert_eq!(slugs, ["economy", "science"]);
     assert_eq!(all["categories"][0]["feed"], format!("{}economy/atom.xml", newsroom.base_url()));
 }

@@ -63,7 +63,8 @@ fn the_print_link_is_there_for_programs_too() {
     assert!(link.contains(&format!("rel=\"{PRINT_REL}\"")) && link.contains(&format!("href=\"{print}\"")), "{link}");
     let json = newsroom.get("/feed.json", &[]).json();
     let named = json["items"][0].as_object().expect("an item").iter();
-    let extension: Vec<_> = named.filter(|(name, _)| name.starts_with('_')).map(|(_, value)| value.to_string()).collect();
+    let extension: Vec<_> =
+        named.filter(|(name, _)| name.starts_with('_')).map(|(_, value)| value.to_string()).collect();
     assert!(extension.iter().any(|text| text.contains(print)), "{extension:?}");
     for path in FEEDS {
         assert_eq!(html(&newsroom.feed(path).entries[0]), "<p>Rates went <em>up</em>.</p>", "the line is turned off");
@@ -190,7 +191,8 @@ fn what_a_client_sends_as_host_ends_up_in_no_link() {
     let mut client = newsroom.client();
     client.host = "evil.example".to_owned();
     let forwarded = [("X-Forwarded-Host", "evil.example"), ("Forwarded", "host=evil.example")];
-    let pages = ["/", "/economy", "/subscribe", &format!("/articles/{id}/one"), &format!("/articles/{id}/print"), "/nothing"];
+    let pages =
+        ["/", "/economy", "/subscribe", &format!("/articles/{id}/one"), &format!("/articles/{id}/print"), "/nothing"];
     for path in FEEDS.into_iter().chain(pages) {
         let answer = client.send("GET", path, &forwarded, b"").expect("an answer");
         assert!(!answer.text().contains("evil.example"), "{path}");
@@ -199,7 +201,9 @@ fn what_a_client_sends_as_host_ends_up_in_no_link() {
     let body = json!({ "title": "Two", "categories": ["economy"], "body_html": "<a href='/x'>x</a>" }).to_string();
     let answer =
         crate::harness::api(&mut client, newsroom.key(), "POST", "/articles", &forwarded, &body).expect("an answer");
-    assert!(!answer.text().contains("evil.example") && answer.header("location").is_some_and(|to| !to.contains("evil")));
+    assert!(
+        !answer.text().contains("evil.example") && answer.header("location").is_some_and(|to| !to.contains("evil"))
+    );
 }
 
 #[test]
@@ -241,14 +245,16 @@ fn feedparser_reads_the_feeds_without_a_complaint() {
     let Some(python) = std::env::var_os("TIDINGS_PYTHON") else { return };
     let newsroom = Newsroom::start();
     let article = full(&newsroom);
-    newsroom.publish(json!({ "title": "]]> &amp; \u{202e}x\u{202c} 🦀", "body_html": "a ]]> b", "categories": ["economy"] }));
+    newsroom.publish(
+        json!({ "title": "]]> &amp; \u{202e}x\u{202c} 🦀", "body_html": "a ]]> b", "categories": ["economy"] }),
+    );
     newsroom.publish_titled("Only a headline");
     for path in ["/economy/rss.xml", "/economy/atom.xml"] {
         let answer = newsroom.get(path, &[]).expect(200);
         parsed(path, &answer.body);
         newsroom.write("fetched.xml", &answer.text());
         let output = Command::new(&python)
-            .arg(project().join("tests/feedparser.py"))
+            .arg(project().join("tests/read_feed.py"))
             .arg(newsroom.path("fetched.xml"))
             .arg(answer.header("content-type").expect("a type"))
             .output()

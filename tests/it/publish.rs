@@ -62,7 +62,9 @@ fn a_draft_is_seen_by_the_newsroom_alone() {
 /// Neither a feed nor a page knows of it.
 #[track_caller]
 fn assert_unseen(newsroom: &Newsroom, id: &str, title: &str) {
-    for path in FEEDS.into_iter().chain(["/", "/economy", &format!("/articles/{id}/x"), &format!("/articles/{id}/print")]) {
+    for path in
+        FEEDS.into_iter().chain(["/", "/economy", &format!("/articles/{id}/x"), &format!("/articles/{id}/print")])
+    {
         let answer = newsroom.get(path, &[]);
         assert!(!answer.text().contains(title) && !answer.text().contains(id) || answer.status == 404, "{path}");
     }

@@ -182,7 +182,12 @@ fn a_folder_that_vanishes_retracts_nothing() {
     newsroom.daemon().signal("HUP");
     newsroom.daemon().log_line("the feed definitions have mistakes");
     eventually("the folder to be missed", || {
-        newsroom.daemon().logged().iter().any(|line| line.contains("cannot be read") || line.contains("no folder")).then_some(())
+        newsroom
+            .daemon()
+            .logged()
+            .iter()
+            .any(|line| line.contains("cannot be read") || line.contains("no folder"))
+            .then_some(())
     });
     assert_eq!(newsroom.titles(FEED), ["Stands"]);
     std::fs::rename(&away, &folder).expect("writable");

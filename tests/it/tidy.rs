@@ -161,8 +161,10 @@ fn domain_and_wire_wait_for_nothing_and_touch_nothing() {
 fn only_wire_knows_xml_and_mime_and_only_web_knows_axum() {
     for (word, home) in [("axum::", "web"), ("atom_syndication", "wire"), ("ammonia", "wire"), ("sled::", "store")] {
         // Tests may set up what they like.
-        for SourceFile { name, text } in files("src", &[".rs"]).into_iter().filter(|file| !file.name.contains("/tests")) {
-            let uses = named_behind(&text, "use ").iter().any(|used| word.starts_with(used.as_str()) && !used.is_empty());
+        for SourceFile { name, text } in files("src", &[".rs"]).into_iter().filter(|file| !file.name.contains("/tests"))
+        {
+            let uses =
+                named_behind(&text, "use ").iter().any(|used| word.starts_with(used.as_str()) && !used.is_empty());
             assert!(!uses || part(&name, 1) == home, "{name}: {word}");
         }
     }
@@ -199,7 +201,8 @@ fn nothing_is_left_for_later() {
 
 #[test]
 fn every_fixture_is_used() {
-    let tests: String = files("tests", &[".rs"]).into_iter().chain(files("src", &[".rs"])).map(|file| file.text).collect();
+    let tests: String =
+        files("tests", &[".rs"]).into_iter().chain(files("src", &[".rs"])).map(|file| file.text).collect();
     walk(&project().join("tests/fixtures"), &mut |path| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
@@ -219,7 +222,8 @@ fn the_sample_newsroom_and_every_feed_definition_load() {
 /// `deny.toml` says what may be depended on; this holds the lock file against it where cargo-deny is not installed.
 #[test]
 fn every_dependency_has_a_licence_and_a_source_that_are_allowed() {
-    let rules: toml::Table = std::fs::read_to_string(project().join("deny.toml")).expect("readable").parse().expect("TOML");
+    let rules: toml::Table =
+        std::fs::read_to_string(project().join("deny.toml")).expect("readable").parse().expect("TOML");
     let list = |section: &str, key: &str| -> Vec<String> {
         let values = rules[section][key].as_array().cloned().unwrap_or_default();
         values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect()

@@ -155,7 +155,8 @@ fn read(stream: &mut BufReader<TcpStream>, method: &str) -> io::Result<Answer> {
             }
         }
     }
-    let length = answer.header("content-length").and_then(|text| text.parse().ok()).ok_or_else(|| wrong("no length"))?;
+    let length =
+        answer.header("content-length").and_then(|text| text.parse().ok()).ok_or_else(|| wrong("no length"))?;
     answer.body = vec![0; length];
     stream.read_exact(&mut answer.body)?;
     Ok(answer)

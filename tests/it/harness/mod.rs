@@ -1,9 +1,11 @@
 //! A newsroom in a temporary folder, and the real daemon on it: verbs for tests.
 
 mod http;
+mod mailbox;
 mod process;
 
 pub(crate) use http::{Answer, Client, Headers};
+pub(crate) use mailbox::{Mail, Sink};
 pub(crate) use process::{Daemon, Said, eventually, tidings};
 
 use serde_json::{Value, json};
@@ -174,12 +176,8 @@ impl Newsroom {
     /// The same with `input` on standard input.
     pub(crate) fn cli_with_input(&self, arguments: &[&str], input: &str) -> Said {
         let mut command = tidings(&self.config(), arguments);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the binary");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
         child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
         child.wait_with_output().expect("our own child").into()
     }
