@@ -128,7 +128,7 @@ impl Sink {
         let entries = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let files = entries.filter_map(|entry| std::fs::read(entry.path()).ok());
         // A file is there from its first byte on, and whole when its last part is closed.
-        files.filter(|bytes| bytes.ends_with(b"--\n\n")).map(|bytes| Mail::read(&bytes)).collect()
+        files.filter(|bytes| bytes.trim_ascii_end().ends_with(b"--")).map(|bytes| Mail::read(&bytes)).collect()
     }
 }
 
