@@ -129,7 +129,7 @@ impl LedgerRow {
         LedgerKey::of(&self.message, self.subscription)
     }
 
-    fn due_key(&self) -> Option<Vec<u8>> {
+    pub(super) fn due_key(&self) -> Option<Vec<u8>> {
         match &self.state {
             Delivery::Pending { due_at, .. } => Some(due(Due::Message, *due_at, &self.key().0)),
             Delivery::OnWire { since, .. } => Some(due(Due::OnWire, *since, &self.key().0)),

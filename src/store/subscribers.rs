@@ -11,11 +11,11 @@ impl Record for SubscriptionId {
     const SCHEMA: u8 = 1;
 }
 
-fn id_key(id: SubscriptionId) -> Vec<u8> {
+pub(super) fn id_key(id: SubscriptionId) -> Vec<u8> {
     [&b"s"[..], id.0.as_bytes()].concat()
 }
 
-fn address_key(address: &Address) -> Vec<u8> {
+pub(super) fn address_key(address: &Address) -> Vec<u8> {
     [b"m", address.folded().as_bytes()].concat()
 }
 

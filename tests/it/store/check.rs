@@ -2,9 +2,14 @@
 
 use super::{Dice, put};
 use std::path::Path;
-use tidings::domain::{ArticleId, Seq, Time};
+use tidings::domain::{
+    Address, ArticleId, Selection, Seq, Slug, Subscription, SubscriptionId, SubscriptionState, Time,
+};
 use tidings::store::kv::Range;
-use tidings::store::{Batch, Cursor, Finding, Replay, Store, StoreError, Table, check, wait};
+use tidings::store::{
+    Batch, Cursor, Finding, LedgerRow, Message, Replay, Store, StoreError, Table, TakenFile, check, wait,
+};
+use uuid::Uuid;
 
 fn filled(folder: &Path) -> Store {
     let store = Store::open(folder).unwrap();
@@ -21,6 +26,21 @@ fn filled(folder: &Path) -> Store {
     let article = ArticleId::parse("id", "a01").unwrap();
     let replay = Replay { request: vec![1], article, at: Time::UNIX_EPOCH };
     store.remember_replay(&mut batch, &[9; 32], &replay, Time::UNIX_EPOCH);
+    let file = TakenFile { article: ArticleId::parse("id", "a02").unwrap(), digest: vec![2] };
+    store.remember_file(&mut batch, &Slug::parse("c", "science").unwrap(), "a02.md", &file);
+    let reader = Subscription {
+        id: SubscriptionId(Uuid::from_u128(7)),
+        address: Address::parse("address", "reader@example.org").unwrap(),
+        selection: Selection::All,
+        wished: None,
+        state: SubscriptionState::Pending,
+        round: 1,
+        created_at: Time::UNIX_EPOCH,
+        asked_at: Time::UNIX_EPOCH,
+    };
+    store.write_subscription(&mut batch, None, &reader);
+    let message = LedgerRow::new(Message::Confirmation { round: 1 }, reader.id, None, Time::UNIX_EPOCH);
+    store.write_message(&mut batch, None, &message);
     wait(store.commit(batch)).unwrap();
     store
 }
@@ -44,7 +64,7 @@ fn first_key(store: &Store, table: Table, prefix: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_row_that_goes_missing_is_named() {
-    let rows: [(Table, &[u8]); 11] = [
+    let rows: [(Table, &[u8]); 14] = [
         (Table::Index, b"a"),
         (Table::Index, b"p"),
         (Table::Index, b"cscience\0"),
@@ -56,6 +76,9 @@ fn every_row_that_goes_missing_is_named() {
         (Table::Meta, b"touched/science"),
         (Table::Meta, b"identity"),
         (Table::Articles, b"a07"),
+        (Table::Due, b"m"),
+        (Table::Subscribers, b"m"),
+        (Table::Subscribers, b"s"),
     ];
     for (table, prefix) in rows {
         let findings = after(|store, batch| batch.delete(table, first_key(store, table, prefix)));
@@ -63,6 +86,7 @@ fn every_row_that_goes_missing_is_named() {
             // The other row of a pair tells.
             (Table::Index, b"i") => finding.table == Table::Due && finding.what.contains("idempotency"),
             (Table::Due, b"i") => finding.table == Table::Index && finding.what.contains("forgotten"),
+            (Table::Subscribers, b"s") => finding.table == Table::Ledger && finding.what.contains("no subscription"),
             (Table::Articles, _) => finding.key.ends_with("a07") && finding.what.contains("no such article"),
             (_, _) => finding.table == table && finding.key.as_bytes().starts_with(&prefix[..prefix.len().min(3)]),
         };
@@ -75,7 +99,7 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
     let time = [7; 8];
     let row = |prefix: &[u8], id: &[u8]| [prefix, &time[..], id].concat();
     type Case = (Table, Vec<u8>, Option<&'static [u8]>, &'static str);
-    let cases: [Case; 10] = [
+    let cases: [Case; 13] = [
         (Table::Index, row(b"a", b"a01"), Some(b""), "does not stand here"),
         (Table::Index, row(b"p", b"nobody"), Some(b""), "no such article"),
         (Table::Index, row(b"cscience\0", b"a01"), Some(b""), "does not stand here"),
@@ -83,7 +107,10 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
         (Table::Due, row(b"a", b"a01"), Some(b""), "does not stand here"),
         (Table::Due, row(b"i", &[8; 32]), Some(b""), "is not there"),
         (Table::Ledger, b"row".to_vec(), Some(b"not a record"), "checksum"),
-        (Table::Subscribers, b"row".to_vec(), Some(b"short"), "too short"),
+        (Table::Ledger, b"c".to_vec(), Some(b"short"), "too short"),
+        (Table::Due, row(b"m", b"nowhere"), Some(b""), "no message waits"),
+        (Table::Subscribers, b"row".to_vec(), Some(b"short"), "no known kind"),
+        (Table::Subscribers, b"mnobody@example.org".to_vec(), Some(b"short"), "too short"),
         (Table::Meta, b"touched/nothing".to_vec(), None, "no such mark"),
         (Table::Meta, b"cursor/notify".to_vec(), None, "the log ends"),
     ];
@@ -114,6 +141,10 @@ fn one_flipped_bit_in_any_record_is_found() {
         (Table::Index, b"i"),
         (Table::Meta, b"cursor/"),
         (Table::Meta, b"identity"),
+        (Table::Index, b"fscience/"),
+        (Table::Subscribers, b"s"),
+        (Table::Subscribers, b"m"),
+        (Table::Ledger, b"c"),
     ] {
         let mut flipped = Vec::new();
         let findings = after(|store, batch| {

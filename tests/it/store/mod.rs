@@ -4,7 +4,6 @@ mod check;
 mod contract;
 mod crash;
 mod damage;
-mod disk;
 
 use std::path::Path;
 use tidings::domain::{Article, ArticleId, Body, Change, ChangeKind, Content, ExternalId, Slug, State, Time};
