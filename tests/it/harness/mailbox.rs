@@ -85,14 +85,6 @@ impl Newsroom {
         let headers = [("Content-Type", "application/x-www-form-urlencoded")];
         self.client().send("POST", path, &headers, form.as_bytes()).expect("an answer")
     }
-
-    /// A gauge or counter without labels.
-    #[track_caller]
-    pub(crate) fn metric(&self, name: &str) -> f64 {
-        let text = self.get_admin("/metrics").expect(200).text();
-        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{name} is not counted"))
-    }
 }
 
 /// Postfix's `smtp-sink`, each mail in a file of its own.
