@@ -42,7 +42,7 @@ pub enum Kind {
 pub struct Fault {
     /// Name of the field as the caller wrote it, for example `title` or `smtp.port`.
     pub field: String,
-    /// What was found, shortened to [`FOUND_CHARS_MAX`] characters.
+    /// What was found, shortened to 80 characters.
     pub found: String,
     /// What would have been right.
     pub expected: String,

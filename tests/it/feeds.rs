@@ -254,7 +254,7 @@ fn feedparser_reads_the_feeds_without_a_complaint() {
         parsed(path, &answer.body);
         newsroom.write("fetched.xml", &answer.text());
         let output = Command::new(&python)
-            .arg(project().join("tests/feedparser.py"))
+            .arg(project().join("tests/read_feed.py"))
             .arg(newsroom.path("fetched.xml"))
             .arg(answer.header("content-type").expect("a type"))
             .output()

@@ -3,10 +3,12 @@
 
 mod api;
 mod config_docs;
+mod crash;
 mod feeds;
 mod harness;
 mod lifecycle;
 mod mail;
+mod mailing;
 mod publish;
 mod smtp;
 mod sources;

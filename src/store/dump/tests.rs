@@ -99,7 +99,7 @@ fn a_file_that_was_cut_off_or_changed_is_refused_and_leaves_nothing_behind() {
     };
     let mut wrong: Vec<String> = (0..lines).map(without).collect();
     wrong.push(whole[..whole.len() - 1].to_owned());
-    wrong.push(whole[..whole.len() / 2].to_owned());
+    wrong.push(whole[..whole.floor_char_boundary(whole.len() / 2)].to_owned());
     wrong.push(whole.replacen("Жанна", "Жанка", 1));
     wrong.push(whole.replacen("\"seq\":2", "\"seq\":3", 1));
     wrong.push(whole.replacen("\"kind\":\"cursor\"", "\"kind\":\"curse\"", 1));

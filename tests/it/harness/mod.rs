@@ -1,9 +1,11 @@
 //! A newsroom in a temporary folder, and the real daemon on it: verbs for tests.
 
 mod http;
+mod mailbox;
 mod process;
 
 pub(crate) use http::{Answer, Client, Headers};
+pub(crate) use mailbox::{Mail, Sink};
 pub(crate) use process::{Daemon, Said, eventually, tidings};
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 """Reads the feed in a file as readers built on feedparser do, and tells as JSON what they see.
 
-Usage: feedparser.py FILE CONTENT-TYPE
+Usage: read_feed.py FILE CONTENT-TYPE
 """
 
 import json

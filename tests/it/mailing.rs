@@ -1,0 +1,101 @@
+//! Mail from end to end: a person subscribes at the page, confirms, is told of what is new, and leaves.
+
+use crate::harness::{Mail, Newsroom, Setup, Sink, eventually};
+use serde_json::json;
+
+/// The whole way, with the mails found by `mails`.
+fn from_subscribing_to_leaving(mut newsroom: Newsroom, mails: impl Fn(&Newsroom) -> Vec<Mail>) {
+    let base = newsroom.base_url();
+    let address = "reader@example.net";
+    let of = |newsroom: &Newsroom, address: &str| -> Vec<Mail> {
+        mails(newsroom).into_iter().filter(|mail| mail.to == address).collect()
+    };
+    newsroom.post_form("/subscribe", "address=reader%40example.net&category=economy").expect(200);
+    let asked = eventually("the confirmation", || of(&newsroom, address).pop());
+    let confirm = asked.subscription(&base);
+    newsroom.get(&confirm, &[]).expect(200);
+    newsroom.publish_titled("Before the button was pressed");
+    newsroom.confirm(&asked);
+
+    let news = newsroom.publish(json!({
+        "title": "Ставки & prices", "summary": "What changed < and why.", "categories": ["economy"],
+        "body_html": "<p>Long text</p>",
+    }));
+    let told =
+        eventually("the news", || of(&newsroom, address).into_iter().find(|mail| mail.subject == "Ставки & prices"));
+    let link = |name: &str| news["links"][name].as_str().expect("an address");
+    for (part, text) in [("text", &told.text), ("html", &told.html)] {
+        assert!(text.contains(link("page")) && text.contains(link("print")), "{part}: {text}");
+        assert!(text.contains(&told.subscription(&base)[1..]), "{part}: {text}");
+    }
+    assert!(told.text.contains("Ставки & prices") && told.text.contains("What changed < and why."), "{}", told.text);
+    assert!(
+        told.html.contains("Ставки &amp; prices") && told.html.contains("What changed &lt; and why."),
+        "{}",
+        told.html
+    );
+    let leave = told.subscription(&base);
+    assert_eq!(told.header("List-Unsubscribe"), Some(format!("<{}{}>", base, &leave[1..]).as_str()));
+    assert_eq!(told.header("List-Unsubscribe-Post"), Some("List-Unsubscribe=One-Click"));
+    assert_eq!(told.header("Auto-Submitted"), Some("auto-generated"));
+    assert!(told.header("List-Id").is_some_and(|id| id.contains('<')), "{}", told.head);
+    assert!(told.message_id.contains('@'), "{}", told.head);
+    assert!(told.header("Content-Type").is_some_and(|kind| kind.starts_with("multipart/alternative")), "{}", told.head);
+
+    // None of these is news to this reader.
+    let path = format!("/articles/{}", news["id"].as_str().expect("text"));
+    newsroom.api("PUT", &path, &[], &json!({ "title": "Edited", "categories": ["economy"] }).to_string()).expect(200);
+    newsroom.publish(json!({ "title": "Elsewhere", "categories": ["science"] }));
+    newsroom.publish(json!({ "title": "Archive", "categories": ["economy"], "published_at": "2001-01-01T00:00:00Z" }));
+    newsroom.publish(json!({ "title": "Draft", "categories": ["economy"], "status": "draft" }));
+
+    newsroom.get(&leave, &[]).expect(200);
+    let one_click = newsroom.post_form(&leave, "List-Unsubscribe=One-Click").expect(200);
+    assert!(one_click.header("set-cookie").is_none() && one_click.header("location").is_none());
+    newsroom.publish_titled("After leaving");
+    newsroom.subscribe("other@example.net", &["economy"], || mails(&newsroom));
+    newsroom.publish_titled("For the other");
+    eventually("the other's news", || {
+        of(&newsroom, "other@example.net").into_iter().find(|mail| mail.subject == "For the other")
+    });
+    newsroom.stop();
+    let mut subjects: Vec<String> = of(&newsroom, address).into_iter().map(|mail| mail.subject).collect();
+    subjects.retain(|subject| *subject != asked.subject);
+    assert_eq!(subjects, ["Ставки & prices"]);
+    assert_eq!(of(&newsroom, address).len(), 2);
+}
+
+#[test]
+fn a_person_subscribes_confirms_is_told_and_leaves() {
+    from_subscribing_to_leaving(Newsroom::start(), Newsroom::outbox);
+}
+
+#[test]
+fn a_mail_server_that_is_not_ours_gets_the_same() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let Some(sink) = Sink::start(folder.path()) else { return };
+    let mail = format!("[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n", sink.port);
+    from_subscribing_to_leaving(Newsroom::with(Setup { mail: &mail, ..Setup::default() }), |_| sink.mails());
+}
+
+#[test]
+fn every_subscriber_of_a_category_is_told_once() {
+    let newsroom = Newsroom::start();
+    let addresses: Vec<String> = (0..30).map(|number| format!("reader-{number}@example.net")).collect();
+    for address in &addresses {
+        newsroom.subscribe(address, &["economy"], || newsroom.outbox());
+    }
+    newsroom.publish_titled("News");
+    let told = eventually("everybody to be told", || {
+        let told: Vec<Mail> = newsroom.outbox().into_iter().filter(|mail| mail.subject == "News").collect();
+        (told.len() >= addresses.len()).then_some(told)
+    });
+    let mut to: Vec<&String> = told.iter().map(|mail| &mail.to).collect();
+    to.sort();
+    let mut expected: Vec<&String> = addresses.iter().collect();
+    expected.sort();
+    assert_eq!(to, expected);
+    let links: std::collections::BTreeSet<String> =
+        told.iter().map(|mail| mail.subscription(&newsroom.base_url())).collect();
+    assert_eq!(links.len(), addresses.len(), "each with a link of its own");
+}
