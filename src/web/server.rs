@@ -137,8 +137,7 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
         .max_buf_size(READ_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .pipeline_flush(true);
+        .max_headers(HEADERS_MAX);
     let open = GracefulShutdown::new();
     loop {
         // A place first: beyond the limit the next connection waits in the kernel and costs nothing here.
