@@ -1,0 +1,133 @@
+//! The load that `scripts/bench` puts on tidings, and the bare store that it is compared with.
+//!
+//! Each verb does one measurement and prints it as one JSON object. Texts come from a fixed seed, so two runs send the
+//! same bytes; they are made before the clock starts.
+
+mod http;
+mod measure;
+mod publish;
+mod store;
+mod text;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[derive(Parser)]
+struct Cli {
+    /// `cargo bench` says this to every program it starts.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Publish through the API, each client on a connection of its own that is kept.
+    Publish {
+        #[command(flatten)]
+        api: Api,
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Publish one after another, each time asking for the feed until the article is in it.
+    Visible {
+        #[command(flatten)]
+        api: Api,
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Commit to the store itself what the API would have committed.
+    Bare {
+        #[command(flatten)]
+        on: OnStore,
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Fill a store in large batches, dates spread over five years.
+    Fill {
+        #[command(flatten)]
+        on: OnStore,
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Print articles as JSON Lines: what another store is to keep.
+    Records {
+        #[command(flatten)]
+        on: OnStore,
+        #[command(flatten)]
+        amount: Amount,
+    },
+}
+
+/// What is published where.
+#[derive(Args)]
+pub(crate) struct Api {
+    /// Where the daemon listens.
+    #[arg(long)]
+    pub(crate) address: SocketAddr,
+    /// API key.
+    #[arg(long)]
+    pub(crate) key: String,
+    /// Category of every article.
+    #[arg(long)]
+    pub(crate) category: String,
+}
+
+/// Which store.
+#[derive(Args)]
+pub(crate) struct OnStore {
+    /// Configuration that names the store's folder and the category.
+    #[arg(long)]
+    pub(crate) config: PathBuf,
+    /// Category of every article.
+    #[arg(long)]
+    pub(crate) category: String,
+}
+
+/// How much.
+#[derive(Args)]
+pub(crate) struct Amount {
+    /// Clients at once.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) clients: usize,
+    /// Articles altogether.
+    #[arg(long)]
+    pub(crate) count: usize,
+    /// It ends here even if there would be more.
+    #[arg(long, default_value_t = 600)]
+    pub(crate) seconds: u64,
+    /// Median length of a text; lengths are spread log-normally.
+    #[arg(long, default_value_t = 2_048)]
+    pub(crate) bytes: usize,
+    /// Another seed, other texts.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+impl Amount {
+    fn limit(&self) -> measure::Limit {
+        measure::Limit { count: self.count, time: Duration::from_secs(self.seconds) }
+    }
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Some(verb) = Cli::parse().verb else {
+        writeln!(out, "this measures nothing by itself; run scripts/bench")?;
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = match verb {
+        Verb::Publish { api, amount } => runtime.block_on(publish::publish(api, amount))?,
+        Verb::Visible { api, amount } => runtime.block_on(publish::visible(api, amount))?,
+        Verb::Bare { on, amount } => runtime.block_on(store::bare(on, amount))?,
+        Verb::Fill { on, amount } => runtime.block_on(store::fill(on, amount))?,
+        Verb::Records { on, amount } => return store::records(on, amount, &mut out),
+    };
+    writeln!(out, "{result}").context("the result could not be printed")
+}
