@@ -7,6 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Looks at least this often, whatever it believes to be next: a machine's clock may be set.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// What was due and could not be done is still due: it is tried again after this, and not at once for ever.
+const RETRY_WAIT: Duration = Duration::from_secs(5);
 
 /// Publishes what is due until `stop`.
 pub async fn run(publisher: Publisher, clock: Clock, stop: CancellationToken) {
@@ -15,12 +17,14 @@ pub async fn run(publisher: Publisher, clock: Clock, stop: CancellationToken) {
         let scheduled = publisher.scheduled();
         tokio::pin!(scheduled);
         scheduled.as_mut().enable();
-        if let Err(problem) = publisher.release_due().await {
+        let released = publisher.release_due().await;
+        if let Err(problem) = &released {
             tracing::error!(%problem, "scheduled articles could not be published; trying again: {problem}");
         }
-        let wait = match publisher.next_due() {
-            Ok(Some(at)) => (at - clock.now()).to_std().unwrap_or_default().min(LOOK_EVERY),
-            Ok(None) | Err(_) => LOOK_EVERY,
+        let wait = match (released, publisher.next_due()) {
+            (Err(_), _) => RETRY_WAIT,
+            (Ok(_), Ok(Some(at))) => (at - clock.now()).to_std().unwrap_or_default().min(LOOK_EVERY),
+            (Ok(_), Ok(None) | Err(_)) => LOOK_EVERY,
         };
         tokio::select! {
             () = stop.cancelled() => return,

@@ -15,6 +15,8 @@ use tokio::sync::futures::Notified;
 const TRIES_MAX: usize = 8;
 /// An answer is remembered this long under its idempotency key: a retry that comes later than two days is no retry.
 const REPLAY_KEPT: Duration = Duration::hours(48);
+/// Due rows that are taken at a time; what is left is due at once again.
+const DUE_MAX: usize = 64;
 
 /// What became of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,34 +127,62 @@ impl Publisher {
 
     /// Does what its hour has come for: publishes scheduled articles and forgets old idempotency keys.
     /// Returns how many articles became public.
+    ///
+    /// Errors: the last article's that could not be published; the others were, and it is tried again next time.
     pub async fn release_due(&self) -> Result<usize, Problem> {
-        /// Taken at a time; what is left is due at once again.
-        const DUE_MAX: usize = 64;
         let now = self.clock.now();
         let mut released = 0;
-        let mut batch = Batch::default();
+        let mut failed = None;
         for (at, key) in self.store.due(Due::Article, now, DUE_MAX)? {
-            let id = ArticleId::parse("id", &String::from_utf8_lossy(&key)).map_err(Problem::from)?;
-            match self.store.article(&id)? {
-                Some(old) if old.record.state == State::Scheduled => {
-                    let mut new = old.record.clone();
-                    new.state = State::Published;
-                    let edit = revision_of(old, new, now);
-                    released += usize::from(self.commit(edit, Batch::default(), now).await?.is_some());
-                }
-                // Moved by somebody this very moment, and its row with it.
-                Some(_) => {}
-                // The row and its article are written together, so this is damage; it must not hold up the others.
-                None => self.store.drop_due(&mut batch, Due::Article, at, &key),
+            match self.release(at, &key, now).await {
+                Ok(is_public) => released += usize::from(is_public),
+                // One damaged article must not hold up the others.
+                Err(problem) => failed = Some(problem),
             }
         }
-        for (at, digest) in self.store.due(Due::Replay, now, DUE_MAX)? {
-            self.store.forget_replay(&mut batch, at, &digest);
+        self.forget_replays(now).await?;
+        failed.map_or(Ok(released), Err)
+    }
+
+    /// Publishes what the due row of `at` and `key` is about. Returns whether it became public.
+    async fn release(&self, at: Time, key: &[u8], now: Time) -> Result<bool, Problem> {
+        let id = ArticleId::parse("id", &String::from_utf8_lossy(key)).map_err(Problem::from)?;
+        match self.store.article(&id)? {
+            Some(old) if old.record.state == State::Scheduled && old.record.published_at == Some(at) => {
+                let mut new = old.record.clone();
+                new.state = State::Published;
+                let edit = revision_of(old, new, now);
+                Ok(self.commit(edit, Batch::default(), now).await?.is_some())
+            }
+            // Moved by somebody this very moment, and its row with it: its new hour may be far ahead. If the row is
+            // there all the same, it is damage; so is one without an article. Left there it would be due for ever.
+            other => {
+                let mut batch = Batch::default();
+                if let Some(moved) = &other {
+                    self.store.require_article(&mut batch, moved);
+                }
+                self.store.drop_due(&mut batch, Due::Article, at, key);
+                match self.store.commit(batch).await {
+                    Ok(_) | Err(CommitError::Conflict { .. }) => Ok(false),
+                    Err(CommitError::Store(error)) => Err(error.into()),
+                }
+            }
         }
-        if !batch.is_empty() {
+    }
+
+    /// Forgets the idempotency keys whose time is over: all of them, or more would come than go.
+    async fn forget_replays(&self, now: Time) -> Result<(), Problem> {
+        loop {
+            let over = self.store.due(Due::Replay, now, DUE_MAX)?;
+            if over.is_empty() {
+                return Ok(());
+            }
+            let mut batch = Batch::default();
+            for (at, digest) in over {
+                self.store.forget_replay(&mut batch, at, &digest);
+            }
             self.store.commit(batch).await?;
         }
-        Ok(released)
     }
 
     /// Resolves when an article gets an hour to be published at.

@@ -4,7 +4,11 @@ use crate::harness::{FEEDS, Newsroom, Setup, api, eventually, id};
 use chrono::{Duration, SecondsFormat};
 use serde_json::json;
 use std::sync::Arc;
-use tidings::domain::{Clock, Time};
+use tempfile::TempDir;
+use tidings::domain::{Article, Categories, Category, Clock, Site, Time};
+use tidings::services::publish::{Idempotency, Outcome, Publisher};
+use tidings::store::{Batch, Due, Order, Store, Table, wait};
+use tidings::wire::source::{Door, from_json};
 
 #[test]
 fn a_created_article_is_seen_by_every_read_that_follows() {
@@ -109,44 +113,112 @@ fn an_article_whose_hour_passed_while_the_daemon_was_down_is_published_at_the_st
     newsroom.shows("/economy/rss.xml", &["Overdue"]);
 }
 
+/// Publishing without a daemon, by a clock that stands still: the store, and what is sent in.
+struct Desk {
+    _folder: TempDir,
+    store: Arc<Store>,
+    clock: Clock,
+    publisher: Publisher,
+}
+
+impl Desk {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let store = Arc::new(Store::open(folder.path()).expect("a new store"));
+        let clock = Clock::test(Time::UNIX_EPOCH);
+        let publisher = Publisher::new(Arc::clone(&store), clock.clone());
+        Desk { _folder: folder, store, clock, publisher }
+    }
+
+    /// Sends an article that is to be published on a day of January 1970.
+    fn push(&self, title: &str, day: u32, retry: Option<Idempotency>) -> Article {
+        let site = Site {
+            title: "T".into(),
+            description: String::new(),
+            language: "en".into(),
+            base_url: "http://news.example/".parse().expect("an address"),
+            print_line: true,
+        };
+        let categories = Categories::new(vec![Category {
+            slug: tidings::domain::Slug::parse("slug", "science").expect("a slug"),
+            title: "S".into(),
+            description: String::new(),
+            language: "en".into(),
+            articles: None,
+            zone: jiff::tz::TimeZone::UTC,
+            limit: 50,
+        }]);
+        let door = Door { categories: &categories, site: &site, zone: &jiff::tz::TimeZone::UTC };
+        let at = format!("1970-01-{day:02}T00:00:00Z");
+        let json = json!({ "title": title, "categories": ["science"], "published_at": at }).to_string();
+        let draft = from_json(json.as_bytes(), &door).expect("good");
+        let (article, outcome) = wait(self.publisher.push(draft, retry)).expect("taken");
+        assert_eq!(outcome, Outcome::Created);
+        article
+    }
+
+    fn write(&self, table: Table, key: &[u8], value: &[u8]) {
+        let mut batch = Batch::default();
+        batch.put(table, key, value);
+        wait(self.store.commit(batch)).expect("written");
+    }
+
+    fn public(&self) -> Vec<String> {
+        let page = self.store.articles(Order::Public, None, 9).expect("read");
+        page.articles.into_iter().map(|article| article.content.title).collect()
+    }
+}
+
 #[test]
 fn by_the_clock_an_article_is_due_at_its_very_millisecond() {
-    use tidings::domain::{Categories, Category, Site};
-    use tidings::services::publish::{Outcome, Publisher};
-    use tidings::store::{Order, Store, wait};
-    use tidings::wire::source::{Door, from_json};
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let store = Arc::new(Store::open(folder.path()).expect("a new store"));
-    let clock = Clock::test(Time::UNIX_EPOCH);
-    let publisher = Publisher::new(Arc::clone(&store), clock.clone());
-    let site = Site {
-        title: "T".into(),
-        description: String::new(),
-        language: "en".into(),
-        base_url: "http://news.example/".parse().expect("an address"),
-        print_line: true,
-    };
-    let categories = Categories::new(vec![Category {
-        slug: tidings::domain::Slug::parse("slug", "science").expect("a slug"),
-        title: "S".into(),
-        description: String::new(),
-        language: "en".into(),
-        articles: None,
-        zone: jiff::tz::TimeZone::UTC,
-        limit: 50,
-    }]);
-    let door = Door { categories: &categories, site: &site, zone: &jiff::tz::TimeZone::UTC };
-    let json = br#"{"title": "A", "categories": ["science"], "published_at": "1970-01-02T00:00:00Z"}"#;
-    let (_, outcome) = wait(publisher.push(from_json(json, &door).expect("good"), None)).expect("taken");
-    assert_eq!(outcome, Outcome::Created);
-    clock.advance(Duration::days(1) - Duration::milliseconds(1));
-    assert_eq!(wait(publisher.release_due()).expect("released"), 0);
-    assert!(store.articles(Order::Public, None, 9).expect("read").articles.is_empty());
-    clock.advance(Duration::milliseconds(1));
-    assert_eq!(wait(publisher.release_due()).expect("released"), 1);
-    assert_eq!(store.articles(Order::Public, None, 9).expect("read").articles.len(), 1);
-    assert_eq!(store.head().0, 1, "the log knows of the publishing alone");
-    assert_eq!(wait(publisher.release_due()).expect("released"), 0, "once");
+    let desk = Desk::open();
+    desk.push("A", 2, None);
+    desk.clock.advance(Duration::days(1) - Duration::milliseconds(1));
+    assert_eq!(wait(desk.publisher.release_due()).expect("released"), 0);
+    assert!(desk.public().is_empty());
+    desk.clock.advance(Duration::milliseconds(1));
+    assert_eq!(wait(desk.publisher.release_due()).expect("released"), 1);
+    assert_eq!(desk.public(), ["A"]);
+    assert_eq!(desk.store.head().0, 1, "the log knows of the publishing alone");
+    assert_eq!(wait(desk.publisher.release_due()).expect("released"), 0, "once");
+}
+
+#[test]
+fn an_article_that_was_put_off_is_not_published_at_its_old_hour() {
+    let desk = Desk::open();
+    let article = desk.push("A", 9, None);
+    // What somebody who reads the due table a moment before the article was put off still sees.
+    let day_2 = (86_400_000_u64 ^ (1 << 63)).to_be_bytes();
+    desk.write(Table::Due, &[b"a", &day_2[..], article.id.as_str().as_bytes()].concat(), b"");
+    desk.clock.advance(Duration::days(2));
+    assert_eq!(wait(desk.publisher.release_due()).expect("released"), 0);
+    assert!(desk.public().is_empty());
+    assert_eq!(desk.publisher.next_due().expect("read"), article.published_at, "the old hour is not due for ever");
+    desk.clock.advance(Duration::days(6));
+    assert_eq!(wait(desk.publisher.release_due()).expect("released"), 1);
+}
+
+#[test]
+fn a_damaged_article_is_told_and_does_not_hold_up_the_others() {
+    let desk = Desk::open();
+    let damaged = desk.push("Damaged", 2, None);
+    desk.push("Whole", 3, None);
+    desk.write(Table::Articles, damaged.id.as_str().as_bytes(), b"not what was written");
+    desk.clock.advance(Duration::days(3));
+    let told = wait(desk.publisher.release_due()).expect_err("damaged");
+    assert!(told.detail.contains(damaged.id.as_str()), "{told}");
+    assert_eq!(desk.public(), ["Whole"]);
+}
+
+#[test]
+fn idempotency_keys_are_forgotten_as_fast_as_they_come() {
+    let desk = Desk::open();
+    for number in 0..200_u8 {
+        desk.push("A", 2, Some(Idempotency { digest: [number; 32], request: [0; 32] }));
+    }
+    desk.clock.advance(Duration::hours(49));
+    wait(desk.publisher.release_due()).expect("released");
+    assert_eq!(desk.store.count_due(Due::Replay, 999).expect("read"), 0);
 }
 
 #[test]
