@@ -1,7 +1,14 @@
 //! Articles by folder: files that come, change, move, go, and files with mistakes.
 
 use crate::harness::{Newsroom, Setup, eventually, id};
+use arc_swap::ArcSwap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidings::domain::{Categories, Category, Clock, Kind, Site, Slug, Time};
+use tidings::services::newsroom::Newsroom as NewsroomNow;
+use tidings::services::publish::Publisher;
+use tidings::services::sources::Sources;
+use tidings::store::Store;
 
 const FEED: &str = "/science/atom.xml";
 
@@ -63,6 +70,92 @@ fn a_renamed_file_stays_the_article_it_is() {
     newsroom.file("b.md", &titled("Same, revised"), "Text.");
     newsroom.shows(FEED, &["Other", "Same, revised"]);
     assert_eq!(newsroom.titles(FEED).len(), 2);
+}
+
+#[test]
+fn a_new_file_under_the_old_name_of_a_moved_one_is_an_article_of_its_own() {
+    let mut newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("First"), "Text.");
+    newsroom.shows(FEED, &["First"]);
+    let folder = newsroom.path("articles/science");
+    newsroom.stop();
+    std::fs::rename(folder.join("a.md"), folder.join("b.md")).expect("writable");
+    newsroom.run();
+    newsroom.file("a.md", &titled("Second"), "Text.");
+    newsroom.shows(FEED, &["First", "Second"]);
+    newsroom.remove("articles/science/a.md");
+    newsroom.shows(FEED, &["First"]);
+}
+
+#[test]
+fn a_file_that_was_moved_and_edited_at_once_keeps_the_article_that_it_names() {
+    let mut newsroom = Newsroom::start();
+    let front = |title: &str| format!("{}\nexternal_id = \"desk-7\"", titled(title));
+    newsroom.file("a.md", &front("Before"), "Text.");
+    newsroom.shows(FEED, &["Before"]);
+    newsroom.file("copy.md", &front("Copy"), "Text.");
+    assert!(newsroom.daemon().log_line("copy.md").contains("`external_id`: found \\\"desk-7\\\", which a.md has"));
+    newsroom.stop();
+    newsroom.remove("articles/science/copy.md");
+    newsroom.remove("articles/science/a.md");
+    newsroom.file("b.md", &front("After"), "Text.");
+    newsroom.run();
+    assert_eq!(newsroom.titles(FEED), ["After"]);
+}
+
+#[test]
+fn a_file_that_took_the_place_of_another_is_noticed_by_more_than_its_date_and_length() {
+    let newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("One"), "Text.");
+    newsroom.shows(FEED, &["One"]);
+    let path = newsroom.path("articles/science/a.md");
+    let date = std::fs::metadata(&path).and_then(|looks| looks.modified()).expect("it is there");
+    let other = newsroom.path("other");
+    std::fs::write(&other, std::fs::read_to_string(&path).expect("text").replace("One", "Two")).expect("writable");
+    std::fs::File::options().write(true).open(&other).and_then(|file| file.set_modified(date)).expect("writable");
+    std::fs::rename(&other, &path).expect("writable");
+    newsroom.shows(FEED, &["Two"]);
+}
+
+#[test]
+fn a_file_that_names_a_category_too_early_is_taken_once_there_is_one() {
+    let newsroom = Newsroom::start();
+    newsroom.file("a.md", &format!("{}\ncategories = [\"culture\"]", titled("Early")), "Text.");
+    newsroom.daemon().log_line("a.md:4");
+    newsroom.write("feeds/culture.toml", "title = \"Culture\"\n");
+    newsroom.daemon().signal("HUP");
+    newsroom.shows(FEED, &["Early"]);
+    newsroom.shows("/culture/rss.xml", &["Early"]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("a.md"), format!("+++\n{}\n+++\n", titled("Waits"))).expect("writable");
+    let store = Arc::new(Store::open(&folder.path().join("store")).expect("a new store"));
+    let clock = Clock::test(Time::UNIX_EPOCH + chrono::Duration::days(20_000));
+    let science = Category {
+        slug: Slug::parse("slug", "science").expect("a slug"),
+        title: "Science".into(),
+        description: String::new(),
+        language: "en".into(),
+        articles: Some(folder.path().to_owned()),
+        zone: jiff::tz::TimeZone::UTC,
+        limit: 50,
+    };
+    let site = Site {
+        title: "News".into(),
+        description: String::new(),
+        language: "en".into(),
+        base_url: "https://news.example.org/".parse().expect("an address"),
+        print_line: true,
+    };
+    let newsroom = NewsroomNow { site, categories: Categories::new(vec![science]), changed_at: clock.now() };
+    let publisher = Publisher::new(Arc::clone(&store), clock);
+    let sources = Sources::new(Arc::clone(&store), publisher, Arc::new(ArcSwap::from_pointee(newsroom)));
+    store.close();
+    assert_eq!(sources.look().await.expect_err("nothing is stored any more").kind, Kind::Unavailable);
+    assert_eq!(sources.look().await.expect("nothing to store yet").unsettled, 1, "it is looked at again");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! An article file: TOML between two lines of `+++`, then Markdown.
 
 use super::{Door, Input, from_input, quoted};
-use crate::domain::{Category, Draft, Fault, Kind, Problem};
+use crate::domain::{Category, Draft, Fault, Kind, Problem, Slug};
 use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
 
@@ -46,7 +46,7 @@ impl FileFault {
 
 /// Reads the article file `file_name` of the folder of `home`. Its home is that category, `categories` can name further
 /// ones; dates without a zone are in the category's; where the file names itself nothing else, it is
-/// `file:<category>/<file name>`, so that the same file is the same article.
+/// [`name_of_file`], so that the same file is the same article.
 ///
 /// Errors: every fault with its line.
 pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) -> Result<Draft, FileFault> {
@@ -81,7 +81,7 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
             _ => faults("an unknown key", &format!("one of {}", KEYS.join(", "))),
         }
     }
-    input.external_id.get_or_insert_with(|| format!("file:{}/{file_name}", home.slug));
+    input.external_id.get_or_insert_with(|| name_of_file(&home.slug, file_name));
     input.categories = vec![home.slug.to_string()];
     input.categories.extend(further.into_iter().filter(|slug| slug != home.slug.as_str()));
     let outcome = from_input(input, &Door { zone: &home.zone, ..*door });
@@ -101,6 +101,11 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
         Ok(draft) if faults.is_empty() => Ok(draft),
         Ok(_) | Err(_) => Err(FileFault::new(faults)),
     }
+}
+
+/// What a file that names itself nothing else is called: `file:<category>/<file name>`.
+pub fn name_of_file(category: &Slug, file_name: &str) -> String {
+    format!("file:{category}/{file_name}")
 }
 
 /// The file's own name for a field of [`Input`].

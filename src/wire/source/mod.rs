@@ -4,7 +4,7 @@
 mod file;
 mod json;
 
-pub use file::{FileFault, from_file};
+pub use file::{FileFault, from_file, name_of_file};
 pub use json::from_json;
 
 use super::html;

@@ -3,28 +3,29 @@
 //! The file system's events are a hint; what counts is a look at the whole folder against what was taken in before.
 //! A file is taken once it has looked the same for a while, so that nobody publishes half a file.
 
-use super::newsroom::SharedNewsroom;
+mod folder;
+mod watched;
+
+use super::newsroom::{Newsroom, SharedNewsroom};
 use super::publish::{Outcome, Publisher};
-use crate::domain::{Category, Draft, Kind, Problem};
+use crate::domain::{ArticleId, Category, Draft, ExternalId, Fault, Kind, Problem};
 use crate::store::{Batch, Store, TakenFile};
 use crate::telemetry;
-use crate::wire::source::{Door, from_file};
-use aws_lc_rs::digest::{SHA256, digest};
-use notify::Watcher as _;
+use crate::wire::source::{Door, from_file, name_of_file};
+use folder::{Looks, list, read, report};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use watched::Watched;
 
 /// A file that has looked the same for so long is whole: nobody pauses longer within one article.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Without a hint the folders are looked at this often: network file systems send none.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
-/// A file may be this long: the largest body, twice, and room for its front matter.
-const FILE_BYTES_MAX: u64 = 2 << 20;
 /// Files that are pushed side by side, so that they share durable writes.
 const PUSHES_MAX: usize = 64;
 
@@ -41,9 +42,6 @@ pub struct Look {
     pub unsettled: usize,
 }
 
-/// How a file looked: time of its last change and its length.
-type Looks = (Option<SystemTime>, u64);
-
 /// What is known of a file since the last look.
 enum Seen {
     /// It is new or looks different since that moment: taken when it has settled. Looks alone would not do, since
@@ -59,6 +57,33 @@ struct Memory {
     /// Folders that were looked at before.
     folders: HashSet<PathBuf>,
     files: HashMap<PathBuf, Seen>,
+    /// What the files were judged by.
+    newsroom: Option<Arc<Newsroom>>,
+}
+
+impl Memory {
+    /// Files with faults are judged again by another newsroom: it may know the category that one was missing.
+    fn judge_by(&mut self, newsroom: &Arc<Newsroom>) {
+        let is_same = self.newsroom.as_ref().is_none_or(|before| Arc::ptr_eq(before, newsroom));
+        if !is_same {
+            self.files.retain(|_, seen| !matches!(seen, Seen::Done { fault: Some(_), .. }));
+        }
+        self.newsroom = Some(Arc::clone(newsroom));
+    }
+}
+
+/// Why a file was not taken.
+enum Left {
+    /// It has a fault, and stays out until it changes.
+    Fault(String),
+    /// It could not be stored now; it is taken at a later look.
+    Later(Problem),
+}
+
+impl Left {
+    fn of(name: &str, problem: Problem) -> Self {
+        if problem.kind == Kind::Unavailable { Left::Later(problem) } else { Left::Fault(format!("{name}: {problem}")) }
+    }
 }
 
 /// A file that says something which was not taken in yet.
@@ -91,12 +116,13 @@ impl Sources {
     pub async fn look(&self) -> Result<Look, Problem> {
         let mut memory = self.memory.lock().await;
         let newsroom = self.newsroom.load_full();
+        memory.judge_by(&newsroom);
         let mut total = Look::default();
         for category in newsroom.categories.iter() {
             let Some(folder) = &category.articles else { continue };
             match list(folder) {
                 Ok(files) => {
-                    let found = self.look_at(category, folder, files, &mut memory).await?;
+                    let found = self.look_at(&newsroom, category, folder, files, &mut memory).await?;
                     total.taken += found.taken;
                     total.retracted += found.retracted;
                     total.unsettled += found.unsettled;
@@ -114,6 +140,7 @@ impl Sources {
 
     async fn look_at(
         &self,
+        newsroom: &Newsroom,
         category: &Category,
         folder: &Path,
         files: BTreeMap<String, Looks>,
@@ -126,6 +153,7 @@ impl Sources {
         let seen = &mut memory.files;
         seen.retain(|path, _| path.parent() != Some(folder) || is_there(path));
         let mut found = Look::default();
+        let mut later = None;
         let mut settled = Vec::new();
         for (name, looks) in files.iter() {
             match seen.get(&folder.join(name)) {
@@ -162,22 +190,51 @@ impl Sources {
                 report(&path, fault.as_deref());
                 seen.insert(path, Seen::Done { looks: *looks, fault });
             }
-            for (name, outcome) in self.take(category, fresh, &taken, &mut gone).await? {
+            for (name, outcome) in self.take(newsroom, category, fresh, &taken, &mut gone).await {
                 let path = folder.join(name);
-                report(&path, outcome.as_ref().err().map(String::as_str));
-                found.taken += usize::from(outcome.is_ok());
-                if let (Some(Seen::Done { fault, .. }), Err(why)) = (seen.get_mut(&path), outcome) {
-                    *fault = Some(why);
+                match outcome {
+                    Ok(()) => found.taken += 1,
+                    Err(Left::Fault(why)) => {
+                        report(&path, Some(&why));
+                        if let Some(Seen::Done { fault, .. }) = seen.get_mut(&path) {
+                            *fault = Some(why);
+                        }
+                    }
+                    // Forgotten, so that the next look finds it anew.
+                    Err(Left::Later(problem)) => {
+                        seen.remove(&path);
+                        later = Some(problem);
+                    }
                 }
             }
         }
+        if let Some(problem) = later {
+            return Err(problem);
+        }
         // While something is changing, what is gone may come back under another name.
-        if found.unsettled == 0 {
+        if found.unsettled == 0 && !gone.is_empty() {
+            let kept = self.kept(newsroom, category, &gone)?;
             for name in gone {
-                found.retracted += usize::from(self.retract(category, name, &taken[name]).await?);
+                let file = &taken[name];
+                found.retracted += usize::from(!kept.contains(&file.article) && self.retract(name, file).await?);
+                let mut batch = Batch::default();
+                self.store.forget_file(&mut batch, &category.slug, name);
+                self.store.commit(batch).await?;
             }
         }
         Ok(found)
+    }
+
+    /// The articles of all files but those that are `gone` from a category's folder. A file that was moved and edited
+    /// in one go is another file, and its article still the same where it says so itself (`external_id`, `id`).
+    fn kept(&self, newsroom: &Newsroom, category: &Category, gone: &[&String]) -> Result<HashSet<ArticleId>, Problem> {
+        let mut kept = HashSet::new();
+        for other in newsroom.categories.iter() {
+            let files = self.taken(other)?.into_iter();
+            let files = files.filter(|(name, _)| other.slug != category.slug || !gone.contains(&name));
+            kept.extend(files.map(|(_, file)| file.article));
+        }
+        Ok(kept)
     }
 
     fn taken(&self, category: &Category) -> Result<BTreeMap<String, TakenFile>, Problem> {
@@ -191,15 +248,15 @@ impl Sources {
         }
     }
 
-    /// Takes in files side by side. Returns each name with the fault of those that could not be.
+    /// Takes in files side by side. Returns each name with what became of it.
     async fn take(
         &self,
+        newsroom: &Newsroom,
         category: &Category,
         files: Vec<Fresh>,
         taken: &BTreeMap<String, TakenFile>,
         gone: &mut Vec<&String>,
-    ) -> Result<Vec<(String, Result<(), String>)>, Problem> {
-        let newsroom = self.newsroom.load_full();
+    ) -> Vec<(String, Result<(), Left>)> {
         let door = Door { categories: &newsroom.categories, site: &newsroom.site, zone: &category.zone };
         let mut outcomes = Vec::with_capacity(files.len());
         let mut pushes = JoinSet::new();
@@ -210,59 +267,87 @@ impl Sources {
                 let mut batch = Batch::default();
                 self.store.forget_file(&mut batch, &category.slug, old);
                 self.store.remember_file(&mut batch, &category.slug, &name, &taken[old]);
-                self.store.commit(batch).await?;
-                outcomes.push((name, Ok(())));
+                let outcome = self.store.commit(batch).await.map(|_| ()).map_err(|error| Left::of(&name, error.into()));
+                outcomes.push((name, outcome));
                 continue;
             }
-            match from_file(&text, &name, category, &door) {
-                Err(fault) => outcomes.push((name.clone(), Err(fault.report(&name)))),
-                Ok(draft) => {
-                    let (publisher, store, slug) =
-                        (self.publisher.clone(), Arc::clone(&self.store), category.slug.clone());
-                    let known = taken.get(&name).map(|file| file.article.clone());
-                    pushes.spawn(async move {
-                        let pushed = match known {
-                            // A moved file has another name than the one it was first taken in under.
-                            Some(id) => publisher.revise(&id, &Draft { external_id: None, ..draft }, None).await,
-                            None => publisher.push(draft, None).await,
-                        };
-                        let outcome = match pushed {
-                            Ok((article, _)) => {
-                                let mut batch = Batch::default();
-                                let file = TakenFile { article: article.id, digest };
-                                store.remember_file(&mut batch, &slug, &name, &file);
-                                store.commit(batch).await.map(|_| ()).map_err(Problem::from)
-                            }
-                            Err(problem) => Err(problem),
-                        };
-                        (name, outcome)
-                    });
+            let known = taken.get(&name).map(|file| file.article.clone());
+            let draft = from_file(&text, &name, category, &door).map_err(|fault| Left::Fault(fault.report(&name)));
+            let draft = draft.and_then(|draft| match known {
+                // A moved file has another name than the one it was first taken in under.
+                Some(_) => Ok(Draft { external_id: None, ..draft }),
+                None => self.named(draft, &name, &digest, category, taken, gone).map_err(|told| Left::of(&name, told)),
+            });
+            let draft = match draft {
+                Ok(draft) => draft,
+                Err(left) => {
+                    outcomes.push((name, Err(left)));
+                    continue;
                 }
-            }
+            };
+            let (publisher, store, slug) = (self.publisher.clone(), Arc::clone(&self.store), category.slug.clone());
+            pushes.spawn(async move {
+                let taking = async {
+                    let (article, _) = match known {
+                        Some(id) => publisher.revise(&id, &draft, None).await?,
+                        None => publisher.push(draft, None).await?,
+                    };
+                    let mut batch = Batch::default();
+                    store.remember_file(&mut batch, &slug, &name, &TakenFile { article: article.id, digest });
+                    store.commit(batch).await?;
+                    Ok(())
+                };
+                let outcome = taking.await.map_err(|problem| Left::of(&name, problem));
+                (name, outcome)
+            });
         }
-        while let Some(pushed) = pushes.join_next().await {
-            let (name, outcome) = pushed.map_err(|panic| Problem::new(Kind::Internal, panic.to_string()))?;
-            match outcome {
-                Err(problem) if matches!(problem.kind, Kind::Unavailable | Kind::Internal) => return Err(problem),
-                Err(problem) => outcomes.push((name.clone(), Err(format!("{name}: {problem}")))),
-                Ok(()) => outcomes.push((name, Ok(()))),
-            }
+        // A panic in there is one here.
+        outcomes.extend(pushes.join_all().await);
+        outcomes
+    }
+
+    /// The draft of a new file under a name that no other file's article has: after a file was moved, another may come
+    /// under its old name. Errors: the file names itself, or its id, as another does.
+    fn named(
+        &self,
+        draft: Draft,
+        name: &str,
+        digest: &[u8],
+        category: &Category,
+        taken: &BTreeMap<String, TakenFile>,
+        gone: &[&String],
+    ) -> Result<Draft, Problem> {
+        let by_name = draft.external_id.as_ref().map(|name| self.store.article_named(name)).transpose()?.flatten();
+        let Some(id) = by_name.or_else(|| draft.id.clone()) else { return Ok(draft) };
+        let other = taken.iter().find(|(other, file)| file.article == id && !gone.contains(other));
+        let Some((other, _)) = other else { return Ok(draft) };
+        let default = name_of_file(&category.slug, name);
+        let given = draft.external_id.as_ref().map(ExternalId::as_str);
+        if draft.id.is_none() && given == Some(default.as_str()) {
+            let mark: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            return Ok(Draft {
+                external_id: Some(ExternalId::parse("external_id", &format!("{default}#{mark}"))?),
+                ..draft
+            });
         }
-        Ok(outcomes)
+        let (field, found) = match &draft.id {
+            Some(own) => ("id", own.as_str()),
+            None => ("external_id", given.unwrap_or_default()),
+        };
+        let found = format!("\"{found}\", which {other} has as well");
+        Err(Fault::new(field, found, "one of its own").into())
     }
 
     /// Withdraws the article of a file that is gone. Returns whether it was public or to be.
-    async fn retract(&self, category: &Category, name: &str, file: &TakenFile) -> Result<bool, Problem> {
-        let retracted = match self.publisher.retract(&file.article, None).await {
-            Ok((_, outcome)) => outcome != Outcome::Unchanged,
-            Err(problem) if problem.kind == Kind::NotFound => false,
-            Err(problem) => return Err(problem),
-        };
-        let mut batch = Batch::default();
-        self.store.forget_file(&mut batch, &category.slug, name);
-        self.store.commit(batch).await?;
-        tracing::info!(article.id = %file.article, "the file {name} is gone, its article is retracted");
-        Ok(retracted)
+    async fn retract(&self, name: &str, file: &TakenFile) -> Result<bool, Problem> {
+        match self.publisher.retract(&file.article, None).await {
+            Ok((_, outcome)) => {
+                tracing::info!(article.id = %file.article, "the file {name} is gone, its article is retracted");
+                Ok(outcome != Outcome::Unchanged)
+            }
+            Err(problem) if problem.kind == Kind::NotFound => Ok(false),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Makes [`Sources::run`] look now: the folders themselves may be others.
@@ -289,89 +374,5 @@ impl Sources {
                 () = self.hint.notified() => {}
             }
         }
-    }
-}
-
-/// The folders that the file system tells us about.
-#[derive(Default)]
-struct Watched {
-    folders: Vec<PathBuf>,
-    /// Watches for as long as it is kept.
-    _watcher: Option<notify::RecommendedWatcher>,
-}
-
-impl Watched {
-    /// Watches the folders of `newsroom`, which a reload may have changed.
-    fn follow(&mut self, newsroom: &SharedNewsroom, hint: &Arc<Notify>) {
-        let folders: Vec<PathBuf> =
-            newsroom.load().categories.iter().filter_map(|category| category.articles.clone()).collect();
-        if folders == self.folders {
-            return;
-        }
-        let rung = Arc::clone(hint);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too, and our own look reads them all.
-            if event.map_or(true, |event| !event.kind.is_access()) {
-                rung.notify_one();
-            }
-        });
-        let watching = watcher.and_then(|mut watcher| {
-            folders.iter().try_for_each(|folder| watcher.watch(folder, notify::RecursiveMode::NonRecursive))?;
-            Ok(watcher)
-        });
-        match watching {
-            Ok(watcher) => *self = Watched { folders, _watcher: Some(watcher) },
-            Err(error) => {
-                let every_s = LOOK_EVERY.as_secs();
-                tracing::warn!(%error, "the article folders cannot be watched, so they are looked at every {every_s} s: {error}");
-                *self = Watched { folders, _watcher: None };
-            }
-        }
-    }
-}
-
-/// The article files in `folder`: `*.md`, without hidden ones.
-fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
-    let mut files = BTreeMap::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.ends_with(".md") || name.starts_with('.') {
-            continue;
-        }
-        match std::fs::metadata(entry.path()) {
-            Ok(looks) if looks.is_file() => {
-                files.insert(name, (looks.modified().ok(), looks.len()));
-            }
-            Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(files)
-}
-
-/// A file's text and its SHA-256.
-fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let length = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(format!("{name}: found {length} bytes, expected at most {FILE_BYTES_MAX}"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
-    let digest = digest(&SHA256, &bytes).as_ref().to_vec();
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line =
-            1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        format!("{name}:{line}: found bytes that are not UTF-8, expected a text file in UTF-8")
-    })?;
-    Ok((text, digest))
-}
-
-/// Tells the newsroom of a file that is left out, once for each version of it.
-fn report(path: &Path, fault: Option<&str>) {
-    if let Some(fault) = fault {
-        let folder = path.parent().unwrap_or(path).display();
-        tracing::warn!(%folder, "an article file is left out: {fault}");
     }
 }
