@@ -55,7 +55,11 @@ impl Subscriptions {
                 let row = LedgerRow::new(Message::Confirmation { round: new.round }, new.id, None, now);
                 self.store.write_message(&mut batch, None, &row);
             }
-            // Committed also where it is empty: the time it takes must not tell who is subscribed.
+            if let (None, Some(old)) = (&new, &old) {
+                // Written as it is: only a batch that writes waits for the disk, and the time it takes must not tell
+                // who is subscribed.
+                self.store.write_subscription(&mut batch, Some(old), &old.record);
+            }
             match self.store.commit(batch).await {
                 Ok(_) => {
                     if new.is_some() {

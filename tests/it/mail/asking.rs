@@ -44,6 +44,17 @@ async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
 }
 
 #[tokio::test]
+async fn asking_waits_for_the_disk_whether_the_address_is_known_or_not() {
+    let room = Room::open();
+    let head = || std::fs::read(room.folder.path().join("store/HEAD")).unwrap();
+    for which in ["new", "known"] {
+        let before = head();
+        room.subscriptions.ask(address("a@example.net"), Selection::All).await.unwrap();
+        assert_ne!(head(), before, "{which}");
+    }
+}
+
+#[tokio::test]
 async fn asking_tells_nobody_who_is_subscribed_and_fills_no_mailbox() {
     let room = Room::open();
     let mailer = room.mailer(room.outbox());
