@@ -87,3 +87,12 @@ pub(crate) fn copy_folder(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn a_new_store_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("data");
+    drop(tidings::store::Store::open(&folder).unwrap());
+    assert_eq!(std::fs::metadata(&folder).unwrap().permissions().mode() & 0o777, 0o700);
+}
