@@ -205,7 +205,11 @@ impl Mailer {
                 Some(carrier) => Ok(carrier),
                 None => {
                     self.settle(&mut closing).await?;
-                    self.connect().await
+                    // Nothing is on the wire yet, so nobody has to wait for a server that does not answer.
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        connected = self.connect() => connected,
+                    }
                 }
             };
             let mut own = match connected {

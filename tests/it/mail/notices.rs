@@ -189,3 +189,18 @@ async fn a_cursor_that_moved_without_effect_costs_no_commit_and_a_second_reading
     assert_eq!(room.store.count_due(tidings::store::Due::Message, 10).unwrap(), 1);
     assert!(matches!(room.delivery(&article, &reader), Delivery::Pending { attempts: 0, .. }));
 }
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_holds_up_no_stop() {
+    const LONG: std::time::Duration = std::time::Duration::from_secs(60);
+    let (room, peer, _, _) = on_its_way().await;
+    room.notified().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let smtp = Smtp { port: silent.local_addr().unwrap().port(), timeout: LONG, ..smtp(&peer) };
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(room.mailer(settings(Some(smtp))).run(stop.clone()));
+    let _connection = silent.accept().await.unwrap();
+    stop.cancel();
+    tokio::time::timeout(LONG / 10, worker).await.expect("it stops at once").unwrap();
+    assert_eq!(room.mailer(room.outbox()).doubtful(9).unwrap(), [], "nothing was put on the wire");
+}
