@@ -11,7 +11,8 @@ use crate::store::{Order, Place};
 use crate::wire::source::{Door, from_json};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -52,6 +53,19 @@ pub(super) async fn operated(mut request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
+/// The article that the path names.
+pub(super) struct Named(ArticleId);
+
+impl FromRequestParts<Arc<App>> for Named {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiProblem> {
+        let path = Path::<String>::from_request_parts(parts, app).await;
+        let Path(id) = path.map_err(|error| Problem::field("id", error.body_text(), "percent-encoded UTF-8"))?;
+        Ok(Named(ArticleId::parse("id", &id)?))
+    }
+}
+
 /// `POST /articles`
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Answer {
     let caller = request.extensions().get::<Caller>().cloned();
@@ -71,8 +85,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
 }
 
 /// `GET /articles/{id}`
-pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let id = ArticleId::parse("id", &id)?;
+pub(super) async fn show(State(app): State<Arc<App>>, Named(id): Named, headers: HeaderMap) -> Answer {
     let stored = app.store.article(&id)?;
     let article =
         stored.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no article with the id {id}")))?;
@@ -84,8 +97,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>, he
 }
 
 /// `PUT /articles/{id}`
-pub(super) async fn replace(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer {
-    let id = ArticleId::parse("id", &id)?;
+pub(super) async fn replace(State(app): State<Arc<App>>, Named(id): Named, request: Request) -> Answer {
     let revision = if_match(request.headers())?;
     let body = read_json(&app, request).await?;
     let draft = with_door(&app, |door| from_json(&body, door))?;
@@ -94,8 +106,7 @@ pub(super) async fn replace(State(app): State<Arc<App>>, Path(id): Path<String>,
 }
 
 /// `DELETE /articles/{id}`
-pub(super) async fn retract(State(app): State<Arc<App>>, Path(id): Path<String>, headers: HeaderMap) -> Answer {
-    let id = ArticleId::parse("id", &id)?;
+pub(super) async fn retract(State(app): State<Arc<App>>, Named(id): Named, headers: HeaderMap) -> Answer {
     let (article, _) = app.publisher.retract(&id, if_match(&headers)?).await?;
     Ok(one(&app, &article, StatusCode::OK))
 }

@@ -155,6 +155,16 @@ fn what_is_not_there_or_not_taken_is_told_by_its_status() {
 }
 
 #[test]
+fn an_address_whose_id_is_no_text_is_told_as_a_problem_too() {
+    let newsroom = Newsroom::start();
+    for method in ["GET", "PUT", "DELETE"] {
+        let answer = newsroom.api(method, "/articles/%FF", &[], "{}").expect(422);
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{method}");
+        assert_eq!(answer.fields(), ["id"], "{method}");
+    }
+}
+
+#[test]
 fn an_id_or_a_name_that_is_taken_is_a_conflict() {
     let newsroom = Newsroom::start();
     let named = |id: &str, name: &str| {
