@@ -57,7 +57,7 @@ impl Keys {
         Ok((record, key))
     }
 
-    /// All of them, oldest id first.
+    /// All of them, in the order of their ids, which is no order in time.
     pub fn list(&self) -> Result<Vec<ApiKey>, Problem> {
         Ok(self.store.api_keys()?)
     }

@@ -5,6 +5,7 @@ mod token;
 
 pub use token::{Purpose, Token};
 
+use super::html;
 use crate::config::Sender;
 use crate::domain::{Address, Article, Category, Fault, Selection, Site, Time, clean_line};
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -194,7 +195,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     // The default also writes `/` as an entity, which mail filters that look for addresses take for a disguise.
     templates.set_formatter(|out, state, value| {
         if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() && !value.is_none() {
-            return Ok(out.write_str(&escaped(&value.to_string()))?);
+            return Ok(out.write_str(&html::escape(&value.to_string()))?);
         }
         escape_formatter(out, state, value)
     });
@@ -208,21 +209,6 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     }
     templates
 });
-
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 #[cfg(test)]
 mod tests;
