@@ -20,8 +20,9 @@ def run(bench, report):
     filled = fill(bench, large, many)
     folder = large.folder / "data"
     disk = machine.disk_bytes(folder)
-    what = f"disk at {many:,} articles ÷ bytes sent to the API"
-    report.alone("scale", what, "", [disk / filled["sent_bytes"]], at_most=1.2)
+    what = f"disk at {many:,} articles ÷ "
+    report.alone("scale", f"{what}bytes sent to the API", "", [disk / filled["sent_bytes"]], at_most=1.2)
+    report.alone("scale", f"{what}bytes of the records", "", [disk / filled["record_bytes"]])
     report.alone("scale", f"filling {many:,} articles, batches of 200", "/s", [filled["count"] / filled["seconds"]])
     report.note(f"scale: {many:,} articles, {filled['sent_bytes'] / 1e6:,.0f} MB as sent (JSON, Markdown), "
                 f"{filled['record_bytes'] / 1e6:,.0f} MB as records (Markdown and HTML), {disk / 1e6:,.0f} MB on disk.")
@@ -40,17 +41,21 @@ def fill(bench, daemon, count):
 
 
 def starts(bench, report, daemon, many):
-    """Start to first feed: the first time after filling, after an orderly end, after a kill."""
-    took = {}
-    for name, how in [("first, after filling", None), ("after an orderly end", signal.SIGTERM), ("after a kill", signal.SIGKILL)]:
-        took[name] = []
-        for _ in range(1 if how is None else 3):
-            took[name].append(daemon.start())
-            daemon.process.end(how or signal.SIGTERM)
-            if how is signal.SIGKILL:
-                took[name][-1] = daemon.start()
-                daemon.process.end(how)
-        report.alone("scale", f"start to first feed at {many:,}, {name}", "s", took[name], at_most=2)
+    """Start to first feed: the first time after filling, after an orderly end, after a kill amid publishing."""
+    took = [daemon.start()]
+    report.alone("scale", f"start to first feed at {many:,}, first after filling", "s", took, at_most=2)
+    daemon.make_key()
+    for name, how in (("an orderly end", signal.SIGTERM), ("a kill while publishing", signal.SIGKILL)):
+        took = []
+        for number in range(3):
+            amount = ["--clients", 8, "--count", 100_000, "--seed", 100 + number]
+            load = machine.Process([bench.programs["load"], "publish", *daemon.api(), *amount])
+            time.sleep(0.5)
+            daemon.process.end(how)
+            load.end()
+            took.append(daemon.start())
+        report.alone("scale", f"start to first feed at {many:,}, after {name}", "s", took, at_most=2)
+    daemon.process.end()
 
 
 def publishing(bench, report, small, large, many, rounds, count):
