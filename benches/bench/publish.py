@@ -45,9 +45,9 @@ def run(bench, report):
         report.alone("publish", f"{what}: CPU of the daemon", "µs each", cpu[clients])
         report.alone("publish", f"{what}: p99", "ms", tails[clients])
     report.note(f"publish: Markdown of 2 KiB (median, log-normal), {rounds} rounds in turn after one to warm up; the load "
-                "runs on the same two cores. Bare store: the same articles, indexes and log entries, Markdown already made to HTML, "
-                "one process, as many tasks as clients. SQLite: WAL, synchronous=FULL, one writer, the same records as JSON "
-                "in one row and three index rows, a commit each.")
+                "runs on the same cores. Bare store: the same articles, indexes and log entries, Markdown already made to "
+                "HTML, one process, as many tasks as clients. SQLite: WAL, synchronous=FULL, one writer whatever the "
+                "clients, the same records as JSON in one row and three index rows, a commit each.")
 
 
 def visible(bench, report):
