@@ -7,7 +7,7 @@ import time
 import machine
 from servers import CATEGORY, Nginx, Tidings, get, nginx_version
 
-# A paragraph or two: 50 such items, with all that is around them, make a feed of 60 to 70 KB.
+# A paragraph or two: 50 such items, with all that is around them, make a feed of 70 KB.
 TEXT_BYTES = 100
 # A sample during which others used more of the machine than this is taken again, twice at most.
 FOREIGN_MAX = 0.08
