@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 /// Log entries that are marked in one go before others may read on.
 const MARKS_MAX: usize = 256;
-/// Of the levels measured, the last that gains size faster than it costs time.
-const GZIP_LEVEL: i32 = 6;
+/// Within 4 % of the size of level 6 for half of its time, measured on feeds of 17 to 180 KB.
+const GZIP_LEVEL: i32 = 2;
 /// Changed articles that a feed keeps count of between two builds; no feed has more items.
 const CHANGED_MAX: usize = 256;
 /// Items in the feeds of the whole newsroom.
