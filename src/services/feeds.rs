@@ -44,7 +44,7 @@ pub struct Feed {
     built: ArcSwapOption<Built>,
     /// What was up before the last reload; stands in should the first build fail.
     before: Option<Arc<Built>>,
-    building: tokio::sync::Mutex<()>,
+    building: Arc<tokio::sync::Mutex<()>>,
     changed: Mutex<Changed>,
 }
 
@@ -135,7 +135,7 @@ impl Feeds {
                     touched: AtomicU64::new(0),
                     built: ArcSwapOption::empty(),
                     before: old.get(&path).and_then(|feed| feed.good()),
-                    building: tokio::sync::Mutex::new(()),
+                    building: Arc::default(),
                     changed: Mutex::default(),
                 };
                 table.insert(path, Arc::new(feed));
@@ -158,13 +158,16 @@ impl Feeds {
         if let Some(ready) = feed.fresh().filter(is_ready) {
             return Ok(ready);
         }
-        let _building = feed.building.lock().await;
+        let building = Arc::clone(&feed.building).lock_owned().await;
         let fresh = feed.fresh();
         if let Some(ready) = fresh.clone().filter(is_ready) {
             return Ok(ready);
         }
         let (feeds, this) = (Arc::clone(self), Arc::clone(feed));
         let make = move || {
+            // Held by the work and not by who asked for it: a client that leaves would let a second build in, which takes
+            // over from the last feed what the first is just writing anew, and the change would be lost.
+            let _building = building;
             let built = fresh.map_or_else(|| feeds.build(&this), Ok)?;
             built.make(coding);
             Ok(built)

@@ -97,3 +97,38 @@ async fn a_feed_built_from_pieces_is_the_feed_built_from_nothing() {
     }
     assert!(ids.len() > 30);
 }
+
+#[test]
+fn a_client_that_leaves_lets_no_second_build_in_beside_the_first() {
+    // The one thread that builds is held up by the test, so that builds wait where they can be counted.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let feeds = Arc::new(Feeds::new(store, newsroom("The News")));
+    let feed = feeds.find("/rss.xml").unwrap();
+    let (go_on, held) = std::sync::mpsc::channel::<()>();
+    runtime.block_on(async {
+        tokio::task::spawn_blocking(move || held.recv());
+        {
+            let mut leaves = std::pin::pin!(feeds.current(&feed, Coding::Identity));
+            assert!(looked_at(leaves.as_mut()).await.is_none());
+        }
+        let with_one = Arc::strong_count(&feed);
+        let mut stays = std::pin::pin!(feeds.current(&feed, Coding::Identity));
+        assert!(looked_at(stays.as_mut()).await.is_none());
+        assert_eq!(Arc::strong_count(&feed), with_one, "each build that waits holds the feed");
+        go_on.send(()).unwrap();
+        assert!(stays.await.is_ok());
+    });
+}
+
+/// What the future comes to if it is looked at once.
+async fn looked_at<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
