@@ -200,7 +200,7 @@ impl Sources {
         gone: &mut Vec<&String>,
     ) -> Result<Vec<(String, Result<(), String>)>, Problem> {
         let newsroom = self.newsroom.load_full();
-        let door = Door { categories: &newsroom.categories, site: &newsroom.site, zone: &category.zone };
+        let door = Door { categories: &newsroom.categories, site: &newsroom.site };
         let mut outcomes = Vec::with_capacity(files.len());
         let mut pushes = JoinSet::new();
         for Fresh { name, text, digest } in files {

@@ -16,7 +16,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -274,7 +273,7 @@ async fn read_json(app: &App, request: Request) -> Result<Bytes, Problem> {
 
 fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
     let newsroom = app.newsroom.load();
-    read(&Door { categories: &newsroom.categories, site: &newsroom.site, zone: &TimeZone::UTC })
+    read(&Door { categories: &newsroom.categories, site: &newsroom.site })
 }
 
 /// The revision that `If-Match` names; none where any will do.

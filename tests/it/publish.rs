@@ -135,7 +135,7 @@ fn by_the_clock_an_article_is_due_at_its_very_millisecond() {
         zone: jiff::tz::TimeZone::UTC,
         limit: 50,
     }]);
-    let door = Door { categories: &categories, site: &site, zone: &jiff::tz::TimeZone::UTC };
+    let door = Door { categories: &categories, site: &site };
     let json = br#"{"title": "A", "categories": ["science"], "published_at": "1970-01-02T00:00:00Z"}"#;
     let (_, outcome) = wait(publisher.push(from_json(json, &door).expect("good"), None)).expect("taken");
     assert_eq!(outcome, Outcome::Created);
