@@ -6,7 +6,7 @@ use crate::services::feeds::Feeds;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
 use crate::services::sources::{Look, Sources};
-use crate::services::{due, tail};
+use crate::services::{Tail, due};
 use crate::store::{Order, Store};
 use crate::telemetry;
 use crate::web::server::{Limits, bind, bind_each, serve_public, serve_router};
@@ -74,7 +74,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     running.start("control", serve_router(control, web::control(&app), control_limits));
     running.start("admin", serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
     let notices = Notices::new(Arc::clone(&store), mail.article_age_max, Arc::clone(&app.mail_hint));
-    running.start("notify", tail(Arc::clone(&store), notices, stop.clone()));
+    running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
     running.start("due", due::run(app.publisher.clone(), clock, stop.clone()));
     running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));

@@ -64,8 +64,9 @@ def main():
         PARTS[part](bench, report)
     told = " ".join(["scripts/bench", *asked.parts, *["--quick"] * asked.quick])
     report.note("Shown are medians; the ratio is the median of the ratios round by round.")
-    report.note(f"Repeat with `{told}` ({time.monotonic() - started:.0f} s on this machine: {os.cpu_count()} cores, "
-                f"Linux {platform.release().split('-')[0]}; {datetime.date.today()}, load {os.getloadavg()[0]:.1f} at the end).")
+    system = f"{os.cpu_count()} cores, Linux {platform.release().split('-')[0]}"
+    report.note(f"Repeat with `{told}`: {time.monotonic() - started:.0f} s here ({system}; {datetime.date.today()}, "
+                f"load {os.getloadavg()[0]:.1f} at the end).")
     text = report.markdown()
     (folder / "report.md").write_text(text)
     print(text)

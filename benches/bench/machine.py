@@ -108,11 +108,10 @@ def disk_bytes(folder):
     return sum(path.stat().st_blocks * 512 for path in Path(folder).rglob("*") if path.is_file())
 
 
-def result(command, time_max_s, core=None):
-    """Runs a program that prints one JSON object, and returns that."""
+def result(command, time_max_s):
+    """Runs a program that prints one JSON object, and returns that. What others left unwritten is written before."""
     command = [str(part) for part in command]
-    if core is not None:
-        command = ["taskset", "-c", str(core), *command]
+    os.sync()
     done = subprocess.run(command, capture_output=True, text=True, timeout=time_max_s)
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)}\nfailed: {done.stderr.strip()}")

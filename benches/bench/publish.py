@@ -45,30 +45,36 @@ def run(bench, report):
         report.alone("publish", f"{what}: CPU of the daemon", "µs each", cpu[clients])
         report.alone("publish", f"{what}: p99", "ms", tails[clients])
     report.note(f"publish: Markdown of 2 KiB (median, log-normal), {rounds} rounds in turn after one to warm up; the load "
-                "runs on the same two cores. Bare store: the same articles, indexes and log entries, Markdown already made to HTML, "
-                "one process, as many tasks as clients. SQLite: WAL, synchronous=FULL, one writer, the same records as JSON "
-                "in one row and three index rows, a commit each.")
+                "runs on the same cores. Bare store: the same articles, indexes and log entries, Markdown already made to "
+                "HTML, one process, as many tasks as clients. SQLite: WAL, synchronous=FULL, one writer whatever the "
+                "clients, the same records as JSON in one row and three index rows, a commit each.")
 
 
 def visible(bench, report):
     rounds, count = (3, 100) if bench.quick else (5, 1_000)
-    runs = []
+    runs = {"gzip": [], "identity": []}
     with Tidings(bench.programs, bench.fresh("visible")) as daemon:
         for number in range(rounds + 1):
-            command = [bench.programs["load"], "visible", *daemon.api(), "--count", count, "--seconds", 20, "--seed", number]
-            runs.append(machine.result(command, 120))
-    # The first round only warms up, and fills the feed.
-    runs = runs[1:]
+            for coding, done in runs.items():
+                amount = ["--count", count, "--seconds", 20, "--seed", number]
+                command = [bench.programs["load"], "visible", *daemon.api(), *amount]
+                done.append(machine.result(command + ["--gzip"] * (coding == "gzip"), 120))
+    for coding, done in runs.items():
+        # The first round only warms up, and fills the feed.
+        del done[0]
+        if coding == "gzip":
+            for share in ("p50", "p99"):
+                report.alone("visible", f"commit: request to 201, {share}", "ms", values(done, f"commit_{share}_us"))
+        what = f"201 to the article in the feed, {coding}"
+        report.alone("visible", f"{what}, p50", "ms", values(done, "visible_p50_us"))
+        report.alone("visible", f"{what}, p99", "ms", values(done, "visible_p99_us"), at_most=2)
+        report.alone("visible", f"the unchanged feed, {coding}, p50", "ms", values(done, "unchanged_p50_us"))
+        asked = sum(run["feeds_asked"] for run in done) / sum(run["count"] for run in done)
+        report.alone("visible", f"feeds asked for until it is there, {coding}", "each", [asked], at_most=1)
+    report.note(f"visible: one after another, {count:,} articles of 2 KiB a round and coding; after each `201` a GET of "
+                f"/{CATEGORY}/rss.xml (50 full texts) on another connection, to the last byte of the feed.")
 
-    def values(key):
-        return [run[key] / 1e3 for run in runs]
 
-    report.alone("visible", "commit: request to 201, p50", "ms", values("commit_p50_us"))
-    report.alone("visible", "commit: request to 201, p99", "ms", values("commit_p99_us"))
-    report.alone("visible", "201 to the article in the feed, p50", "ms", values("visible_p50_us"))
-    report.alone("visible", "201 to the article in the feed, p99", "ms", values("visible_p99_us"), at_most=2)
-    report.alone("visible", "the same feed once more, p50", "ms", values("unchanged_p50_us"))
-    asked = sum(run["feeds_asked"] for run in runs) / sum(run["count"] for run in runs)
-    report.alone("visible", "feeds asked until it is there", "each", [asked], at_most=1)
-    report.note(f"visible: one after another, {count} articles of 2 KiB a round, then GET /{CATEGORY}/rss.xml (50 full "
-                "texts, identity) on another connection; to the last byte of the feed.")
+def values(runs, key):
+    """Of all rounds, in milliseconds."""
+    return [run[key] / 1e3 for run in runs]

@@ -70,7 +70,7 @@ pub(crate) fn post(path: &str, key: &str, json: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// A GET without conditions.
-pub(crate) fn get(path: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n").into_bytes()
+/// A GET without conditions that takes `coding` alone.
+pub(crate) fn get(path: &str, coding: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept-encoding: {coding}\r\n\r\n").into_bytes()
 }

@@ -40,6 +40,9 @@ enum Verb {
         api: Api,
         #[command(flatten)]
         amount: Amount,
+        /// Ask for it compressed.
+        #[arg(long)]
+        gzip: bool,
     },
     /// Commit to the store itself what the API would have committed.
     Bare {
@@ -124,7 +127,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = match verb {
         Verb::Publish { api, amount } => runtime.block_on(publish::publish(api, amount))?,
-        Verb::Visible { api, amount } => runtime.block_on(publish::visible(api, amount))?,
+        Verb::Visible { api, amount, gzip } => runtime.block_on(publish::visible(api, amount, gzip))?,
         Verb::Bare { on, amount } => runtime.block_on(store::bare(on, amount))?,
         Verb::Fill { on, amount } => runtime.block_on(store::fill(on, amount))?,
         Verb::Records { on, amount } => return store::records(on, amount, &mut out),

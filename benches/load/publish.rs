@@ -38,9 +38,10 @@ pub(crate) async fn publish(api: Api, amount: Amount) -> anyhow::Result<Value> {
 }
 
 /// Commit: from the request to its `201`. Visible: from the `201` to the last byte of a feed with the article in it.
-pub(crate) async fn visible(api: Api, amount: Amount) -> anyhow::Result<Value> {
+/// `gzip`: the feed is asked for compressed, as readers do; unpacking does not count.
+pub(crate) async fn visible(api: Api, amount: Amount, gzip: bool) -> anyhow::Result<Value> {
     let requests = requests(&api, &amount);
-    let feed = get(&format!("/{}/rss.xml", api.category));
+    let feed = get(&format!("/{}/rss.xml", api.category), if gzip { "gzip" } else { "identity" });
     let (mut writer, mut reader) = (Connection::open(api.address).await?, Connection::open(api.address).await?);
     let turns = Turns::until(amount.limit());
     let (mut commits, mut delays, mut asked, mut again) = (Vec::new(), Vec::new(), 0_usize, Vec::new());
@@ -56,7 +57,11 @@ pub(crate) async fn visible(api: Api, amount: Amount) -> anyhow::Result<Value> {
             let shown = reader.answer().await?;
             let delay = acknowledged.elapsed();
             ensure!(shown.status == 200, "the feed was answered with {}", shown.status);
-            if contains(shown.body, id.as_bytes()) {
+            let is_there = match gzip {
+                true => contains(&unpacked(shown.body)?, id.as_bytes()),
+                false => contains(shown.body, id.as_bytes()),
+            };
+            if is_there {
                 break delay;
             }
             ensure!(delay < Duration::from_secs(10), "the article {id} did not come into the feed within 10 s");
@@ -83,6 +88,14 @@ fn created(answer: &crate::http::Answer<'_>) -> anyhow::Result<String> {
     ensure!(answer.status == 201, "expected 201, found {}: {text}", answer.status);
     let (_, rest) = text.split_once("\"id\":\"").context("an answer without an id")?;
     Ok(rest.split('"').next().unwrap_or_default().to_owned())
+}
+
+fn unpacked(body: &[u8]) -> anyhow::Result<Vec<u8>> {
+    // A gzip stream ends in the length of what it holds (RFC 1952 §2.3.1).
+    let (_, length) = body.split_last_chunk::<4>().context("an empty feed")?;
+    let mut text = vec![0; u32::from_le_bytes(*length) as usize];
+    libdeflater::Decompressor::new().gzip_decompress(body, &mut text)?;
+    Ok(text)
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

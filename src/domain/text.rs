@@ -8,9 +8,18 @@ fn is_forbidden(c: char) -> bool {
         || ('\u{fdd0}'..='\u{fdef}').contains(&c)
 }
 
+/// Can a character with this byte in it be one that [`clean_block`] changes? Says no for most text, quickly.
+fn may_be_forbidden(byte: u8) -> bool {
+    // Controls; the lead bytes of U+0080 to U+00BF, of U+F000 to U+FFFF, and of everything above.
+    (byte < b' ' && byte != b'\t' && byte != b'\n') || byte == 0x7f || byte == 0xc2 || byte >= 0xef
+}
+
 /// Text of several lines: forbidden characters are dropped, line ends become `\n`.
 /// One pasted control character is an accident of the clipboard, not a reason to refuse an article.
 pub fn clean_block(text: &str) -> String {
+    if !text.bytes().any(may_be_forbidden) {
+        return text.to_owned();
+    }
     let mut clean = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -24,7 +24,8 @@ pub trait Reader: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// What follows from `changes`, the next ones behind `cursor`, and where the reader stands once that is
-    /// committed. A reader may take fewer than it is given, or a part of one (`Cursor::within`).
+    /// committed. A reader may take fewer than it is given, or a part of one (`Cursor::within`). It may be given the
+    /// same changes again after a crash: keys that are made of the change alone turn that into once.
     fn apply(
         &self,
         cursor: &Cursor,
@@ -43,49 +44,98 @@ pub enum Step {
 
 /// Changes that one step hands to a reader; its effects have to fit one batch.
 const CHANGES_MAX: usize = 64;
-
-/// One round of a reader: reads behind its cursor, and commits what follows together with the moved cursor.
-pub async fn tail_once<R: Reader>(store: &Arc<Store>, reader: &R) -> Result<Step, StoreError> {
-    let cursor = store.cursor(reader.name())?.unwrap_or_default();
-    let read = store.since(cursor.seq, CHANGES_MAX)?;
-    metrics::gauge!(telemetry::READER_LAG, "reader" => reader.name()).set((store.head().0 - cursor.seq.0) as f64);
-    if read.changes.is_empty() {
-        return Ok(Step::Idle);
-    }
-    let (mut batch, next) = reader.apply(&cursor, read.changes).await?;
-    store.set_cursor(&mut batch, reader.name(), &next);
-    match store.commit(batch).await {
-        Ok(_) => Ok(Step::Worked),
-        // What it was decided on has changed meanwhile: the cursor has not moved, the next round decides anew.
-        Err(CommitError::Conflict { .. }) => Ok(Step::Worked),
-        Err(CommitError::Store(error)) => Err(error),
-    }
-}
-
+/// A cursor that moved without an effect is stored behind this many changes: that many are read again after a crash.
+const UNSAVED_MAX: u64 = 1_024;
+/// It is stored as well once the log has been quiet for this long.
+const SAVE_AFTER: Duration = Duration::from_secs(1);
 /// A reader that fails waits this long before it tries again; its cursor stays, so nothing is passed over.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
-/// Rounds until `stop`, each as soon as the head moves.
-pub async fn tail<R: Reader>(store: Arc<Store>, reader: R, stop: CancellationToken) {
-    // Registered before reading, so that a publish between the two is not missed.
-    let mut head = store.head_watch();
-    loop {
-        head.mark_unchanged();
-        let failed = match tail_once(&store, &reader).await {
-            Ok(Step::Worked) if stop.is_cancelled() => return,
-            Ok(Step::Worked) => continue,
-            Ok(Step::Idle) => false,
-            Err(error) => {
-                let name = reader.name();
-                tracing::error!(reader = name, %error, "the reader {name} failed and tries again: {error}");
-                true
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(RETRY_WAIT), if failed => {}
-            // An error means that the store is gone: then there is nothing more to read.
-            moved = head.changed(), if !failed => if moved.is_err() { return },
+/// A reader on its way along the log.
+///
+/// What a reader does is committed together with its cursor. Where nothing follows from a change, the cursor moves in
+/// memory alone: a durable commit for each would halve the rate of publishing.
+pub struct Tail<R> {
+    store: Arc<Store>,
+    reader: R,
+    at: Cursor,
+    saved: Cursor,
+}
+
+impl<R: Reader> Tail<R> {
+    /// `reader`, standing where its stored cursor says. Errors: the store's.
+    pub fn new(store: Arc<Store>, reader: R) -> Result<Self, StoreError> {
+        let at = store.cursor(reader.name())?.unwrap_or_default();
+        Ok(Tail { store, reader, saved: at.clone(), at })
+    }
+
+    /// One round: reads behind the cursor, and commits what follows together with the moved cursor.
+    pub async fn step(&mut self) -> Result<Step, StoreError> {
+        let read = self.store.since(self.at.seq, CHANGES_MAX)?;
+        let behind = self.store.head().0 - self.at.seq.0;
+        metrics::gauge!(telemetry::READER_LAG, "reader" => self.reader.name()).set(behind as f64);
+        if read.changes.is_empty() {
+            return Ok(Step::Idle);
         }
+        let (batch, next) = self.reader.apply(&self.at, read.changes).await?;
+        if !batch.is_empty() {
+            self.commit(batch, next).await?;
+        } else if next.seq.0 - self.saved.seq.0 >= UNSAVED_MAX {
+            self.commit(Batch::default(), next).await?;
+        } else {
+            self.at = next;
+        }
+        Ok(Step::Worked)
+    }
+
+    async fn commit(&mut self, mut batch: Batch, next: Cursor) -> Result<(), StoreError> {
+        self.store.set_cursor(&mut batch, self.reader.name(), &next);
+        match self.store.commit(batch).await {
+            Ok(_) => {
+                self.at = next.clone();
+                self.saved = next;
+                Ok(())
+            }
+            // What it was decided on has changed meanwhile: the cursor has not moved, the next round decides anew.
+            Err(CommitError::Conflict { .. }) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Stores a cursor that has moved in memory alone.
+    pub async fn save(&mut self) -> Result<(), StoreError> {
+        if self.at == self.saved { Ok(()) } else { self.commit(Batch::default(), self.at.clone()).await }
+    }
+
+    /// Rounds until `stop`, each as soon as the head moves.
+    pub async fn run(mut self, stop: CancellationToken) {
+        // Registered before reading, so that a publish between the two is not missed.
+        let mut head = self.store.head_watch();
+        while !stop.is_cancelled() {
+            head.mark_unchanged();
+            let wait = match self.step().await {
+                Ok(Step::Worked) => continue,
+                Ok(Step::Idle) if self.at == self.saved => None,
+                Ok(Step::Idle) => Some(SAVE_AFTER),
+                Err(error) => {
+                    self.tell(&error);
+                    Some(RETRY_WAIT)
+                }
+            };
+            let is_quiet = tokio::select! {
+                () = stop.cancelled() => true,
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => true,
+                // An error means that the store is gone: then there is nothing more to read.
+                moved = head.changed(), if wait != Some(RETRY_WAIT) => if moved.is_ok() { false } else { return },
+            };
+            if is_quiet && let Err(error) = self.save().await {
+                self.tell(&error);
+            }
+        }
+    }
+
+    fn tell(&self, error: &StoreError) {
+        let name = self.reader.name();
+        tracing::error!(reader = name, %error, "the reader {name} failed and tries again: {error}");
     }
 }

@@ -234,6 +234,21 @@ impl Store {
         Ok(Page { articles, next })
     }
 
+    /// The ids of the newest `limit` articles of an order, without reading the articles.
+    pub fn article_ids(&self, order: Order<'_>, limit: usize) -> Result<Vec<ArticleId>, StoreError> {
+        let prefix = order.prefix();
+        let rows = self.kv.range(Table::Index, Range::prefix(prefix.clone()).limit(limit))?;
+        let read = |(key, _): (Vec<u8>, Vec<u8>)| {
+            let id = key.get(prefix.len() + 8..).and_then(|id| std::str::from_utf8(id).ok());
+            id.and_then(|id| ArticleId::parse("id", id).ok()).ok_or_else(|| StoreError::Record {
+                table: Table::Index,
+                key: record::readable(&key),
+                what: "no article id at its end".into(),
+            })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
     /// What was answered under an idempotency key, given as its digest.
     pub fn replay(&self, digest: &[u8; 32]) -> Result<Option<Replay>, StoreError> {
         Ok(self.stored(Table::Index, &replay_key(digest))?.map(|stored| stored.record))

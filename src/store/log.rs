@@ -92,7 +92,7 @@ impl Store {
 
     /// The last durable place.
     pub fn head(&self) -> Seq {
-        *self.kv.head().borrow()
+        *self.head.borrow()
     }
 
     /// Wakes up when the head moves. A hint: the log is the truth.

@@ -59,6 +59,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tokio::sync::watch;
 
 /// Version of the layout of keys and values. A store of a higher one is refused.
 pub const FORMAT: u32 = 1;
@@ -196,6 +197,7 @@ pub struct Store {
     folder: PathBuf,
     kv: Arc<dyn Kv>,
     identity: Identity,
+    head: watch::Receiver<Seq>,
     /// Held for as long as the store is open; the lock goes with the process, however it ends.
     _lock: File,
 }
@@ -216,7 +218,8 @@ impl Store {
                 return Err(StoreError::Damaged { folder: folder.display().to_string(), what });
             }
         };
-        Ok(Store { folder: folder.to_owned(), kv, identity, _lock: lock })
+        let head = kv.head();
+        Ok(Store { folder: folder.to_owned(), kv, identity, head, _lock: lock })
     }
 
     /// Where it lies.

@@ -4,7 +4,7 @@ use super::App;
 use super::body::read_body;
 use super::problem::ApiProblem;
 use crate::domain::{
-    Address, Article, ArticleId, Kind, Problem, Selection, Slug, State as ArticleState, SubscriptionId,
+    Address, Article, ArticleId, Kind, Problem, Selection, Site, Slug, State as ArticleState, SubscriptionId,
 };
 use crate::services::publish::{Idempotency, Outcome};
 use crate::store::{Order, Place};
@@ -16,8 +16,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 
 type Answer = Result<Response, ApiProblem>;
@@ -145,12 +145,16 @@ pub(super) async fn list(
             Ok((found, after))
         })
         .await?;
-    let articles: Vec<Value> = found.0.iter().map(|article| shown(&app, article)).collect();
-    let mut answer = json!({ "articles": articles });
-    if let Some(next) = found.1 {
-        answer["next"] = next.to_string().into();
-    }
-    Ok(Json(answer).into_response())
+    let newsroom = app.newsroom.load();
+    let articles = found.0.iter().map(|article| Shown::new(article, &newsroom.site)).collect();
+    Ok(Json(List { articles, next: found.1.map(|next| next.to_string()) }).into_response())
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    articles: Vec<Shown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
 /// `GET /categories`
@@ -233,8 +237,9 @@ pub(super) async fn subscriptions(
 }
 
 fn one(app: &App, article: &Article, status: StatusCode) -> Response {
-    let location = app.newsroom.load().site.api_article(&article.id);
-    let mut response = (status, Json(shown(app, article))).into_response();
+    let shown = Shown::new(article, &app.newsroom.load().site);
+    let location = shown.links.own.clone();
+    let mut response = (status, Json(shown)).into_response();
     response.headers_mut().insert(header::ETAG, revision_tag(article));
     if status == StatusCode::CREATED
         && let Ok(location) = HeaderValue::try_from(location)
@@ -244,15 +249,31 @@ fn one(app: &App, article: &Article, status: StatusCode) -> Response {
     response
 }
 
-fn shown(app: &App, article: &Article) -> Value {
-    let newsroom = app.newsroom.load();
-    let mut value = json!(article);
-    value["links"] = json!({
-        "self": newsroom.site.api_article(&article.id),
-        "page": newsroom.site.article_page(article),
-        "print": newsroom.site.print_page(&article.id),
-    });
-    value
+/// An article as the API shows it: all its fields, and where it is to be found.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    article: &'a Article,
+    links: Links,
+}
+
+#[derive(Serialize)]
+struct Links {
+    #[serde(rename = "self")]
+    own: String,
+    page: String,
+    print: String,
+}
+
+impl<'a> Shown<'a> {
+    fn new(article: &'a Article, site: &Site) -> Self {
+        let links = Links {
+            own: site.api_article(&article.id),
+            page: site.article_page(article),
+            print: site.print_page(&article.id),
+        };
+        Shown { article, links }
+    }
 }
 
 fn revision_tag(article: &Article) -> HeaderValue {

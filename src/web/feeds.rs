@@ -2,7 +2,7 @@
 
 use super::App;
 use super::problem::ApiProblem;
-use crate::services::feeds::{Built, Feed, Representation};
+use crate::services::feeds::{Built, Coding, Feed, Representation};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use axum::response::IntoResponse as _;
@@ -23,8 +23,10 @@ pub(super) async fn serve(app: &App, feed: &Arc<Feed>, request: &Parts) -> Respo
     if request.method != Method::GET && request.method != Method::HEAD {
         return method_not_allowed();
     }
-    match app.feeds.current(feed).await {
-        Ok(built) => answer(&built, &request.headers, app.clock.now().timestamp()),
+    let takes_gzip = request.headers.get(header::ACCEPT_ENCODING).is_some_and(takes_gzip);
+    let coding = if takes_gzip { Coding::Gzip } else { Coding::Identity };
+    match app.feeds.current(feed, coding).await {
+        Ok(built) => answer(&built, coding, &request.headers, app.clock.now().timestamp()),
         Err(problem) => ApiProblem(problem).into_response().map(Either::Right),
     }
 }
@@ -36,9 +38,8 @@ fn method_not_allowed() -> Response<Body> {
     response
 }
 
-fn answer(built: &Built, request: &HeaderMap, now_s: i64) -> Response<Body> {
-    let takes_gzip = request.get(header::ACCEPT_ENCODING).is_some_and(takes_gzip);
-    let chosen = if takes_gzip { &built.gzip } else { &built.identity };
+fn answer(built: &Built, coding: Coding, request: &HeaderMap, now_s: i64) -> Response<Body> {
+    let (chosen, coding) = built.ready(coding).map_or((&built.identity, Coding::Identity), |chosen| (chosen, coding));
     let is_known = is_known(built, chosen, request, now_s);
     let body = if is_known { Bytes::new() } else { chosen.body.clone() };
     let mut response = Response::new(Either::Left(Full::new(body)));
@@ -58,7 +59,7 @@ fn answer(built: &Built, request: &HeaderMap, now_s: i64) -> Response<Body> {
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(built.media_type));
     headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if takes_gzip {
+    if coding == Coding::Gzip {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response

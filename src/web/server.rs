@@ -140,6 +140,7 @@ where
     F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
 {
     let mut http = http1::Builder::new();
+    // No `pipeline_flush`: with it hyper copies every body behind its head, and each connection keeps that buffer.
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(READ_BYTES_MAX).max_headers(HEADERS_MAX);
     let open = GracefulShutdown::new();
     loop {

@@ -6,6 +6,7 @@ pub mod check;
 pub mod html;
 mod jsonfeed;
 pub mod mail;
+pub mod pieces;
 mod rss;
 pub mod source;
 
@@ -183,14 +184,19 @@ pub fn print_word(language: &str) -> &'static str {
 ///
 /// Errors: the [`Fault`] of [`check::check`]; `field` names the place in the feed.
 pub fn write(format: Format, document: &Document) -> Result<Vec<u8>, Fault> {
-    let document = legal(document);
-    let bytes = match format {
-        Format::Rss => rss::write(&document)?,
-        Format::Atom => atom::write(&document)?,
-        Format::Json => jsonfeed::write(&document)?,
-    };
+    let bytes = written(format, document)?;
     check::check(format, &bytes, &document.self_url)?;
     Ok(bytes)
+}
+
+/// The feed in `format`, not checked yet.
+fn written(format: Format, document: &Document) -> Result<Vec<u8>, Fault> {
+    let document = legal(document);
+    match format {
+        Format::Rss => rss::write(&document),
+        Format::Atom => atom::write(&document),
+        Format::Json => jsonfeed::write(&document),
+    }
 }
 
 /// The same document without characters that XML 1.0 forbids. Text is cleaned when it comes in; this is for text that

@@ -124,6 +124,21 @@ fn json_feed_as_it_is_written() {
 }
 
 #[test]
+fn pieces_joined_are_the_whole() {
+    for format in Format::ALL {
+        for count in 0..=3 {
+            let items = three_items(true).split_off(3 - count);
+            let frame = pieces::Frame::new(format, document(format, Vec::new())).expect("passes");
+            let written: Vec<_> = items.iter().map(|item| frame.item(item.clone()).expect("passes")).collect();
+            let (joined, places) = frame.join(&written);
+            assert_eq!(joined, write(format, &document(format, items)).expect("passes"), "{format:?} {count}");
+            let cut: Vec<_> = places.into_iter().map(|place| joined[place].to_vec()).collect();
+            assert_eq!(cut, written);
+        }
+    }
+}
+
+#[test]
 fn another_parser_reads_what_was_meant() {
     for format in Format::ALL {
         for print_line in [true, false] {

@@ -10,6 +10,7 @@ mod lifecycle;
 mod mail;
 mod mailing;
 mod publish;
+mod rebuild;
 mod smtp;
 mod sources;
 mod store;

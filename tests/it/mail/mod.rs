@@ -21,8 +21,8 @@ use tidings::services::mailer::Mailer;
 use tidings::services::newsroom::Newsroom;
 use tidings::services::notify::Notify;
 use tidings::services::subscribe::Subscriptions;
-use tidings::services::{Step, tail_once};
-use tidings::store::{Batch, Delivery, LedgerKey, Message, Store};
+use tidings::services::{Step, Tail};
+use tidings::store::{Batch, Cursor, Delivery, LedgerKey, Message, Store};
 use tidings::wire::mail::{Purpose, Token};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -102,8 +102,9 @@ impl Room {
         Mailer::new(store, self.clock.clone(), newsroom, settings, Arc::clone(&self.hint)).unwrap()
     }
 
-    fn notify(&self) -> Notify {
-        Notify::new(Arc::clone(&self.store), Duration::days(2), Arc::clone(&self.hint))
+    fn tail(&self) -> Tail<Notify> {
+        let notify = Notify::new(Arc::clone(&self.store), Duration::days(2), Arc::clone(&self.hint));
+        Tail::new(Arc::clone(&self.store), notify).unwrap()
     }
 
     fn outbox(&self) -> Mail {
@@ -167,11 +168,12 @@ impl Room {
 
     /// The reader comes to the head; returns the rounds that took.
     async fn notified(&self) -> usize {
-        let notify = self.notify();
+        let mut tail = self.tail();
         let mut rounds = 0;
-        while tail_once(&self.store, &notify).await.unwrap() == Step::Worked {
+        while tail.step().await.unwrap() == Step::Worked {
             rounds += 1;
         }
+        tail.save().await.unwrap();
         rounds
     }
 

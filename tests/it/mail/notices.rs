@@ -7,13 +7,13 @@ async fn a_thousand_subscribers_are_told_once_each_in_pieces() {
     let room = Room::open();
     let readers = room.subscribed(1_000, &Selection::All).await;
     let article = room.publish("News", &["science"]).await;
-    let notify = room.notify();
+    let mut tail = room.tail();
     for _ in 0..2 {
-        tail_once(&room.store, &notify).await.unwrap();
+        tail.step().await.unwrap();
     }
     let due = room.store.count_due(tidings::store::Due::Message, 10_000).unwrap();
     assert_eq!(due, 400, "two pieces of 200");
-    drop(notify);
+    drop(tail);
     // Broken off between two pieces: the reader goes on where its cursor stands.
     let room = room.restart().await;
     assert_eq!(room.notified().await, 4, "three more pieces, and the end");
@@ -147,7 +147,7 @@ async fn the_worker_wakes_for_new_rows_and_takes_leave_when_it_is_stopped() {
     let (room, peer, article, reader) = on_its_way().await;
     let stop = CancellationToken::new();
     let worker = tokio::spawn(room.mailer(settings(Some(smtp(&peer)))).run(stop.clone()));
-    let tail = tokio::spawn(tidings::services::tail(Arc::clone(&room.store), room.notify(), stop.clone()));
+    let tail = tokio::spawn(room.tail().run(stop.clone()));
     let mut articles = vec![article];
     for number in 1..=4 {
         let arrived = async {
@@ -166,4 +166,26 @@ async fn the_worker_wakes_for_new_rows_and_takes_leave_when_it_is_stopped() {
     for article in &articles[..4] {
         assert!(matches!(room.delivery(article, &reader), Delivery::Sent { .. }));
     }
+}
+
+#[tokio::test]
+async fn a_cursor_that_moved_without_effect_costs_no_commit_and_a_second_reading_mails_nobody_twice() {
+    let room = Room::open();
+    let mut tail = room.tail();
+    room.publish("Nobody is there yet", &["science"]).await;
+    assert_eq!(tail.step().await.unwrap(), Step::Worked);
+    assert_eq!(tail.step().await.unwrap(), Step::Idle);
+    assert_eq!(room.store.cursor("notify").unwrap(), None, "nothing followed, so nothing was written");
+    tail.save().await.unwrap();
+    assert_eq!(room.store.cursor("notify").unwrap().unwrap().seq, room.store.head());
+    room.clock.advance(Duration::hours(1));
+    let reader = room.subscribed(1, &Selection::All).await.remove(0);
+    let article = room.publish("Somebody is", &["science"]).await;
+    room.notified().await;
+    let mut batch = Batch::default();
+    room.store.set_cursor(&mut batch, "notify", &Cursor::default());
+    room.store.commit(batch).await.unwrap();
+    room.notified().await;
+    assert_eq!(room.store.count_due(tidings::store::Due::Message, 10).unwrap(), 1);
+    assert!(matches!(room.delivery(&article, &reader), Delivery::Pending { attempts: 0, .. }));
 }
