@@ -64,8 +64,10 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let admin_limits = Limits { connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)), ..limits.clone() };
     let control_limits = Limits { connections: Arc::new(Semaphore::new(ADMIN_CONNECTIONS_MAX)), ..limits.clone() };
     let (listen, admin_listen) = (config.server.listen, config.server.admin_listen);
-    let sockets = bind_each(listen, config.server.threads).with_context(|| format!("cannot listen on {listen}"))?;
-    let admin = bind(admin_listen).with_context(|| format!("cannot listen on {admin_listen}"))?;
+    let sockets = bind_each(listen, config.server.threads)
+        .with_context(|| format!("cannot listen on {listen} (`server.listen`)"))?;
+    let admin =
+        bind(admin_listen).with_context(|| format!("cannot listen on {admin_listen} (`server.admin_listen`)"))?;
     let control = control_socket(&config.store.control_socket())?;
 
     let mut running = Running { tasks: TaskTracker::new(), failed: CancellationToken::new() };
@@ -88,6 +90,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
         async move { sources.run(stop).await }
     });
     announce(&config, &store, &look)?;
+    tracing::info!(changes = store.head().0, "serving {listen}, for the operator {admin_listen}");
 
     let ended = tokio::select! {
         ended = until_told(&config, &config_file, &newsroom, &app.feeds, &sources) => ended,
@@ -187,7 +190,7 @@ fn announce(config: &Config, store: &Store, look: &Look) -> anyhow::Result<()> {
     let slug = category.map(|category| &category.slug);
     let newest = store.articles(Order::Public, None, 1)?.articles.into_iter().next();
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{} is up; {} article files taken in, {} left out.\n", site.title, look.taken, look.faults)?;
+    writeln!(out, "{} is up; article files: {} new or changed, {} left out.\n", site.title, look.taken, look.faults)?;
     writeln!(out, "  home       {}", site.category_page(None))?;
     writeln!(out, "  feed       {}", site.feed(slug, "rss.xml"))?;
     if let Some(article) = &newest {

@@ -4,7 +4,6 @@ use crate::measure::side_by_side;
 use crate::text::{Texts, ago_s};
 use crate::{Amount, OnStore};
 use anyhow::{Context as _, anyhow};
-use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::io::Write;
 use std::sync::Arc;
@@ -105,7 +104,7 @@ impl<'a> Source<'a> {
     }
 
     fn read(&self, json: &str) -> anyhow::Result<Content> {
-        let door = Door { categories: &self.config.categories, site: &self.config.site, zone: &TimeZone::UTC };
+        let door = Door { categories: &self.config.categories, site: &self.config.site };
         let draft = from_json(json.as_bytes(), &door).map_err(|problem| anyhow!("{problem:?}"));
         Ok(draft.context("a text of ours was refused at the door")?.content)
     }

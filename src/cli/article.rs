@@ -31,10 +31,11 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
             if json { pretty(out, &article)? } else { page(out, &article)? }
         }
         Article::Edit { id, file } => {
-            let article = file.read()?;
+            let mut article = file.read()?;
             let id = checked(&id)?;
             let path = path(&id);
             let found = client.ask(Request::new(Method::GET, &path)).await?;
+            keep_categories(&mut article, &found.body);
             // What somebody else changes between these two requests is not overwritten.
             let revision = found.etag.unwrap_or_else(|| format!("\"{}\"", found.body["revision"]));
             let request =
@@ -47,6 +48,13 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
         }
     }
     Ok(Outcome::Done)
+}
+
+/// A Markdown file seldom names its categories: they came from the folder or the command line when it was added.
+fn keep_categories(article: &mut Value, found: &Value) {
+    if let (Some(fields), Some(categories)) = (article.as_object_mut(), found.get("categories")) {
+        fields.entry("categories").or_insert_with(|| categories.clone());
+    }
 }
 
 /// Checked before it becomes a path: an empty id would name the whole list.

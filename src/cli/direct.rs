@@ -10,28 +10,29 @@ use crate::services::newsroom::Newsroom;
 use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use chrono::SecondsFormat;
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 /// Makes a key for `name`.
 pub(super) fn create_key(config_file: &Path, name: &str) -> Result<NewKey, Failure> {
-    let keys = keys(config_file)?;
-    let (record, key) = wait(keys.create(name))?;
+    let folder = config::load_store(config_file)?.folder;
+    // A first key may be made before the daemon first starts.
+    let store = Store::open(&folder).map_err(anyhow::Error::from)?;
+    let (record, key) = wait(Keys::new(Arc::new(store), Clock::system()).create(name))?;
     Ok(NewKey { id: record.id, name: record.name, key })
 }
 
 /// All keys.
 pub(super) fn list_keys(config_file: &Path) -> Result<Vec<KeyRow>, Failure> {
-    let row =
-        |key: crate::store::ApiKey| KeyRow { id: key.id, name: key.name, created_at: key.created_at.to_rfc3339() };
-    Ok(keys(config_file)?.list()?.into_iter().map(row).collect())
+    let row = |key: crate::store::ApiKey| KeyRow { id: key.id, name: key.name, created_at: moment(key.created_at) };
+    Ok(Keys::new(open(config_file)?, Clock::system()).list()?.into_iter().map(row).collect())
 }
 
 /// Makes the key worthless.
 pub(super) fn revoke_key(config_file: &Path, id: &str) -> Result<(), Failure> {
-    let keys = keys(config_file)?;
-    wait(keys.revoke(id))?;
+    wait(Keys::new(open(config_file)?, Clock::system()).revoke(id))?;
     Ok(())
 }
 
@@ -73,11 +74,9 @@ fn open(config_file: &Path) -> Result<Arc<Store>, Failure> {
     Ok(Arc::new(Store::open(&folder).map_err(anyhow::Error::from)?))
 }
 
-fn keys(config_file: &Path) -> Result<Keys, Failure> {
-    let folder = config::load_store(config_file)?.folder;
-    // A first key may be made before the daemon first starts.
-    let store = Store::open(&folder).map_err(anyhow::Error::from)?;
-    Ok(Keys::new(Arc::new(store), Clock::system()))
+/// As the daemon writes it.
+fn moment(time: Time) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The mails that were on the wire at a crash.
@@ -86,7 +85,7 @@ pub(super) fn doubtful(config_file: &Path) -> Result<Vec<DoubtfulRow>, Failure> 
     let row = |message: DoubtfulMessage| DoubtfulRow {
         address: message.address.map_or(String::new(), |address| address.as_str().to_owned()),
         article: message.about,
-        since: message.since.to_rfc3339(),
+        since: moment(message.since),
     };
     Ok(messages.into_iter().map(row).collect())
 }

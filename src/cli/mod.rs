@@ -140,7 +140,7 @@ enum Article {
         #[arg(long)]
         json: bool,
     },
-    /// Replace an article by what a file says
+    /// Replace an article by what a file says; its categories stay where the file names none
     Edit {
         /// As `list` shows it
         id: String,

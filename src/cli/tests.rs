@@ -130,7 +130,7 @@ fn an_article_goes_out_and_comes_back() {
             format!("POST /api/v1/articles {sent}"),
             "GET /api/v1/articles/a%2F1".into(),
             "GET /api/v1/articles/a%2F1".into(),
-            "PUT /api/v1/articles/a%2F1 \"3\" {\"title\":\"New\"}".into(),
+            "PUT /api/v1/articles/a%2F1 \"3\" {\"categories\":[\"science\"],\"title\":\"New\"}".into(),
             "DELETE /api/v1/articles/a%2F1".into(),
         ]
     );
@@ -260,6 +260,23 @@ fn without_a_daemon_articles_end_with_3() {
         assert!(matches!(failure, Failure::NotRunning(_)), "{failure}");
         assert_eq!(failure.exit_code(), ExitCode::from(3));
     }
+}
+
+#[test]
+fn without_a_store_nothing_is_listed_and_none_is_made_and_a_first_key_makes_a_private_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = store_only();
+    let data = folder.path().join("data");
+    fs::remove_dir(&data).expect("empty");
+    for look in [&["keys", "list"][..], &["keys", "revoke", "k1"], &["check"], &["export"]] {
+        let failure = tidings(&folder, look).1.expect_err("no store");
+        assert_eq!(failure.to_string(), format!("there is no store in {}", data.display()), "{look:?}");
+        assert!(!data.exists(), "{look:?}");
+    }
+    assert_eq!(tidings(&folder, &["keys", "create", "desk"]).1.expect("made"), Outcome::Done);
+    assert_eq!(fs::metadata(&data).expect("there").permissions().mode() & 0o777, 0o700);
+    let (listed, _) = tidings(&folder, &["keys", "list"]);
+    assert!(listed.ends_with("Z  desk\n"), "as the daemon writes it: {listed}");
 }
 
 #[test]

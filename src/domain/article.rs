@@ -102,7 +102,9 @@ fn name(field: &str, text: &str, bytes_max: usize) -> Result<Box<str>, Fault> {
         && !matches!(text, "." | "..");
     if !fits {
         let found = if text.len() > bytes_max { format!("{} bytes", text.len()) } else { format!("{text:?}") };
-        let expected = format!("1 to {bytes_max} bytes of text on one line without control characters");
+        let expected = format!(
+            "1 to {bytes_max} bytes on one line: no control characters, no spaces at the ends, not \".\" or \"..\""
+        );
         return Err(Fault::new(field, found, expected));
     }
     Ok(text.into())

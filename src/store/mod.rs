@@ -54,7 +54,7 @@ pub use record::{Record, Stored};
 use crate::domain::{Kind, Problem, Seq};
 use kv::Kv;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -320,8 +320,8 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
 /// Takes the folder's lock and writes into it who holds it.
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let failed = |error: std::io::Error| StoreError::Engine(format!("{}: {error}", folder.display()));
-    // It holds addresses of subscribers and the secret of their links: nobody else's to read.
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
+    // Subscribers' addresses and the secret of their links will lie in it.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
     let path = folder.join("LOCK");
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).map_err(failed)?;

@@ -17,7 +17,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -306,7 +305,7 @@ async fn read_json(app: &App, request: Request) -> Result<Bytes, Problem> {
 
 fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
     let newsroom = app.newsroom.load();
-    read(&Door { categories: &newsroom.categories, site: &newsroom.site, zone: &TimeZone::UTC })
+    read(&Door { categories: &newsroom.categories, site: &newsroom.site })
 }
 
 /// The revision that `If-Match` names; none where any will do.

@@ -104,6 +104,9 @@ impl App {
     }
 }
 
+/// Where [`api`] is nested. Its handlers see addresses without this, and what they tell has it again.
+const API: &str = "/api/v1";
+
 /// `/api/v1` below its authorisation.
 fn api() -> Router<Arc<App>> {
     Router::new()
@@ -111,8 +114,8 @@ fn api() -> Router<Arc<App>> {
         .route("/articles/{id}", get(api::show).put(api::replace).delete(api::retract))
         .route("/categories", get(api::categories))
         .route("/subscriptions", get(api::subscriptions).post(api::ask))
-        .fallback(async |uri: Uri| unknown(&uri))
-        .method_not_allowed_fallback(async |uri: Uri| wrong_method(&uri))
+        .fallback(async |uri: Uri| unknown(&format!("{API}{}", uri.path())))
+        .method_not_allowed_fallback(async |uri: Uri| wrong_method(&format!("{API}{}", uri.path())))
 }
 
 /// The pages.
@@ -136,7 +139,7 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
 /// not in it: [`server`] answers them before any routing.
 pub fn public(app: &Arc<App>) -> Router {
     let guarded = api().layer(from_fn_with_state(Arc::clone(app), api::authorised));
-    Router::new().nest("/api/v1", guarded).merge(pages(app)).with_state(Arc::clone(app))
+    Router::new().nest(API, guarded).merge(pages(app)).with_state(Arc::clone(app))
 }
 
 /// What the admin address serves; not for the public.
@@ -145,14 +148,14 @@ pub fn admin(app: &Arc<App>) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
-        .fallback(async |uri: Uri| unknown(&uri))
+        .fallback(async |uri: Uri| unknown(uri.path()))
         .with_state(Arc::clone(app))
 }
 
 /// What the socket in the store's folder serves: the API without a key, and the operator's commands.
 pub fn control(app: &Arc<App>) -> Router {
     Router::new()
-        .nest("/api/v1", api())
+        .nest(API, api())
         .route("/control/keys", get(control::keys).post(control::create_key))
         .route("/control/keys/{id}", delete(control::revoke_key))
         .route("/control/check", get(control::check_store))
@@ -160,15 +163,15 @@ pub fn control(app: &Arc<App>) -> Router {
         .route("/control/mail/doubtful", get(control::doubtful))
         .route("/control/mail/doubtful/resend", post(control::resend_doubtful))
         .route("/control/mail/doubtful/drop", post(control::drop_doubtful))
-        .fallback(async |uri: Uri| unknown(&uri))
+        .fallback(async |uri: Uri| unknown(uri.path()))
         .layer(from_fn(api::operated))
         .with_state(Arc::clone(app))
 }
 
-fn unknown(uri: &Uri) -> ApiProblem {
-    ApiProblem(Problem::new(Kind::NotFound, format!("there is nothing at {}", uri.path())))
+fn unknown(path: &str) -> ApiProblem {
+    ApiProblem(Problem::new(Kind::NotFound, format!("there is nothing at {path}")))
 }
 
-fn wrong_method(uri: &Uri) -> ApiProblem {
-    ApiProblem(Problem::new(Kind::MethodNotAllowed, format!("{} does not take this method", uri.path())))
+fn wrong_method(path: &str) -> ApiProblem {
+    ApiProblem(Problem::new(Kind::MethodNotAllowed, format!("{path} does not take this method")))
 }

@@ -281,3 +281,13 @@ fn categories_are_listed_with_their_addresses() {
     assert_eq!(slugs, ["economy", "science"]);
     assert_eq!(all["categories"][0]["feed"], format!("{}economy/atom.xml", newsroom.base_url()));
 }
+
+#[test]
+fn an_address_that_is_not_there_is_told_in_full() {
+    let newsroom = Newsroom::start();
+    let missing = newsroom.api("GET", "/nope", &[], "").expect(404);
+    assert!(missing.text().contains("there is nothing at /api/v1/nope"), "{}", missing.text());
+    let method = newsroom.api("DELETE", "/articles", &[], "").expect(405);
+    assert!(method.text().contains("/api/v1/articles does not take this method"), "{}", method.text());
+    assert_eq!(method.header("allow"), Some("GET,HEAD,POST"));
+}

@@ -148,7 +148,7 @@ impl Desk {
             zone: jiff::tz::TimeZone::UTC,
             limit: 50,
         }]);
-        let door = Door { categories: &categories, site: &site, zone: &jiff::tz::TimeZone::UTC };
+        let door = Door { categories: &categories, site: &site };
         let at = format!("1970-01-{day:02}T00:00:00Z");
         let json = json!({ "title": title, "categories": ["science"], "published_at": at }).to_string();
         let draft = from_json(json.as_bytes(), &door).expect("good");

@@ -29,7 +29,7 @@ fn files_that_lie_in_the_folder_are_published_before_the_daemon_says_it_is_up() 
     assert_eq!(one.published.expect("dated").to_rfc3339(), "2020-12-18T12:03:00+00:00", "Moscow is three hours ahead");
     let html = one.content.as_ref().and_then(|content| content.body.clone()).expect("full text");
     assert!(html.contains("<p>Text of <em>one</em>.</p>"), "{html}");
-    assert!(newsroom.daemon().announced()[0].contains("2 article files taken in, 0 left out"));
+    assert!(newsroom.daemon().announced()[0].contains("article files: 2 new or changed, 0 left out"));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_malformed_file_is_told_with_its_line_and_the_rest_load() {
     std::fs::write(newsroom.path("articles/science/latin.md"), b"+++\ntitle = \"Caf\xe9\"\n+++\n").expect("writable");
     newsroom.run();
     assert_eq!(newsroom.titles(FEED), ["Good"]);
-    assert!(newsroom.daemon().announced()[0].contains("1 article files taken in, 6 left out"));
+    assert!(newsroom.daemon().announced()[0].contains("article files: 1 new or changed, 6 left out"));
     for told in ["toml.md:3", "field.md:3", "date.md:4", "open.md:2", "bare.md:1", "latin.md:2"] {
         newsroom.daemon().log_line(told);
     }

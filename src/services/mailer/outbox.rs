@@ -1,7 +1,8 @@
 //! Mails as files: for newsrooms that hand them on by other means, and for trying things out.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 /// Writes the mail `name` into `folder`, durably and whole or not at all. The same mail written twice is one file.
@@ -17,7 +18,8 @@ pub(super) async fn write(folder: PathBuf, name: String, bytes: Vec<u8>) -> Resu
 }
 
 fn write_file(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<String> {
-    std::fs::create_dir_all(folder)?;
+    // Whoever reads a mail can press its buttons.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let (draft, path) = (folder.join(format!(".{name}.part")), folder.join(format!("{name}.eml")));
     let mut file = File::create(&draft)?;
     file.write_all(bytes)?;

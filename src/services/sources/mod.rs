@@ -257,7 +257,7 @@ impl Sources {
         taken: &BTreeMap<String, TakenFile>,
         gone: &mut Vec<&String>,
     ) -> Vec<(String, Result<(), Left>)> {
-        let door = Door { categories: &newsroom.categories, site: &newsroom.site, zone: &category.zone };
+        let door = Door { categories: &newsroom.categories, site: &newsroom.site };
         let mut outcomes = Vec::with_capacity(files.len());
         let mut pushes = JoinSet::new();
         for Fresh { name, text, digest } in files {

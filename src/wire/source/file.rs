@@ -84,7 +84,7 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
     input.external_id.get_or_insert_with(|| name_of_file(&home.slug, file_name));
     input.categories = vec![home.slug.to_string()];
     input.categories.extend(further.into_iter().filter(|slug| slug != home.slug.as_str()));
-    let outcome = from_input(input, &Door { zone: &home.zone, ..*door });
+    let outcome = from_input(input, door);
     let known: Vec<String> = faults.iter().map(|(_, fault)| fault.field.clone()).collect();
     if let Err(problem) = &outcome {
         for fault in &problem.faults {

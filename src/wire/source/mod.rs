@@ -84,7 +84,7 @@ pub struct Input {
     pub tags: Vec<String>,
     /// BCP 47 tag.
     pub language: Option<String>,
-    /// Any form that [`parse_time`] reads.
+    /// Any form that [`parse_time`] reads; without a zone it is in that of the first category.
     pub published_at: Option<String>,
 }
 
@@ -95,8 +95,6 @@ pub struct Door<'a> {
     pub categories: &'a Categories,
     /// Links in a body without an address of its own are relative to the site's.
     pub site: &'a Site,
-    /// Zone of dates that are written without one.
-    pub zone: &'a TimeZone,
 }
 
 /// Checks everything and cleans what can be cleaned. Errors: [`Problem`] with every fault there is, each on its field.
@@ -114,7 +112,10 @@ pub fn from_input(input: Input, door: &Door<'_>) -> Result<Draft, Problem> {
     let authors = names("authors", &input.authors, AUTHORS_MAX, &mut faults);
     let tags = names("tags", &input.tags, TAGS_MAX, &mut faults);
     let language = input.language.and_then(|text| faults.keep(language(&text)));
-    let published_at = input.published_at.and_then(|text| faults.keep(date(&text, door.zone)));
+    // By whichever way it came: the same date in the same category is the same instant.
+    let home = categories.first().and_then(|slug| door.categories.get(slug.as_str()));
+    let zone = home.map_or(TimeZone::UTC, |home| home.zone.clone());
+    let published_at = input.published_at.and_then(|text| faults.keep(date(&text, &zone)));
     if !faults.0.is_empty() {
         return Err(Problem::invalid(faults.0));
     }

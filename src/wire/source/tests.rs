@@ -19,7 +19,6 @@ fn category(slug: &str) -> Category {
 struct World {
     categories: Categories,
     site: Site,
-    zone: TimeZone,
 }
 
 impl World {
@@ -31,11 +30,11 @@ impl World {
             base_url: Url::parse("https://news.example/").expect("valid"),
             print_line: true,
         };
-        World { categories: Categories::new(vec![category("science"), category("economy")]), site, zone: TimeZone::UTC }
+        World { categories: Categories::new(vec![category("science"), category("economy")]), site }
     }
 
     fn door(&self) -> Door<'_> {
-        Door { categories: &self.categories, site: &self.site, zone: &self.zone }
+        Door { categories: &self.categories, site: &self.site }
     }
 
     fn json(&self, text: &str) -> Result<Draft, Problem> {
@@ -68,7 +67,11 @@ fn an_article_comes_in_whole_and_clean() {
     assert_eq!(draft.id.map(|id| id.as_str().to_owned()), some("42"));
     assert_eq!(draft.external_id.map(|id| id.as_str().to_owned()), some("cms:1"));
     assert_eq!(draft.wish, Wish::Draft);
-    assert_eq!(draft.published_at.map(|at| at.to_rfc3339()), some("2020-12-18T15:03:00+00:00"));
+    assert_eq!(
+        draft.published_at.map(|at| at.to_rfc3339()),
+        some("2020-12-18T12:03:00+00:00"),
+        "the first category's zone"
+    );
     let content = draft.content;
     assert_eq!(content.title, "A <b>&</b> B", "markup in a title is text");
     assert_eq!(content.summary, some("One\ntwo"));
