@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,7 +43,23 @@ pub fn serve(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     runtime.block_on(run(config, config_file))
 }
 
+/// What the daemon is told from outside. Set up first of all, so that a signal during the start is kept for later.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let [terminate, interrupt, hang_up] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+        Ok(Signals { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
+    }
+}
+
 async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
     let clock = Clock::system();
     let store = Arc::new(Store::open(&config.store.folder)?);
     let newsroom: SharedNewsroom = Arc::new(ArcSwap::from_pointee(Newsroom {
@@ -93,7 +109,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     tracing::info!(changes = store.head().0, "serving {listen}, for the operator {admin_listen}");
 
     let ended = tokio::select! {
-        ended = until_told(&config, &config_file, &newsroom, &app.feeds, &sources) => ended,
+        ended = until_told(&mut signals, &config, &config_file, &newsroom, &app.feeds, &sources) => ended,
         () = running.failed.cancelled() => Err(anyhow::anyhow!("a part of the daemon broke off; the log tells which")),
     };
     tracing::info!("stopping: no new connections; open requests get {} s", config.server.drain.as_secs());
@@ -103,7 +119,10 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
         joined.map_err(|_| anyhow::anyhow!("a serving thread broke off"))??;
     }
     running.tasks.close();
-    running.tasks.wait().await;
+    if tokio::time::timeout(config.server.drain, running.tasks.wait()).await.is_err() {
+        // What a mail server has not answered yet is on the wire in the ledger, and told of at the next start.
+        tracing::warn!("not everything came to its end in time; what was on its way to a mail server may be doubtful");
+    }
     store.close();
     // A stale socket would only slow the next command down; the next start replaces it.
     let _ = fs::remove_file(config.store.control_socket());
@@ -142,20 +161,18 @@ impl Running {
 
 /// Waits for SIGTERM or SIGINT; SIGHUP reloads meanwhile.
 async fn until_told(
+    signals: &mut Signals,
     config: &Config,
     config_file: &Path,
     newsroom: &SharedNewsroom,
     feeds: &Feeds,
     sources: &Sources,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => {}
+            _ = signals.terminate.recv() => return Ok(()),
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.hang_up.recv() => {}
         }
         match load_categories(&config.feeds_folder, &config.site.language) {
             Ok(categories) => {

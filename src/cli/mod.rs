@@ -12,6 +12,7 @@ mod operate;
 #[cfg(test)]
 mod tests;
 
+use crate::config::{Log, LogFormat};
 use crate::{config, daemon, telemetry};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -172,6 +173,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(usage.exit_code()).unwrap_or(2));
         }
     };
+    start_warnings(&cli.command);
     match run(cli, &mut stdout()) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Bad) => ExitCode::from(1),
@@ -201,6 +203,14 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
             };
             wait(article::run(&client, action, out))
         }
+    }
+}
+
+/// Warnings of the store, when a command opens it itself. The daemon starts its own log, as it is configured.
+fn start_warnings(command: &Command) {
+    if !matches!(command, Command::Serve) {
+        // Only a second start in one process fails, and then there is a log.
+        let _ = telemetry::start_log(&Log { format: LogFormat::Auto, level: tracing::Level::WARN });
     }
 }
 

@@ -11,7 +11,7 @@ pub mod sources;
 pub mod subscribe;
 
 use crate::domain::{Change, Seq};
-use crate::store::{Batch, CommitError, Cursor, Store, StoreError};
+use crate::store::{Batch, CommitError, Cursor, Store, StoreError, Table};
 use crate::telemetry;
 use std::future::Future;
 use std::sync::Arc;
@@ -74,6 +74,11 @@ impl<R: Reader> Tail<R> {
         let read = self.store.since(self.at.seq, CHANGES_MAX)?;
         let behind = self.store.head().0 - self.at.seq.0;
         metrics::gauge!(telemetry::READER_LAG, "reader" => self.reader.name()).set(behind as f64);
+        if read.truncated {
+            // Nothing ever cuts the log, so this is damage; to go on would be to pass over what is missing.
+            let what = "a gap in the log".to_owned();
+            return Err(StoreError::Record { table: Table::Log, key: self.at.seq.next().to_string(), what });
+        }
         if read.changes.is_empty() {
             return Ok(Step::Idle);
         }

@@ -255,7 +255,7 @@ impl Publisher {
     async fn commit(&self, edit: Edit, mut batch: Batch, now: Time) -> Result<Option<(Article, Outcome)>, Problem> {
         let Edit { old, new, outcome } = edit;
         let change = change(old.as_ref().map(|old| &old.record), &new, now);
-        let is_first = change.as_ref().is_some_and(|change| change.kind == ChangeKind::Published);
+        let seen = change.as_ref().map(|change| change.kind);
         match outcome {
             Outcome::Unchanged => {}
             Outcome::Created | Outcome::Revised => {
@@ -273,14 +273,28 @@ impl Publisher {
                 if new.state == State::Scheduled {
                     self.scheduled.notify_waiters();
                 }
-                if is_first {
-                    metrics::counter!(telemetry::ARTICLES_PUBLISHED_TOTAL).increment(1);
+                if let Some(kind) = seen {
+                    tell(kind, &new);
                 }
                 Ok(Some((new, outcome)))
             }
             Err(CommitError::Conflict { .. }) => Ok(None),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
+    }
+}
+
+/// One line in the log for each thing that the public sees happen.
+fn tell(kind: ChangeKind, article: &Article) {
+    let (id, revision) = (&article.id, article.revision);
+    match kind {
+        ChangeKind::Published => {
+            metrics::counter!(telemetry::ARTICLES_PUBLISHED_TOTAL).increment(1);
+            tracing::info!(article.id = %id, revision, "published {id}");
+        }
+        ChangeKind::Revised => tracing::info!(article.id = %id, revision, "revised {id}"),
+        ChangeKind::Retracted => tracing::info!(article.id = %id, revision, "retracted {id}"),
+        ChangeKind::Restored => tracing::info!(article.id = %id, revision, "restored {id}"),
     }
 }
 

@@ -288,3 +288,25 @@ fn a_folder_that_vanishes_retracts_nothing() {
     newsroom.run();
     assert_eq!(newsroom.titles(FEED), ["Stands"]);
 }
+
+#[test]
+fn an_empty_folder_is_taken_for_a_missing_disk_and_a_link_for_nothing() {
+    let mut newsroom = Newsroom::start();
+    newsroom.file("a.md", &titled("One"), "Text.");
+    newsroom.file("b.md", &titled("Two"), "Text.");
+    newsroom.shows(FEED, &["One", "Two"]);
+    let folder = newsroom.path("articles/science");
+    let elsewhere = newsroom.path("elsewhere.md");
+    std::fs::rename(folder.join("a.md"), &elsewhere).expect("writable");
+    newsroom.shows(FEED, &["Two"]);
+    newsroom.file("c.md", &titled("Three"), "Text.");
+    std::os::unix::fs::symlink(&elsewhere, folder.join("link.md")).expect("writable");
+    newsroom.shows(FEED, &["Two", "Three"]);
+    newsroom.stop();
+    for name in ["b.md", "c.md", "link.md"] {
+        std::fs::remove_file(folder.join(name)).expect("writable");
+    }
+    newsroom.run();
+    newsroom.daemon().log_line("is a disk missing");
+    newsroom.shows(FEED, &["Two", "Three"]);
+}

@@ -24,7 +24,8 @@ impl Looks {
     }
 }
 
-/// The article files in `folder`: `*.md`, without hidden ones.
+/// The article files in `folder`: `*.md`, without hidden ones. Links are left out: who may write into the folder need
+/// not be allowed to have any file published that the daemon can read.
 pub(super) fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
     let mut files = BTreeMap::new();
     for entry in std::fs::read_dir(folder)? {
@@ -33,7 +34,7 @@ pub(super) fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
         if !name.ends_with(".md") || name.starts_with('.') {
             continue;
         }
-        match std::fs::metadata(entry.path()) {
+        match entry.metadata() {
             Ok(found) if found.is_file() => {
                 files.insert(name, Looks::of(&found));
             }

@@ -211,8 +211,11 @@ impl Sources {
         if let Some(problem) = later {
             return Err(problem);
         }
-        // While something is changing, what is gone may come back under another name.
-        if found.unsettled == 0 && !gone.is_empty() {
+        if files.is_empty() && gone.len() > 1 {
+            let (gone, folder) = (gone.len(), folder.display());
+            tracing::error!(%folder, "{folder} is empty, {gone} articles came from it: is a disk missing? None is retracted");
+        } else if found.unsettled == 0 && !gone.is_empty() {
+            // While something is changing, what is gone may come back under another name.
             let kept = self.kept(newsroom, category, &gone)?;
             for name in gone {
                 let file = &taken[name];
