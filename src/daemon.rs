@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 /// Descriptors beside connections: the store, the log, mail, folders.
 const DESCRIPTORS_SPARE: u64 = 128;
-/// Blocking threads of each serving runtime; they build feeds and scan lists.
+/// Blocking threads of each runtime; they build feeds and scan lists. Each that has packed a record keeps its packer.
 const BLOCKING_THREADS_MAX: usize = 4;
 /// Operators and scrapers are few.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
@@ -39,7 +39,8 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 ///
 /// Errors: whatever keeps it from starting, in a sentence.
 pub fn serve(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
-    let runtime = Builder::new_multi_thread().thread_name("work").enable_all().build()?;
+    let mut runtime = Builder::new_multi_thread();
+    let runtime = runtime.thread_name("work").max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build()?;
     runtime.block_on(run(config, config_file))
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// A damaged store can hang at opening; a whole one of ten million articles opens faster.
 const OPEN_WAIT: Duration = Duration::from_secs(120);
 /// sled's own cache; its page table comes on top (about 160 bytes an article).
-const CACHE_BYTES: u64 = 24 << 20;
+const CACHE_BYTES: u64 = 16 << 20;
 /// A new store is made here and then renamed, so that one that is there is always whole.
 const FOUNDING: &str = ".founding";
 /// Key of [`FORMAT`] in the engine's own tree.
