@@ -69,8 +69,8 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
         changed_at: newest_change(&config_file, &config.feeds_folder),
     }));
     let mail = &config.mail;
-    let body_bytes_max = config.server.body_bytes_max;
-    let app = Arc::new(App::new(Arc::clone(&store), Arc::clone(&newsroom), clock.clone(), mail, body_bytes_max)?);
+    let app = App::new(Arc::clone(&store), Arc::clone(&newsroom), clock.clone(), mail, &config.server)?;
+    let app = Arc::new(app);
 
     let stop = CancellationToken::new();
     let limits = Limits {

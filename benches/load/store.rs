@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 use tidings::config::{self, Config};
-use tidings::domain::{Article, ArticleId, Change, ChangeKind, Clock, Content, State, Time};
+use tidings::domain::{Article, ArticleId, Change, ChangeKind, Clock, Content, Labels, State, Time};
 use tidings::store::{Batch, Store};
 use tidings::wire::source::{Door, from_json};
 
@@ -131,7 +131,8 @@ fn write(store: &Store, batch: &mut Batch, article: &Article) {
         article: article.id.clone(),
         revision: article.revision,
         at: article.created_at,
-        categories: article.content.categories.clone(),
+        labels: Labels::of(&article.content),
+        before: None,
     };
     store.log(batch, &change);
 }

@@ -53,6 +53,8 @@ pub enum Form {
     SecretPath,
     /// An address to listen on.
     Socket,
+    /// IP addresses, separated by spaces.
+    Addresses,
     /// A public web address.
     Url,
     /// A mail address, with or without a name.
@@ -79,6 +81,7 @@ impl Form {
             Form::Path => "a path, in quotes".into(),
             Form::SecretPath => "the path of a readable file that holds the secret".into(),
             Form::Socket => "an address such as 127.0.0.1:8080".into(),
+            Form::Addresses => "IP addresses such as 192.0.2.1, separated by spaces".into(),
             Form::Url => "an address such as https://news.example.org/".into(),
             Form::Mailbox => "a mail address such as Newsroom <news@example.org>".into(),
             Form::Language => "a language tag such as en or ru-RU".into(),
@@ -99,7 +102,7 @@ pub enum Standard {
     Rule(&'static str),
 }
 
-use Form::{Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone};
+use Form::{Addresses, Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone};
 use Standard::{Required, Rule, Value};
 
 /// One table of keys, each with a constant of its own, so that the reader cannot ask for one that is not listed.
@@ -134,6 +137,10 @@ keys! {
         "Connections held at once; more wait to be accepted.";
     SERVER_BODY_BYTES_MAX: "server", "body_bytes_max", Whole { min: 1_024, max: 16_777_216 }, Value("2097152"),
         "Largest request body, in bytes.";
+    SERVER_FEEDS_BYTES_MAX: "server", "feeds_bytes_max", Whole { min: 1 << 20, max: 1 << 40 }, Value("33554432"),
+        "Memory for feeds that are ready to be served; those that nobody asked for the longest are built anew.";
+    SERVER_PROXIES: "server", "proxies", Addresses, Value(""),
+        "Addresses of proxies, separated by spaces, whose X-Forwarded-For is believed; one on this machine always is.";
     SERVER_DRAIN_S: "server", "drain_s", Whole { min: 0, max: WAIT_S_MAX }, Value("10"),
         "Seconds that open requests and mails get to finish at the end.";
 

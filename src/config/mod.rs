@@ -15,7 +15,7 @@ pub use mistakes::{Mistake, Mistakes};
 
 use crate::domain::{Categories, Site};
 use section::{Section, Source};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
@@ -54,6 +54,10 @@ pub struct Server {
     pub connections_max: usize,
     /// Largest request body.
     pub body_bytes_max: usize,
+    /// Memory for prepared feeds.
+    pub feeds_bytes_max: usize,
+    /// Proxies that are believed who they ask for.
+    pub proxies: Vec<IpAddr>,
     /// What open requests and mails get to finish at the end.
     pub drain: Duration,
 }
@@ -161,6 +165,9 @@ fn server(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Opti
     let threads = section.whole(&keys::SERVER_THREADS).map_or_else(cores, wide);
     let connections_max = section.whole(&keys::SERVER_CONNECTIONS_MAX).map(wide);
     let body_bytes_max = section.whole(&keys::SERVER_BODY_BYTES_MAX).map(wide);
+    let feeds_bytes_max = section.whole(&keys::SERVER_FEEDS_BYTES_MAX).map(wide);
+    let address = |text: &str| text.parse::<IpAddr>().ok();
+    let proxies = section.parsed(&keys::SERVER_PROXIES, |text| text.split_whitespace().map(address).collect());
     let drain = section.whole(&keys::SERVER_DRAIN_S).map(Duration::from_secs);
     Some(Server {
         listen: listen?,
@@ -168,6 +175,8 @@ fn server(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Opti
         threads,
         connections_max: connections_max?,
         body_bytes_max: body_bytes_max?,
+        feeds_bytes_max: feeds_bytes_max?,
+        proxies: proxies?,
         drain: drain?,
     })
 }

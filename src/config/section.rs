@@ -198,6 +198,7 @@ impl<'a> Section<'a> {
             | Form::Word(_)
             | Form::Path
             | Form::Socket
+            | Form::Addresses
             | Form::Url
             | Form::Mailbox
             | Form::Language

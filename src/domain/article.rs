@@ -143,7 +143,7 @@ pub struct Content {
     /// Free words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    /// BCP 47 tag, where it differs from the category's.
+    /// BCP 47 tag; an article that comes in without one gets that of its first category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
 }

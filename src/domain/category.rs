@@ -14,19 +14,22 @@ impl Slug {
     /// Fits any address and file name.
     pub const CHARS_MAX: usize = 64;
     /// First segments of the daemon's own addresses; a category of that name could not be reached.
-    pub const RESERVED: [&'static str; 13] = [
+    pub const RESERVED: [&'static str; 16] = [
         "api",
+        "archive",
         "articles",
         "assets",
         "authors",
         "desk",
         "healthz",
         "hub",
+        "languages",
         "live",
         "readyz",
         "search",
         "subscribe",
         "subscriptions",
+        "summary",
         "tags",
     ];
 

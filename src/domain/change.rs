@@ -1,6 +1,6 @@
 //! The log's vocabulary: what can happen to what the public sees.
 
-use super::{ArticleId, Slug, Time};
+use super::{ArticleId, Labels, Selection, Slug, Time};
 use serde::{Deserialize, Serialize};
 
 /// Place in the change log: 1, 2, 3 … without gaps. 0 is before the first entry.
@@ -46,6 +46,25 @@ pub struct Change {
     pub revision: u32,
     /// When.
     pub at: Time,
-    /// Every category that shows something else now: those of before and of after.
-    pub categories: Vec<Slug>,
+    /// What the article is selected by now; for a retraction: was, when the public last saw it.
+    pub labels: Labels,
+    /// What it was selected by before, where the public has seen it so and that has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Labels>,
+}
+
+impl Change {
+    /// Does a feed of `selection` show something else now?
+    pub fn touches(&self, selection: &Selection) -> bool {
+        selection.matches(&self.labels) || self.before.as_ref().is_some_and(|before| selection.matches(before))
+    }
+
+    /// Every category that shows something else now, those of before and of after, each once.
+    pub fn categories(&self) -> Vec<&Slug> {
+        let before = self.before.iter().flat_map(Labels::categories);
+        let mut all: Vec<&Slug> = self.labels.categories().chain(before).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
 }

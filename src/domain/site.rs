@@ -1,7 +1,7 @@
 //! The newsroom as a whole, and the one place that builds the addresses it gives out.
 //! Every link starts from `base_url`; nothing a client sends ends up in one.
 
-use super::{Article, ArticleId, Slug};
+use super::{Article, ArticleId, Selection, Slug};
 use url::Url;
 
 /// What the `[site]` part of the configuration says.
@@ -33,6 +33,17 @@ impl Site {
         }
     }
 
+    /// The page of a selection, whatever it is made of.
+    pub fn selection_page(&self, selection: &Selection) -> String {
+        let folder = selection.folder();
+        let mut address = self.address(folder.path.trim_end_matches('/'));
+        if let Some(query) = folder.query {
+            address.push('?');
+            address.push_str(&query);
+        }
+        address
+    }
+
     /// A feed: `file` is `rss.xml`, `atom.xml` or `feed.json`.
     pub fn feed(&self, category: Option<&Slug>, file: &str) -> String {
         match category {
@@ -43,7 +54,7 @@ impl Site {
 
     /// The article's page on this daemon.
     pub fn article_page(&self, article: &Article) -> String {
-        self.address(&format!("articles/{}/{}", segment(&article.id), article.slug()))
+        self.address(&format!("articles/{}/{}", segment(article.id.as_str()), article.slug()))
     }
 
     /// The article's address for the world: the newsroom's own page where it named one.
@@ -56,19 +67,19 @@ impl Site {
 
     /// The article in the API.
     pub fn api_article(&self, id: &ArticleId) -> String {
-        self.address(&format!("api/v1/articles/{}", segment(id)))
+        self.address(&format!("api/v1/articles/{}", segment(id.as_str())))
     }
 
     /// The article's print view.
     pub fn print_page(&self, id: &ArticleId) -> String {
-        self.address(&format!("articles/{}/print", segment(id)))
+        self.address(&format!("articles/{}/print", segment(id.as_str())))
     }
 }
 
-/// An id as one path segment: everything but unreserved characters is percent-encoded (RFC 3986 §2.3).
-fn segment(id: &ArticleId) -> String {
-    let mut out = String::with_capacity(id.as_str().len());
-    for byte in id.as_str().bytes() {
+/// `text` as one path segment: everything but unreserved characters is percent-encoded (RFC 3986 §2.3).
+pub(super) fn segment(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte as char),
             _ => out.push_str(&format!("%{byte:02X}")),

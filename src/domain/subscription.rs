@@ -1,6 +1,6 @@
 //! A subscriber's address, what was asked for, and whether its owner has confirmed it.
 
-use super::{Change, Fault, Slug, Time};
+use super::{Fault, Selection, Time};
 use serde::{Deserialize, Serialize};
 use url::Host;
 use uuid::Uuid;
@@ -63,26 +63,6 @@ pub struct SubscriptionId(pub Uuid);
 impl std::fmt::Display for SubscriptionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.0.fmt(f)
-    }
-}
-
-/// Which articles.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Selection {
-    /// The whole newsroom, also categories that come later.
-    All,
-    /// Articles in any of these.
-    Categories(Vec<Slug>),
-}
-
-impl Selection {
-    /// Does it take in what `change` is about?
-    pub fn takes(&self, change: &Change) -> bool {
-        match self {
-            Selection::All => true,
-            Selection::Categories(own) => own.iter().any(|slug| change.categories.contains(slug)),
-        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! nothing here, since the mailer looks at the article when it sends.
 
 use super::Reader;
-use crate::domain::{Article, Change, ChangeKind, Selection, Seq, Slug, SubscriptionId, SubscriptionState};
+use crate::domain::{Article, Change, ChangeKind, Selection, Seq, Slug, SubscriptionId, SubscriptionState, Term};
 use crate::store::{Batch, Cursor, LedgerRow, Message, Store, StoreError};
 use chrono::Duration;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ fn piece(
         for subscription in page.into_iter().map(|stored| stored.record) {
             // Who confirmed later did not ask for what was out already.
             let is_owed = match subscription.state {
-                SubscriptionState::Confirmed { at } => at <= change.at && subscription.selection.takes(change),
+                SubscriptionState::Confirmed { at } => at <= change.at && change.touches(&subscription.selection),
                 SubscriptionState::Pending
                 | SubscriptionState::Unsubscribed { .. }
                 | SubscriptionState::Refused { .. } => false,
@@ -104,11 +104,9 @@ fn piece(
     Ok(last.map(|last| (batch, last)))
 }
 
-/// The first of the article's categories that the selection names.
+/// The first of the article's categories that the selection names; its home if it names none.
 fn list(article: &Article, selection: &Selection) -> Option<Slug> {
-    let mut own = article.content.categories.iter();
-    match selection {
-        Selection::All => own.next().cloned(),
-        Selection::Categories(wanted) => own.find(|slug| wanted.contains(slug)).cloned(),
-    }
+    let own = &article.content.categories;
+    let is_named = |slug: &&Slug| selection.terms().any(|term| *term == Term::Category((*slug).clone()));
+    own.iter().find(is_named).or(own.first()).cloned()
 }

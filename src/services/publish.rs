@@ -2,7 +2,7 @@
 //! Nothing here knows who reads the log.
 
 use crate::domain::{
-    Article, ArticleId, Change, ChangeKind, Clock, Draft, ExternalId, Kind, Problem, Slug, State, Time, Wish,
+    Article, ArticleId, Change, ChangeKind, Clock, Draft, ExternalId, Kind, Labels, Problem, State, Time, Wish,
 };
 use crate::store::{Batch, CommitError, Due, Replay, Store, Stored};
 use crate::telemetry;
@@ -386,8 +386,9 @@ fn change(old: Option<&Article>, new: &Article, now: Time) -> Option<Change> {
         (false, true) if old.is_some_and(|old| old.first_public_at.is_some()) => ChangeKind::Restored,
         (false, true) => ChangeKind::Published,
     };
-    let before = old.filter(|_| was_public).map(|old| old.content.categories.as_slice()).unwrap_or_default();
-    let mut categories: Vec<Slug> = new.content.categories.clone();
-    categories.extend(before.iter().filter(|slug| !new.content.categories.contains(slug)).cloned());
-    Some(Change { kind, article: new.id.clone(), revision: new.revision, at: now, categories })
+    let labels = Labels::of(&new.content);
+    // One that comes back leaves the feeds that told of its retraction.
+    let was_shown = old.filter(|old| was_public || old.first_public_at.is_some());
+    let before = was_shown.map(|old| Labels::of(&old.content)).filter(|before| *before != labels);
+    Some(Change { kind, article: new.id.clone(), revision: new.revision, at: now, labels, before })
 }

@@ -2,7 +2,9 @@
 //! gets it: asking answers the same for every address, in about the same time.
 
 use super::newsroom::SharedNewsroom;
-use crate::domain::{Address, Clock, Kind, Problem, Selection, Subscription, SubscriptionId, SubscriptionState, Time};
+use crate::domain::{
+    Address, Clock, Kind, Problem, Selection, Subscription, SubscriptionId, SubscriptionState, Term, Time,
+};
 use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
 use crate::wire::mail::{Purpose, Token};
 use chrono::Duration;
@@ -145,19 +147,15 @@ impl Subscriptions {
         Ok((token, stored))
     }
 
-    /// The selection with its categories in order and once each. Errors: [`Kind::Invalid`] names all that are unknown.
+    /// The selection, if its categories exist. Errors: [`Kind::Invalid`] names all that are unknown.
     fn known(&self, selection: Selection) -> Result<Selection, Problem> {
-        let Selection::Categories(mut slugs) = selection else { return Ok(selection) };
-        slugs.sort();
-        slugs.dedup();
         let newsroom = self.newsroom.load();
-        if slugs.is_empty() {
-            let expected = format!("at least one of the known categories: {}", newsroom.categories.known());
-            return Err(Problem::field("categories", "none", expected));
-        }
-        let unknown = slugs.iter().filter_map(|slug| newsroom.categories.find("categories", slug.as_str()).err());
+        let unknown = selection.terms().filter_map(|term| match term {
+            Term::Category(slug) => newsroom.categories.find("categories", slug.as_str()).err(),
+            Term::Tag(_) | Term::Author(_) | Term::Language(_) => None,
+        });
         let faults: Vec<_> = unknown.collect();
-        if faults.is_empty() { Ok(Selection::Categories(slugs)) } else { Err(Problem::invalid(faults)) }
+        if faults.is_empty() { Ok(selection) } else { Err(Problem::invalid(faults)) }
     }
 
     /// Takes a place among the confirmation mails of this hour, before anything is known about the address.
@@ -280,6 +278,7 @@ fn internal(error: StoreError) -> Problem {
         StoreError::Record { table, what, .. } => tracing::error!("a record of {} is damaged: {what}", table.name()),
         StoreError::Locked { .. }
         | StoreError::Newer { .. }
+        | StoreError::Older { .. }
         | StoreError::Damaged { .. }
         | StoreError::Engine(_)
         | StoreError::Stopped(_) => tracing::error!(%error, "a subscription could not be read or stored: {error}"),

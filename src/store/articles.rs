@@ -3,7 +3,7 @@
 use super::kv::{Batch, Range};
 use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Article, ArticleId, ExternalId, Slug, State, Time};
+use crate::domain::{Article, ArticleId, ExternalId, Labels, State, Term, Time};
 use serde::{Deserialize, Serialize};
 
 /// Which articles, newest first.
@@ -13,16 +13,21 @@ pub enum Order<'a> {
     All,
     /// The public ones.
     Public,
-    /// The public ones of a category.
-    Category(&'a Slug),
+    /// The public ones that bear a term.
+    Term(&'a Term),
 }
 
 impl Order<'_> {
-    fn prefix(self) -> Vec<u8> {
+    pub(super) fn prefix(self) -> Vec<u8> {
+        let of = |kind: &[u8; 1], term: &Term| [kind, term.value().as_bytes(), b"\0"].concat();
         match self {
             Order::All => b"a".to_vec(),
             Order::Public => b"p".to_vec(),
-            Order::Category(slug) => [b"c", slug.as_str().as_bytes(), b"\0"].concat(),
+            // No value has a zero in it, so none is the beginning of another.
+            Order::Term(term @ Term::Category(_)) => of(b"c", term),
+            Order::Term(term @ Term::Tag(_)) => of(b"t", term),
+            Order::Term(term @ Term::Author(_)) => of(b"u", term),
+            Order::Term(term @ Term::Language(_)) => of(b"l", term),
         }
     }
 
@@ -30,7 +35,7 @@ impl Order<'_> {
         match self {
             Order::All => true,
             Order::Public => article.is_public(),
-            Order::Category(slug) => article.is_public() && article.content.categories.contains(slug),
+            Order::Term(term) => article.is_public() && Labels::of(&article.content).has(term),
         }
     }
 }
@@ -40,6 +45,14 @@ impl Order<'_> {
 pub struct Place(Vec<u8>);
 
 impl Place {
+    pub(super) fn of(tail: Vec<u8>) -> Self {
+        Place(tail)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Reads what its `to_string` gave out.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
@@ -67,6 +80,9 @@ pub struct Page {
     pub next: Option<Place>,
 }
 
+/// Prefix of the rows of what was retracted, the last first.
+const RETRACTED: &[u8] = b"r";
+
 /// What was answered to a push that carried an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Replay {
@@ -93,7 +109,7 @@ pub(super) fn time_from_key(key: &[u8]) -> Option<Time> {
     Time::from_timestamp_millis((sortable ^ (1 << 63)).cast_signed())
 }
 
-fn newest_first(time: Time) -> [u8; 8] {
+pub(super) fn newest_first(time: Time) -> [u8; 8] {
     time_key(time).map(|byte| !byte)
 }
 
@@ -103,9 +119,18 @@ pub(super) fn order_keys(article: &Article) -> Vec<Vec<u8>> {
     let mut orders = vec![Order::All];
     if article.is_public() {
         orders.push(Order::Public);
-        orders.extend(article.content.categories.iter().map(Order::Category));
     }
-    orders.into_iter().map(|order| [order.prefix(), tail.clone()].concat()).collect()
+    let labels = Labels::of(&article.content);
+    orders.extend(labels.iter().filter(|_| article.is_public()).map(Order::Term));
+    let orders = orders.into_iter().map(|order| [&order.prefix()[..], &tail].concat());
+    orders.chain(retracted_key(article)).collect()
+}
+
+/// The row that tells of a retraction, if the public has seen `article` and sees it no more.
+fn retracted_key(article: &Article) -> Option<Vec<u8>> {
+    let is_missed = article.state == State::Retracted && article.first_public_at.is_some();
+    let tail = || [RETRACTED, &newest_first(article.updated_at), article.id.as_str().as_bytes()].concat();
+    is_missed.then(tail)
 }
 
 /// The row of the due table that publishes `article`, if it waits for its hour.
@@ -234,19 +259,16 @@ impl Store {
         Ok(Page { articles, next })
     }
 
-    /// The ids of the newest `limit` articles of an order, without reading the articles.
-    pub fn article_ids(&self, order: Order<'_>, limit: usize) -> Result<Vec<ArticleId>, StoreError> {
-        let prefix = order.prefix();
-        let rows = self.kv.range(Table::Index, Range::prefix(prefix.clone()).limit(limit))?;
-        let read = |(key, _): (Vec<u8>, Vec<u8>)| {
-            let id = key.get(prefix.len() + 8..).and_then(|id| std::str::from_utf8(id).ok());
-            id.and_then(|id| ArticleId::parse("id", id).ok()).ok_or_else(|| StoreError::Record {
-                table: Table::Index,
-                key: record::readable(&key),
-                what: "no article id at its end".into(),
-            })
-        };
-        rows.into_iter().map(read).collect()
+    /// What was retracted after the public had seen it, the last first: since `since`, at most `limit` articles.
+    pub fn retracted(&self, since: Time, limit: usize) -> Result<Vec<Article>, StoreError> {
+        let end = [RETRACTED, &newest_first(since - chrono::Duration::milliseconds(1))].concat();
+        let rows = self.kv.range(Table::Index, Range::prefix(RETRACTED).until(end).limit(limit))?;
+        let mut articles = Vec::with_capacity(rows.len());
+        for (key, _) in rows {
+            let stored: Option<Stored<Article>> = self.stored(Table::Articles, key.get(9..).unwrap_or_default())?;
+            articles.extend(stored.map(|stored| stored.record).filter(|article| article.state == State::Retracted));
+        }
+        Ok(articles)
     }
 
     /// What was answered under an idempotency key, given as its digest.

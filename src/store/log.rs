@@ -1,9 +1,9 @@
 //! The change log: appended to inside the batch of the change, read by everything that follows from it.
 
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
-use super::record::{self, Record};
+use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Change, Seq, Slug, Time};
+use crate::domain::{Change, Selection, Seq, Slug, Time};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -35,6 +35,9 @@ impl Record for Touched {
     const SCHEMA: u8 = 1;
 }
 
+/// Entries that are looked at for the last change of a selection: a millisecond or two.
+const LOOKED_MAX: usize = 512;
+
 /// A piece of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Read {
@@ -60,7 +63,7 @@ impl Store {
     pub fn log(&self, batch: &mut Batch, change: &Change) {
         batch.append(record::encode(LOG_CHECK_KEY, change));
         let touched = Touched { at: change.at };
-        for category in std::iter::once(None).chain(change.categories.iter().map(Some)) {
+        for category in std::iter::once(None).chain(change.categories().into_iter().map(Some)) {
             let key = touched_key(category);
             let value = record::encode(&key, &touched);
             batch.put(Table::Meta, key, value);
@@ -112,8 +115,31 @@ impl Store {
         batch.put(Table::Meta, key, value);
     }
 
-    /// When the feeds of `category`, or of the whole newsroom, last changed.
-    pub fn touched(&self, category: Option<&Slug>) -> Result<Option<Touched>, StoreError> {
-        Ok(self.stored(Table::Meta, &touched_key(category))?.map(|stored| stored.record))
+    /// When feeds of `selection` last came to show something else; none if they never did. For the whole newsroom and
+    /// for a category a row says so. For any other selection the log is read backwards for at most [`LOOKED_MAX`]
+    /// entries; if none of them touched it, it is the time of the last one looked at: caches lose nothing by a date that
+    /// is too late.
+    pub fn touched(&self, selection: &Selection) -> Result<Option<Time>, StoreError> {
+        if selection.is_all() || selection.as_category().is_some() {
+            let row: Option<Stored<Touched>> = self.stored(Table::Meta, &touched_key(selection.as_category()))?;
+            return Ok(row.map(|row| row.record.at));
+        }
+        let behind = self.head().next().0.to_be_bytes();
+        let mut range = Range::prefix(*b"").reverse().until(behind).limit(RANGE_ROWS_MAX);
+        let (mut looked, mut earliest) = (0, None);
+        while looked < LOOKED_MAX {
+            let rows = self.kv.range(Table::Log, range.clone())?;
+            let Some((last, _)) = rows.last().cloned() else { return Ok(None) };
+            looked += rows.len();
+            for (_, value) in rows {
+                let change: Change = record::decode(Table::Log, LOG_CHECK_KEY, &value)?;
+                if change.touches(selection) {
+                    return Ok(Some(change.at));
+                }
+                earliest = Some(change.at);
+            }
+            range = range.after(last);
+        }
+        Ok(earliest)
     }
 }

@@ -14,6 +14,8 @@
 //! | [`Table::Index`] | `a` `!time` id | empty; every article |
 //! | | `p` `!time` id | empty; every public article |
 //! | | `c` category `0` `!time` id | empty; public articles of a category |
+//! | | `t` tag, `u` author, `l` language, each `0` `!time` id | empty; public articles that bear it |
+//! | | `r` `!time` id | empty; retracted at that time, after the public had seen it |
 //! | | `x` external id | article id |
 //! | | `f` category `/` file name | [`TakenFile`] |
 //! | | `i` digest of the idempotency key | [`Replay`]: what was answered |
@@ -31,6 +33,7 @@
 mod articles;
 mod check;
 mod dump;
+mod error;
 mod files;
 mod head;
 mod keys;
@@ -38,20 +41,23 @@ pub mod kv;
 pub mod ledger;
 mod log;
 mod record;
+mod select;
 mod sled;
 mod subscribers;
 
 pub use articles::{Due, Order, Page, Place, Replay};
 pub use check::{Finding, Report, check};
 pub use dump::{DumpError, Summary, export, import};
+pub use error::StoreError;
 pub use files::TakenFile;
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
 pub use ledger::{Delivery, LedgerKey, LedgerRow, Message};
 pub use log::{Cursor, Read, Touched};
 pub use record::{Record, Stored};
+pub use select::{Picked, Picks, Window};
 
-use crate::domain::{Kind, Problem, Seq};
+use crate::domain::Seq;
 use kv::Kv;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -62,7 +68,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Version of the layout of keys and values. A store of a higher one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The tables, few and fixed: the engine commits over all of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,81 +105,6 @@ impl Table {
             Table::Due => "due",
             Table::Subscribers => "subscribers",
             Table::Ledger => "ledger",
-        }
-    }
-}
-
-/// What can be wrong with a store.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum StoreError {
-    /// Another process has it open.
-    #[error("the store {folder} is in use by {owner}; stop that one first, or give this one a folder of its own")]
-    Locked {
-        /// The store's folder.
-        folder: String,
-        /// Who, as the lock file tells.
-        owner: String,
-    },
-    /// It was written by a newer version.
-    #[error(
-        "{what} has format {found}, this version of tidings knows up to {known}: use the newer version that wrote it"
-    )]
-    Newer {
-        /// The store, or a record of it.
-        what: String,
-        /// Its version.
-        found: u32,
-        /// The highest known here.
-        known: u32,
-    },
-    /// It is shorter than what was acknowledged, or gone.
-    #[error(
-        "the store {folder} is damaged: {what}. Keep that folder as it is, and import the last export into a new one"
-    )]
-    Damaged {
-        /// The store's folder.
-        folder: String,
-        /// What was found.
-        what: String,
-    },
-    /// One value does not hold what was written.
-    #[error("damaged record in {table:?} at {key:?}: {what}")]
-    Record {
-        /// Its table.
-        table: Table,
-        /// Its key, readable.
-        key: String,
-        /// What was found.
-        what: String,
-    },
-    /// The engine or the file system failed.
-    #[error("the store failed: {0}")]
-    Engine(String),
-    /// It is closing, or a sync has failed and nothing more is written.
-    #[error("the store takes no more changes: {0}")]
-    Stopped(String),
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match &error {
-            StoreError::Stopped(_) | StoreError::Locked { .. } => Problem::new(Kind::Unavailable, error.to_string()),
-            StoreError::Newer { .. }
-            | StoreError::Damaged { .. }
-            | StoreError::Record { .. }
-            | StoreError::Engine(_) => Problem::new(Kind::Internal, error.to_string()),
-        }
-    }
-}
-
-impl From<CommitError> for Problem {
-    /// For a commit that has nothing to decide anew; who has catches the conflict itself.
-    fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Store(error) => error.into(),
-            CommitError::Conflict { .. } => {
-                Problem::new(Kind::Unavailable, "somebody else changed it at this moment; try again")
-            }
         }
     }
 }
@@ -343,7 +274,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Article, ArticleId, Content, Slug, State, Time};
+    use crate::domain::{Article, ArticleId, Content, Slug, State, Term, Time};
 
     #[test]
     fn an_article_is_there_after_closing_and_opening_again_whatever_its_size() {
@@ -382,7 +313,8 @@ mod tests {
         let store = Store::open(folder.path()).unwrap();
         let stored = store.article(&article.id).unwrap().unwrap();
         assert_eq!(stored.record, article);
-        let page = store.articles(Order::Category(&article.content.categories[0]), None, 10).unwrap();
+        let page =
+            store.articles(Order::Term(&Term::Category(article.content.categories[0].clone())), None, 10).unwrap();
         assert_eq!(page.articles, std::slice::from_ref(&article));
         let mut again = Batch::default();
         store.write_article(&mut again, None, &article);

@@ -85,7 +85,7 @@ mod tests {
         let subscription = |number: u128, address: &str| Subscription {
             id: SubscriptionId(uuid::Uuid::from_u128(number)),
             address: Address::parse("address", address).unwrap(),
-            selection: Selection::All,
+            selection: Selection::all(),
             wished: None,
             state: SubscriptionState::Pending,
             round: 1,

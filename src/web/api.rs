@@ -4,7 +4,8 @@ use super::App;
 use super::body::read_body;
 use super::problem::ApiProblem;
 use crate::domain::{
-    Address, Article, ArticleId, Kind, Problem, Selection, Site, Slug, State as ArticleState, SubscriptionId,
+    Address, Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Site, Slug, State as ArticleState,
+    SubscriptionId, Term,
 };
 use crate::services::publish::{Idempotency, Outcome};
 use crate::store::{Order, Place};
@@ -129,6 +130,7 @@ pub(super) async fn list(
     const PAGES_MAX: usize = 20;
     let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
     let category = query.category.as_deref().map(|text| category(&app, "category", text)).transpose()?;
+    let category = category.map(Term::Category);
     let state = query.state.as_deref().map(article_state).transpose()?;
     let limit = limit(query.limit.as_deref())?;
     let mut after = query.cursor.as_deref().map(cursor).transpose()?;
@@ -136,13 +138,13 @@ pub(super) async fn list(
         .store
         .scan(move |store| {
             let order = match (&category, state) {
-                (Some(slug), Some(ArticleState::Published)) => Order::Category(slug),
+                (Some(term), Some(ArticleState::Published)) => Order::Term(term),
                 (None, Some(ArticleState::Published)) => Order::Public,
                 (Some(_) | None, _) => Order::All,
             };
             let fits = |article: &Article| {
                 state.is_none_or(|state| article.state == state)
-                    && category.as_ref().is_none_or(|slug| article.content.categories.contains(slug))
+                    && category.as_ref().is_none_or(|term| Labels::of(&article.content).has(term))
             };
             let mut found = Vec::new();
             for _ in 0..PAGES_MAX {
@@ -189,8 +191,10 @@ pub(super) async fn categories(State(app): State<Arc<App>>) -> Response {
 #[serde(deny_unknown_fields)]
 struct Ask {
     address: String,
-    /// None stands for the whole newsroom.
+    /// None stands for the whole newsroom, or for `selection`.
     categories: Option<Vec<String>>,
+    /// A query.
+    selection: Option<String>,
 }
 
 /// `POST /subscriptions`: asks the owner of the address; nothing is mailed to it but that question.
@@ -201,15 +205,20 @@ pub(super) async fn ask(State(app): State<Arc<App>>, request: Request) -> Answer
         Problem::new(kind, format!("the body is not what is expected: {error}"))
     })?;
     let address = Address::parse("address", &ask.address)?;
-    let selection = match ask.categories {
-        None => Selection::All,
-        Some(slugs) if slugs.is_empty() => {
+    let selection = match (ask.categories, ask.selection) {
+        (None, None) => Selection::all(),
+        (None, Some(query)) => {
+            Selection::parse(&query).map_err(|fault| Fault { field: "selection".to_owned(), ..Fault::from(fault) })?
+        }
+        (Some(_), Some(_)) => {
+            return Err(Problem::field("selection", "categories as well", "one of the two").into());
+        }
+        (Some(slugs), None) if slugs.is_empty() => {
             return Err(Problem::field("categories", "none", "at least one, or leave the field out for all").into());
         }
-        Some(slugs) => {
-            let parsed: Result<Vec<Slug>, Problem> =
-                slugs.iter().map(|slug| category(&app, "categories", slug)).collect();
-            Selection::Categories(parsed?)
+        (Some(slugs), None) => {
+            let term = |slug: &String| category(&app, "categories", slug).map(Term::Category);
+            Selection::any(slugs.iter().map(term).collect::<Result<Vec<_>, Problem>>()?)
         }
     };
     app.subscriptions.ask(address, selection).await?;

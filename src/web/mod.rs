@@ -4,6 +4,7 @@ mod api;
 mod body;
 mod control;
 mod counters;
+mod direct;
 mod feeds;
 mod frame;
 mod health;
@@ -20,7 +21,7 @@ mod view;
 pub use counters::Counters;
 pub use templates::Templates;
 
-use crate::config::Mail;
+use crate::config::{Mail, Server};
 use crate::domain::{Clock, Kind, Problem};
 use crate::services::feeds::Feeds;
 use crate::services::keys::Keys;
@@ -35,6 +36,7 @@ use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post};
 use problem::ApiProblem;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -54,6 +56,10 @@ pub struct App {
     pub mail_hint: Arc<Notify>,
     /// Prepared feeds.
     pub feeds: Arc<Feeds>,
+    /// With clients that poll in a loop.
+    patience: feeds::Patience,
+    /// Proxies that are believed who they ask for.
+    proxies: Vec<IpAddr>,
     /// Titles, addresses, categories as configured now.
     pub newsroom: SharedNewsroom,
     /// Pages to be filled in.
@@ -77,7 +83,7 @@ impl App {
         newsroom: SharedNewsroom,
         clock: Clock,
         mail: &Mail,
-        body_bytes_max: usize,
+        server: &Server,
     ) -> Result<Self, Problem> {
         let internal = |error: &dyn std::fmt::Display| Problem::new(Kind::Internal, error.to_string());
         // First of all: what is looked up before counts nothing.
@@ -92,13 +98,20 @@ impl App {
             subscriptions: Subscriptions::new(rows, clock.clone(), names, budget, Arc::clone(&hint)),
             mailer: Mailer::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), mail.clone(), hint)?,
             mail_hint,
-            feeds: Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&newsroom))),
+            feeds: Arc::new(Feeds::new(
+                Arc::clone(&store),
+                Arc::clone(&newsroom),
+                clock.clone(),
+                server.feeds_bytes_max,
+            )),
             templates: Templates::new().map_err(|error| internal(&error))?,
             counters: Counters::default(),
             metrics,
             newsroom,
             clock,
-            body_bytes_max,
+            body_bytes_max: server.body_bytes_max,
+            proxies: server.proxies.clone(),
+            patience: feeds::Patience::default(),
             store,
         })
     }
@@ -135,8 +148,8 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .layer(from_fn_with_state(Arc::clone(app), frame::dress))
 }
 
-/// What the public reaches. The feeds, `/rss.xml`, `/atom.xml` and `/feed.json` and the same below each category, are
-/// not in it: [`server`] answers them before any routing.
+/// What the public reaches. The feeds, `rss.xml`, `atom.xml` and `feed.json` below the folder of each selection, are not
+/// in it: [`server`] answers them before any routing. [`crate::services::feeds::Name`] reads their addresses.
 pub fn public(app: &Arc<App>) -> Router {
     let guarded = api().layer(from_fn_with_state(Arc::clone(app), api::authorised));
     Router::new().nest(API, guarded).merge(pages(app)).with_state(Arc::clone(app))

@@ -7,7 +7,7 @@ use super::App;
 use super::frame::{Head, PageProblem, Segments, kept, moved, nothing_here, page, segments};
 use super::templates::STYLE;
 use super::view::{Section, Story, Teaser, feeds, home as home_of, language, subscribe_to, summary};
-use crate::domain::{Article, ArticleId, Category, Kind, Problem, State as ArticleState};
+use crate::domain::{Article, ArticleId, Category, Kind, Problem, State as ArticleState, Term};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Order, Place, Store, StoreError};
 use axum::extract::{RawQuery, State};
@@ -51,7 +51,7 @@ fn front(store: &Store, newsroom: &Newsroom) -> Result<(Vec<Teaser>, Vec<Section
     let latest = store.articles(Order::Public, None, LATEST)?.articles;
     let latest = latest.iter().map(|article| Teaser::new(article, newsroom, None)).collect();
     let section = |category: &Category| {
-        let articles = store.articles(Order::Category(&category.slug), None, HEADLINES)?.articles;
+        let articles = store.articles(Order::Term(&Term::Category(category.slug.clone())), None, HEADLINES)?.articles;
         let headlines = articles.iter().map(|article| Teaser::headline(article, newsroom, Some(category))).collect();
         Ok(Section::new(category, headlines, &newsroom.site))
     };
@@ -73,7 +73,7 @@ pub(super) async fn category(
 
     let (room, slug) = (Arc::clone(&newsroom), category.slug.clone());
     let list = move |store: &Store| {
-        let page = store.articles(Order::Category(&slug), place.as_ref(), PAGE_ARTICLES)?;
+        let page = store.articles(Order::Term(&Term::Category(slug.clone())), place.as_ref(), PAGE_ARTICLES)?;
         let shown_in = room.categories.get(slug.as_str());
         let teasers: Vec<_> = page.articles.iter().map(|article| Teaser::new(article, &room, shown_in)).collect();
         Ok((teasers, page.next))

@@ -2,6 +2,7 @@
 //! core and the kernel spreads the load. The accept loop is ours: it carries the limits that axum's has not.
 
 use super::App;
+use super::direct::{self, Replay};
 use super::feeds::{self, Body};
 use crate::telemetry;
 use axum::Router;
@@ -12,12 +13,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,13 +29,13 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 /// A request's head has to be there this soon; an idle connection is kept open as long.
-const HEAD_WAIT: Duration = Duration::from_secs(30);
+pub(super) const HEAD_WAIT: Duration = Duration::from_secs(30);
 /// A client that takes nothing of its answer for this long has gone, or wants to hold the connection.
-const WRITE_WAIT: Duration = Duration::from_secs(60);
+pub(super) const WRITE_WAIT: Duration = Duration::from_secs(60);
 /// Head and pipelined requests of one connection; hyper's own default is 400 KiB.
-const READ_BYTES_MAX: usize = 64 << 10;
+pub(super) const READ_BYTES_MAX: usize = 64 << 10;
 /// Headers of a request; more is no feed reader.
-const HEADERS_MAX: usize = 64;
+pub(super) const HEADERS_MAX: usize = 64;
 /// Connections that the kernel may hold for us between two accepts.
 const BACKLOG: i32 = 1_024;
 /// After a failed accept (no descriptors left, say) the loop rests this long instead of spinning.
@@ -76,55 +77,98 @@ fn listen(address: SocketAddr, shared: bool) -> io::Result<std::net::TcpListener
 /// Where connections come from.
 pub trait Accept: Send + 'static {
     /// One connection.
+    type Stream: Send + 'static;
+    /// The same for hyper.
     type Io: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static;
 
     /// Waits for the next one.
-    fn accept(&self) -> impl Future<Output = io::Result<Self::Io>> + Send;
+    fn accept(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+
+    /// With the limits that hyper has not.
+    fn for_hyper(stream: Self::Stream) -> Self::Io;
 }
 
 impl Accept for TcpListener {
+    type Stream = TcpStream;
     type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
 
-    async fn accept(&self) -> io::Result<Self::Io> {
+    async fn accept(&self) -> io::Result<TcpStream> {
         let (stream, _) = TcpListener::accept(self).await?;
         // Answers are written whole; waiting for more to send would only delay them.
         stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn for_hyper(stream: TcpStream) -> Self::Io {
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(WRITE_WAIT));
-        Ok(TokioIo::new(Box::pin(stream)))
+        TokioIo::new(Box::pin(stream))
     }
 }
 
 impl Accept for UnixListener {
+    type Stream = UnixStream;
     type Io = TokioIo<UnixStream>;
 
-    async fn accept(&self) -> io::Result<Self::Io> {
-        Ok(TokioIo::new(UnixListener::accept(self).await?.0))
+    async fn accept(&self) -> io::Result<UnixStream> {
+        Ok(UnixListener::accept(self).await?.0)
+    }
+
+    fn for_hyper(stream: UnixStream) -> Self::Io {
+        TokioIo::new(stream)
     }
 }
 
 /// Serves feeds from memory and everything else by `router`, until the stop; then drains.
-pub async fn serve_public(listener: impl Accept, app: Arc<App>, router: Router, limits: Limits) {
-    let answer = move |request: Request<Incoming>| {
-        let (app, router) = (Arc::clone(&app), router.clone());
-        async move { public(&app, router, request).await }
-    };
-    accept_loop(listener, answer, limits).await;
+pub async fn serve_public(listener: TcpListener, app: Arc<App>, router: Router, limits: Limits) {
+    let http = http();
+    accept_loop(listener, limits, move |stream, stop, watcher| {
+        let (app, router, http) = (Arc::clone(&app), router.clone(), http.clone());
+        async move {
+            // A connection that breaks off is the peer's business; its requests have been answered or are void.
+            let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+            let Ok(Some((stream, read))) = direct::serve(stream, &app, peer, &stop).await else { return };
+            let answer = |request| public(&app, router.clone(), request, peer);
+            let io = Replay::new(read, TcpListener::for_hyper(stream));
+            let _ = watcher.watch(http.serve_connection(io, service_fn(answer))).await;
+        }
+    })
+    .await;
 }
 
 /// Serves `router` until the stop; then drains.
-pub async fn serve_router(listener: impl Accept, router: Router, limits: Limits) {
-    accept_loop(listener, move |request| routed(router.clone(), request), limits).await;
+pub async fn serve_router<A: Accept>(listener: A, router: Router, limits: Limits) {
+    let http = http();
+    accept_loop(listener, limits, move |stream, _, watcher| {
+        let router = router.clone();
+        let answer = move |request| routed(router.clone(), request);
+        let connection = http.serve_connection(A::for_hyper(stream), service_fn(answer));
+        async move {
+            let _ = watcher.watch(connection).await;
+        }
+    })
+    .await;
 }
 
-async fn public(app: &App, router: Router, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    if let Some(feed) = app.feeds.find(request.uri().path()) {
-        let (parts, _) = request.into_parts();
-        let response = feeds::serve(app, &feed, &parts).await;
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // No `pipeline_flush`: with it hyper copies every body behind its head, and each connection keeps that buffer.
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(READ_BYTES_MAX).max_headers(HEADERS_MAX);
+    http
+}
+
+async fn public(
+    app: &App,
+    router: Router,
+    request: Request<Incoming>,
+    peer: Option<IpAddr>,
+) -> Result<Response<Body>, Infallible> {
+    let (parts, body) = request.into_parts();
+    if let Some(response) = feeds::serve(app, &parts, peer).await {
         app.counters.feed(response.status()).increment(1);
         return Ok(response);
     }
-    let response = routed(router, request).await?;
+    let response = routed(router, Request::from_parts(parts, body)).await?;
     app.counters.other(response.status()).increment(1);
     Ok(response)
 }
@@ -134,14 +178,16 @@ async fn routed(router: Router, request: Request<Incoming>) -> Result<Response<B
     Ok(response.map(Either::Right))
 }
 
-async fn accept_loop<F, S>(listener: impl Accept, answer: S, limits: Limits)
-where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
-    F: Future<Output = Result<Response<Body>, Infallible>> + Send + 'static,
+/// Hands each connection to `serve`, with the signal to stop, and the watcher for whose end the drain waits.
+async fn accept_loop<A: Accept, F>(
+    listener: A,
+    limits: Limits,
+    serve: impl Fn(A::Stream, CancellationToken, Watcher) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
 {
-    let mut http = http1::Builder::new();
-    // No `pipeline_flush`: with it hyper copies every body behind its head, and each connection keeps that buffer.
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(READ_BYTES_MAX).max_headers(HEADERS_MAX);
+    // One of this listener alone: its connections look at it often, and share it with no other core.
+    let stop = limits.stop.child_token();
     let open = GracefulShutdown::new();
     loop {
         // A place first: beyond the limit the next connection waits in the kernel and costs nothing here.
@@ -150,10 +196,10 @@ where
             Ok::<_, io::Error>((listener.accept().await?, room))
         };
         let next = tokio::select! {
-            () = limits.stop.cancelled() => break,
+            () = stop.cancelled() => break,
             next = next => next,
         };
-        let (io, room) = match next {
+        let (stream, room) = match next {
             Ok(next) => next,
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted: {error}");
@@ -161,11 +207,10 @@ where
                 continue;
             }
         };
-        let connection = open.watch(http.serve_connection(io, service_fn(answer.clone())));
+        let connection = serve(stream, stop.clone(), open.watcher());
         metrics::gauge!(telemetry::HTTP_CONNECTIONS).increment(1);
         tokio::spawn(async move {
-            // A connection that breaks off is the peer's business; its requests have been answered or are void.
-            let _ = connection.await;
+            connection.await;
             metrics::gauge!(telemetry::HTTP_CONNECTIONS).decrement(1);
             drop(room);
         });

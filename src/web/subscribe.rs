@@ -9,7 +9,7 @@ use super::App;
 use super::body::read_body;
 use super::frame::{Head, PageProblem, Segments, page, private, segments, sentence};
 use super::pages::parameter;
-use crate::domain::{Address, Category, Fault, Kind, Problem, Selection, Slug};
+use crate::domain::{Address, Category, Fault, Kind, Problem, Selection, Slug, Term};
 use crate::services::newsroom::Newsroom;
 use crate::wire::mail::Purpose;
 use axum::body::Body;
@@ -143,15 +143,17 @@ impl Filled {
     fn checked(&self, newsroom: &Newsroom) -> Result<(Address, Selection), Vec<Fault>> {
         let mut faults = Vec::new();
         let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
-        let known = |text: &String| newsroom.categories.find("category", text).map(|category| category.slug.clone());
+        let known = |text: &String| {
+            newsroom.categories.find("category", text).map(|category| Term::Category(category.slug.clone()))
+        };
         let selection = if self.is_everything {
-            Some(Selection::All)
+            Some(Selection::all())
         } else if self.categories.is_empty() {
             faults.push(Fault::new("category", "nothing", "everything, or at least one category"));
             None
         } else {
-            let slugs: Result<Vec<Slug>, Fault> = self.categories.iter().map(known).collect();
-            slugs.map(Selection::Categories).map_err(|fault| faults.push(fault)).ok()
+            let terms: Result<Vec<Term>, Fault> = self.categories.iter().map(known).collect();
+            terms.map(Selection::any).map_err(|fault| faults.push(fault)).ok()
         };
         match (address, selection) {
             (Some(address), Some(selection)) => Ok((address, selection)),
@@ -236,14 +238,7 @@ fn veiled(address: &Address) -> String {
 
 /// The titles of the categories selected; empty for the whole newsroom.
 fn titles(selection: &Selection, newsroom: &Newsroom) -> Vec<String> {
-    let title = |slug: &Slug| match newsroom.categories.get(slug.as_str()) {
-        Some(category) => category.title.clone(),
-        None => slug.to_string(),
-    };
-    match selection {
-        Selection::All => Vec::new(),
-        Selection::Categories(slugs) => slugs.iter().map(title).collect(),
-    }
+    selection.titles(|slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str()))
 }
 
 /// The body of a form. Errors: [`Kind::UnsupportedMedia`], [`Kind::TooLarge`].

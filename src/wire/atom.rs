@@ -1,8 +1,16 @@
 //! Atom 1.0, RFC 4287.
 
-use super::{Document, GENERATOR, Item, PRINT_REL};
+use super::{Document, GENERATOR, Item, PRINT_REL, Tombstone};
 use crate::domain::Fault;
+use atom_syndication::extension::{Extension, ExtensionMap};
 use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
+use chrono::SecondsFormat;
+use std::collections::BTreeMap;
+
+/// RFC 5005 §4.
+const HISTORY: (&str, &str) = ("fh", "http://purl.org/syndication/history/1.0");
+/// RFC 6721.
+const TOMBSTONES: (&str, &str) = ("at", "http://purl.org/atompub/tombstones/1.0");
 
 /// The crate's own declaration names no encoding; validators compare it with the `charset` that is served.
 const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
@@ -12,6 +20,22 @@ const DECLARATION: &[u8] = b"<?xml version=\"1.0\" encoding=\"utf-8\"?>\n";
 ///
 /// Errors: a [`Fault`] if the XML crate refuses.
 pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
+    let links = [
+        link("self", "application/atom+xml", &document.self_url, None),
+        link("alternate", "text/html", &document.home, None),
+    ];
+    let others = document.links.iter().map(|(rel, href)| link(rel, "application/atom+xml", href, None));
+    let (mut namespaces, mut extensions) = (BTreeMap::new(), ExtensionMap::new());
+    let mut add = |(prefix, namespace): (&str, &str), name: &str, elements: Vec<Extension>| {
+        namespaces.insert(prefix.to_owned(), namespace.to_owned());
+        extensions.insert(prefix.to_owned(), BTreeMap::from([(name.to_owned(), elements)]));
+    };
+    if document.is_archive {
+        add(HISTORY, "archive", vec![Extension { name: "fh:archive".to_owned(), ..Extension::default() }]);
+    }
+    if !document.tombstones.is_empty() {
+        add(TOMBSTONES, "deleted-entry", document.tombstones.iter().map(deleted).collect());
+    }
     let feed = Feed {
         title: Text::plain(&document.title),
         subtitle: (!document.description.is_empty()).then(|| Text::plain(&document.description)),
@@ -20,16 +44,21 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         lang: (!document.language.is_empty()).then(|| document.language.clone()),
         authors: vec![person(&document.title)],
         generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
-        links: vec![
-            link("self", "application/atom+xml", &document.self_url, None),
-            link("alternate", "text/html", &document.home, None),
-        ],
+        links: links.into_iter().chain(others).collect(),
+        namespaces,
+        extensions,
         entries: document.items.iter().map(|item| entry(item, document)).collect(),
         ..Feed::default()
     };
     let config = WriteConfig { write_document_declaration: false, indent_size: None };
     feed.write_with_config(DECLARATION.to_vec(), config)
         .map_err(|error| Fault::new("atom", error.to_string(), "a feed"))
+}
+
+fn deleted(tombstone: &Tombstone) -> Extension {
+    let when = tombstone.at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+    let attrs = BTreeMap::from([("ref".to_owned(), tombstone.iri.clone()), ("when".to_owned(), when)]);
+    Extension { name: "at:deleted-entry".to_owned(), attrs, ..Extension::default() }
 }
 
 fn entry(item: &Item, document: &Document) -> Entry {

@@ -9,6 +9,9 @@ use std::borrow::Cow;
 /// What `version` says.
 pub(super) const VERSION: &str = "https://jsonfeed.org/version/1.1";
 
+/// What the feed's own object is about.
+const HISTORY: &str = "urn:tidings:rel:history";
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Feed<'a> {
     pub(super) version: Cow<'a, str>,
@@ -19,7 +22,35 @@ pub(super) struct Feed<'a> {
     pub(super) description: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub(super) language: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) next_url: Option<Cow<'a, str>>,
+    #[serde(rename = "_tidings", default, skip_serializing_if = "Option::is_none")]
+    pub(super) extension: Option<History<'a>>,
     pub(super) items: Vec<Item<'a>>,
+}
+
+/// Our own object of a feed with a history: what JSON Feed has no names for.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct History<'a> {
+    about: Cow<'a, str>,
+    /// A closed part of the history, as `fh:archive` (RFC 5005 §4).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    archive: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    current_url: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    prev_archive_url: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_archive_url: Option<Cow<'a, str>>,
+    /// What is no longer to be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retracted: Vec<Retracted<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Retracted<'a> {
+    id: Cow<'a, str>,
+    at: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -70,9 +101,28 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         feed_url: document.self_url.as_str().into(),
         description: document.description.as_str().into(),
         language: document.language.as_str().into(),
+        next_url: document.links.next.as_deref().map(Cow::Borrowed),
+        extension: history(document),
         items: document.items.iter().map(|item| self::item(item, document)).collect(),
     };
     serde_json::to_vec(&feed).map_err(|error| Fault::new("feed", error.to_string(), "JSON"))
+}
+
+fn history(document: &Document) -> Option<History<'_>> {
+    let links = &document.links;
+    let is_plain = !document.is_archive && links.prev_archive.is_none() && document.tombstones.is_empty();
+    let retracted = document
+        .tombstones
+        .iter()
+        .map(|tombstone| Retracted { id: tombstone.guid.as_str().into(), at: date(tombstone.at) });
+    (!is_plain).then(|| History {
+        about: HISTORY.into(),
+        archive: document.is_archive,
+        current_url: links.current.as_deref().map(Cow::Borrowed),
+        prev_archive_url: links.prev_archive.as_deref().map(Cow::Borrowed),
+        next_archive_url: links.next_archive.as_deref().map(Cow::Borrowed),
+        retracted: retracted.collect(),
+    })
 }
 
 fn item<'a>(item: &'a super::Item, document: &Document) -> Item<'a> {
@@ -82,7 +132,7 @@ fn item<'a>(item: &'a super::Item, document: &Document) -> Item<'a> {
         title: item.title.as_str().into(),
         summary: item.summary.as_deref().map(Cow::Borrowed),
         content_html: item.html.as_deref().map(Cow::Borrowed),
-        content_text: item.html.is_none().then(|| item.title.as_str().into()),
+        content_text: item.html.is_none().then(|| item.summary.as_deref().unwrap_or(&item.title).into()),
         date_published: date(item.published),
         date_modified: date(item.updated),
         authors: item.authors.iter().map(|name| Author { name: name.into() }).collect(),

@@ -53,6 +53,14 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.file_name() == name)
     }
 
+    /// What stands between two items.
+    pub fn separator(self) -> &'static [u8] {
+        match self {
+            Format::Rss | Format::Atom => b"",
+            Format::Json => b",",
+        }
+    }
+
     /// `Content-Type`; its charset is that of the XML declaration (validators compare the two).
     pub fn media_type(self) -> &'static str {
         match self {
@@ -80,8 +88,56 @@ pub struct Document {
     pub self_url: String,
     /// When anything in it last changed.
     pub updated: Time,
+    /// Where it goes on, before and behind.
+    pub links: Links,
+    /// Is it a closed part of the feed's history (RFC 5005 §4)?
+    pub is_archive: bool,
+    /// What was withdrawn lately (RFC 6721).
+    pub tombstones: Vec<Tombstone>,
+    /// Minutes between two polls that make sense.
+    pub ttl_min: Option<u32>,
     /// Newest first.
     pub items: Vec<Item>,
+}
+
+/// Addresses of other parts of the same feed: its pages (RFC 5005 §3) and its archive (§4).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Links {
+    /// The first page.
+    pub first: Option<String>,
+    /// The next page, of older items.
+    pub next: Option<String>,
+    /// The feed that is subscribed to; in an archive document.
+    pub current: Option<String>,
+    /// The archive document before this.
+    pub prev_archive: Option<String>,
+    /// The archive document behind this.
+    pub next_archive: Option<String>,
+}
+
+impl Links {
+    /// Relation and address of each that there is.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [
+            ("first", &self.first),
+            ("next", &self.next),
+            ("current", &self.current),
+            ("prev-archive", &self.prev_archive),
+            ("next-archive", &self.next_archive),
+        ];
+        all.into_iter().filter_map(|(rel, href)| Some((rel, href.as_deref()?)))
+    }
+}
+
+/// An article that is no longer to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    /// As [`Item::guid`].
+    pub guid: String,
+    /// As [`Item::iri`].
+    pub iri: String,
+    /// When it was withdrawn.
+    pub at: Time,
 }
 
 /// An article as feeds show it.
@@ -230,6 +286,10 @@ fn legal(document: &Document) -> Document {
         home: clean_line(&document.home),
         self_url: clean_line(&document.self_url),
         updated: document.updated,
+        links: document.links.clone(),
+        is_archive: document.is_archive,
+        tombstones: document.tombstones.clone(),
+        ttl_min: document.ttl_min,
         items: document.items.iter().map(item).collect(),
     }
 }

@@ -14,21 +14,23 @@ pub struct Frame {
     at: usize,
 }
 
-/// What stands behind the last item.
-fn tail(format: Format) -> &'static [u8] {
+/// What may stand behind the last item: the first of these that there is.
+fn behind(format: Format) -> &'static [&'static [u8]] {
     match format {
-        Format::Rss => b"</channel></rss>",
-        Format::Atom => b"</feed>",
-        Format::Json => b"]}",
+        Format::Rss => &[b"</channel></rss>"],
+        // The crate writes the extensions of a feed behind its entries. Text has no bare `<`, so none looks like them.
+        Format::Atom => &[b"<at:", b"<fh:", b"</feed>"],
+        Format::Json => &[b"]}"],
     }
 }
 
-/// What stands between two items.
-fn separator(format: Format) -> &'static [u8] {
-    match format {
-        Format::Rss | Format::Atom => b"",
-        Format::Json => b",",
-    }
+/// Where in a feed without items they are to stand.
+fn place(format: Format, empty: &[u8]) -> usize {
+    let found = |mark: &&[u8]| match format {
+        Format::Rss | Format::Json => empty.ends_with(mark).then(|| empty.len() - mark.len()),
+        Format::Atom => empty.windows(mark.len()).position(|bytes| bytes == *mark),
+    };
+    behind(format).iter().filter_map(found).min().unwrap_or(empty.len())
 }
 
 impl Frame {
@@ -37,7 +39,7 @@ impl Frame {
         document.items.clear();
         let empty = written(format, &document)?;
         check::check(format, &empty, &document.self_url)?;
-        let at = empty.len() - if empty.ends_with(tail(format)) { tail(format).len() } else { 0 };
+        let at = place(format, &empty);
         Ok(Frame { format, document, empty, at })
     }
 
@@ -56,13 +58,13 @@ impl Frame {
     /// The feed with `items`, and where each of them stands in it.
     pub fn join<T: AsRef<[u8]>>(&self, items: &[T]) -> (Vec<u8>, Vec<std::ops::Range<usize>>) {
         let (head, tail) = self.empty.split_at(self.at);
-        let bytes = items.iter().map(|item| item.as_ref().len() + separator(self.format).len()).sum::<usize>();
+        let bytes = items.iter().map(|item| item.as_ref().len() + self.format.separator().len()).sum::<usize>();
         let mut feed = Vec::with_capacity(self.empty.len() + bytes);
         feed.extend_from_slice(head);
         let mut places = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {
             if number > 0 {
-                feed.extend_from_slice(separator(self.format));
+                feed.extend_from_slice(self.format.separator());
             }
             let start = feed.len();
             feed.extend_from_slice(item.as_ref());

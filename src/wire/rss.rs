@@ -14,12 +14,31 @@ const NAMESPACES: [(&str, &str); 3] = [
     ("dc", "http://purl.org/dc/elements/1.1/"),
 ];
 
+/// RFC 5005 §4.
+const HISTORY: (&str, &str) = ("fh", "http://purl.org/syndication/history/1.0");
+/// How often to ask, for readers that do not know `ttl` (web.resource.org/rss/1.0/modules/syndication).
+const SYNDICATION: (&str, &str) = ("sy", "http://purl.org/rss/1.0/modules/syndication/");
+
 /// Writes `document`. The print view is an `atom:link` of the item with relation [`PRINT_REL`]: RSS has no element for
 /// a second address of an item, and its own rule for extension (namespaces) leads to Atom's link. The attribute `media`
 /// is not one of Atom's (RFC 4287 §4.2.7), so the relation alone says what it is for.
 ///
 /// Errors: a [`Fault`] if the XML crate refuses.
 pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
+    let mut namespaces = NAMESPACES.to_vec();
+    let mut extensions = BTreeMap::new();
+    let own = link("self", "application/rss+xml", &document.self_url, None);
+    let others = document.links.iter().map(|(rel, href)| link(rel, "application/rss+xml", href, None));
+    add(&mut extensions, "atom", "link", std::iter::once(own).chain(others).collect());
+    if document.is_archive {
+        namespaces.push(HISTORY);
+        add(&mut extensions, "fh", "archive", vec![element("fh:archive", None)]);
+    }
+    if let Some((period, frequency)) = document.ttl_min.map(rhythm) {
+        namespaces.push(SYNDICATION);
+        add(&mut extensions, "sy", "updatePeriod", vec![element("sy:updatePeriod", Some(period.to_owned()))]);
+        add(&mut extensions, "sy", "updateFrequency", vec![element("sy:updateFrequency", Some(frequency.to_string()))]);
+    }
     let channel = Channel {
         title: document.title.clone(),
         link: document.home.clone(),
@@ -28,8 +47,9 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         language: some(&document.language),
         last_build_date: Some(rfc822(document.updated)),
         generator: Some(GENERATOR.to_owned()),
-        extensions: links(vec![link("self", "application/rss+xml", &document.self_url, None)]),
-        namespaces: NAMESPACES.iter().map(|&(prefix, name)| (prefix.to_owned(), name.to_owned())).collect(),
+        ttl: document.ttl_min.map(|minutes| minutes.to_string()),
+        extensions,
+        namespaces: namespaces.iter().map(|&(prefix, name)| (prefix.to_owned(), name.to_owned())).collect(),
         items: document.items.iter().map(|item| self::item(item, document)).collect(),
         ..Channel::default()
     };
@@ -67,6 +87,20 @@ fn item(item: &Item, document: &Document) -> rss::Item {
         dublin_core_ext: dublin_core,
         ..rss::Item::default()
     }
+}
+
+/// How often `sy:` says that a feed with this `ttl` changes: so many times in that period.
+fn rhythm(ttl_min: u32) -> (&'static str, u32) {
+    const HOUR_MIN: u32 = 60;
+    if ttl_min < HOUR_MIN { ("hourly", HOUR_MIN / ttl_min.max(1)) } else { ("daily", (24 * HOUR_MIN / ttl_min).max(1)) }
+}
+
+fn add(extensions: &mut ExtensionMap, prefix: &str, name: &str, elements: Vec<Extension>) {
+    extensions.entry(prefix.to_owned()).or_default().insert(name.to_owned(), elements);
+}
+
+fn element(name: &str, value: Option<String>) -> Extension {
+    Extension { name: name.to_owned(), value, ..Extension::default() }
 }
 
 fn some(text: &str) -> Option<String> {

@@ -58,6 +58,10 @@ fn article(id: &str, category: &str, title: &str, body: Option<&str>) -> Article
 
 fn document(format: Format, items: Vec<Item>) -> Document {
     Document {
+        links: Links::default(),
+        is_archive: false,
+        tombstones: Vec::new(),
+        ttl_min: None,
         title: "Science & Space".to_owned(),
         description: "What is <new>".to_owned(),
         language: "en".to_owned(),

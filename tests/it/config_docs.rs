@@ -34,6 +34,7 @@ fn row(key: &Key) -> String {
         | Form::Path
         | Form::SecretPath
         | Form::Socket
+        | Form::Addresses
         | Form::Url
         | Form::Mailbox
         | Form::Language

@@ -109,7 +109,10 @@ fn a_reader_that_has_the_feed_is_told_so() {
         assert_eq!(gzip.header("content-encoding"), Some("gzip"));
         assert_eq!(gunzip(&gzip.body), plain.body, "{path}");
         for answer in [&plain, &gzip] {
-            assert_eq!(answer.header("vary").map(str::to_ascii_lowercase).as_deref(), Some("accept-encoding"));
+            assert_eq!(
+                answer.header("vary").map(str::to_ascii_lowercase).as_deref(),
+                Some("accept-encoding, sec-fetch-dest")
+            );
         }
         let weak = format!("W/{}", tag(&plain));
         let list = format!("\"x\", {}", tag(&plain));

@@ -6,13 +6,30 @@ use bytes::Bytes;
 use chrono::Duration;
 use std::sync::Arc;
 use tidings::domain::{ArticleId, Body, Categories, Category, Clock, Content, Draft, Site, Slug, Time, Wish};
-use tidings::services::feeds::{Coding, Feeds};
+use tidings::services::feeds::{Coding, Feed, Feeds, Found};
 use tidings::services::newsroom::{Newsroom, SharedNewsroom};
 use tidings::services::publish::Publisher;
 use tidings::store::Store;
 
-const PATHS: [&str; 6] =
-    ["/rss.xml", "/atom.xml", "/feed.json", "/science/rss.xml", "/economy/atom.xml", "/economy/feed.json"];
+const ADDRESSES: [&str; 14] = [
+    "/rss.xml",
+    "/atom.xml",
+    "/feed.json",
+    "/science/rss.xml",
+    "/economy/atom.xml",
+    "/economy/feed.json",
+    "/summary/rss.xml",
+    "/science/summary/feed.json",
+    "/tags/water/rss.xml",
+    "/authors/a.%20ivanov/atom.xml",
+    "/languages/ru/feed.json",
+    "/search/rss.xml?q=NOT+tag%3Awater",
+    "/search/atom.xml?q=category%3Ascience+AND+%28tag%3Awater+OR+author%3A%22a.+ivanov%22%29",
+    "/science/archive/2027-01-14/1/rss.xml",
+];
+
+/// Enough for everything here.
+const BYTES_MAX: usize = 64 << 20;
 
 fn newsroom(title: &str) -> SharedNewsroom {
     let category = |slug: &str, limit| Category {
@@ -42,23 +59,35 @@ fn draft(dice: &mut Dice, now: Time) -> Draft {
         id: None,
         external_id: None,
         wish: Wish::Published,
-        published_at: Some(now - Duration::minutes(i64::try_from(dice.roll(500)).unwrap())),
+        published_at: Some(now - Duration::minutes(i64::try_from(dice.roll(5_000)).unwrap())),
         content: Content {
             categories: slugs.iter().map(|slug| Slug::parse("slug", slug).unwrap()).collect(),
             title: format!("No. {} & <more>", dice.roll(1_000)),
             summary: None,
             body,
             url: None,
-            authors: vec![],
-            tags: vec![],
+            authors: if dice.roll(3) == 0 { vec!["A. Ivanov".into()] } else { vec![] },
+            tags: if dice.roll(3) == 0 { vec!["Water".into()] } else { vec![] },
             language: (dice.roll(5) == 0).then(|| "ru".to_owned()),
         },
     }
 }
 
-async fn body(feeds: &Arc<Feeds>, path: &str) -> Bytes {
-    let feed = feeds.find(path).unwrap();
-    feeds.current(&feed, Coding::Identity).await.unwrap().identity.body.clone()
+fn open(feeds: &Feeds, address: &str) -> Arc<Feed> {
+    let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
+    match feeds.open(path, query) {
+        Some(Ok(Found::Feed(feed))) => feed,
+        Some(Ok(Found::Moved(to))) => panic!("{address} has moved to {to}"),
+        Some(Err(problem)) => panic!("{address}: {problem}"),
+        None => panic!("{address} is no feed's"),
+    }
+}
+
+/// Its bytes; for what there is not, why.
+async fn body(feeds: &Arc<Feeds>, address: &str) -> Result<Bytes, String> {
+    let feed = open(feeds, address);
+    let built = feeds.current(&feed, Coding::Identity).await;
+    built.map(|built| built.plain().clone()).map_err(|problem| problem.to_string())
 }
 
 #[tokio::test]
@@ -68,7 +97,7 @@ async fn a_feed_built_from_pieces_is_the_feed_built_from_nothing() {
     let clock = Clock::test(Time::from_timestamp_millis(1_800_000_000_000).unwrap());
     let publisher = Publisher::new(Arc::clone(&store), clock.clone());
     let names = newsroom("The News");
-    let feeds = Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&names)));
+    let feeds = Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&names), clock.clone(), BYTES_MAX));
     let mut dice = Dice(11);
     let mut ids: Vec<ArticleId> = Vec::new();
     for round in 0..60 {
@@ -89,10 +118,10 @@ async fn a_feed_built_from_pieces_is_the_feed_built_from_nothing() {
             names.store(newsroom("The Other News").load_full());
             feeds.reload();
         }
-        let afresh = Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&names)));
-        for path in PATHS {
-            let (pieced, whole) = (body(&feeds, path).await, body(&afresh, path).await);
-            assert_eq!(pieced, whole, "{path} in round {round}");
+        let afresh = Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&names), clock.clone(), BYTES_MAX));
+        for address in ADDRESSES {
+            let (pieced, whole) = (body(&feeds, address).await, body(&afresh, address).await);
+            assert_eq!(pieced, whole, "{address} in round {round}");
         }
     }
     assert!(ids.len() > 30);
@@ -104,8 +133,9 @@ fn a_client_that_leaves_lets_no_second_build_in_beside_the_first() {
     let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(folder.path()).unwrap());
-    let feeds = Arc::new(Feeds::new(store, newsroom("The News")));
-    let feed = feeds.find("/rss.xml").unwrap();
+    let clock = Clock::test(Time::UNIX_EPOCH);
+    let feeds = Arc::new(Feeds::new(store, newsroom("The News"), clock, BYTES_MAX));
+    let feed = open(&feeds, "/rss.xml");
     let (go_on, held) = std::sync::mpsc::channel::<()>();
     runtime.block_on(async {
         tokio::task::spawn_blocking(move || held.recv());

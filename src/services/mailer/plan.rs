@@ -3,7 +3,7 @@
 
 use super::Mailer;
 use super::outcome::shortened;
-use crate::domain::{Category, Fault, Selection, Slug, Subscription, SubscriptionState, Time};
+use crate::domain::{Article, Category, Fault, Labels, Selection, Slug, Subscription, SubscriptionState, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError, Stored};
 use crate::wire::{html, mail};
@@ -52,6 +52,7 @@ impl From<StoreError> for Stop {
             StoreError::Record { table, what, .. } => Stop::Fail(format!("damaged record in {}: {what}", table.name())),
             other @ (StoreError::Locked { .. }
             | StoreError::Newer { .. }
+            | StoreError::Older { .. }
             | StoreError::Damaged { .. }
             | StoreError::Engine(_)
             | StoreError::Stopped(_)) => Stop::Store(other),
@@ -118,9 +119,9 @@ impl Mailer {
         let frame = mail::Frame { site: &newsroom.site, from, to, id: &id, date: now };
         let bytes = match &row.message {
             Message::Notice { article } => {
-                is_owed(&subscription.record, row)?;
                 let article = self.store.article(article)?.filter(|article| article.record.is_public());
                 let article = article.ok_or(Stop::Recall("the article has been retracted"))?;
+                is_owed(&subscription.record, row, &article.record)?;
                 self.store.require_article(batch, &article);
                 let summary = self.summary(&article);
                 let notice = mail::Notice {
@@ -173,7 +174,7 @@ impl Mailer {
 }
 
 /// Is the notice still owed?
-fn is_owed(subscription: &Subscription, row: &LedgerRow) -> Result<(), Stop> {
+fn is_owed(subscription: &Subscription, row: &LedgerRow, article: &Article) -> Result<(), Stop> {
     match &subscription.state {
         SubscriptionState::Confirmed { at } if *at > row.created_at => {
             return Err(Stop::Recall("the subscriber had left meanwhile"));
@@ -183,11 +184,10 @@ fn is_owed(subscription: &Subscription, row: &LedgerRow) -> Result<(), Stop> {
         SubscriptionState::Unsubscribed { .. } => return Err(Stop::Recall("the subscriber has left")),
         SubscriptionState::Refused { .. } => return Err(Stop::Recall("the mailbox does not exist")),
     }
-    match (&subscription.selection, &row.list) {
-        (Selection::Categories(wanted), Some(list)) if !wanted.contains(list) => {
-            Err(Stop::Recall("the subscription no longer asks for it"))
-        }
-        (Selection::All | Selection::Categories(_), _) => Ok(()),
+    if subscription.selection.matches(&Labels::of(&article.content)) {
+        Ok(())
+    } else {
+        Err(Stop::Recall("the subscription no longer asks for it"))
     }
 }
 

@@ -129,7 +129,7 @@ impl Checked<'_> {
     fn index(&mut self) {
         let mut rows = 0;
         self.each(Table::Index, |checked, key, value| match key.first() {
-            Some(b'a' | b'p' | b'c') => {
+            Some(b'a' | b'p' | b'c' | b't' | b'u' | b'l' | b'r') => {
                 rows += 1;
                 checked.expect_empty(Table::Index, key, &value);
             }
@@ -152,7 +152,7 @@ impl Checked<'_> {
         if rows != self.rows {
             self.each(Table::Index, |checked, key, value| match key.first() {
                 Some(b'x') => checked.names(key, value),
-                Some(b'a' | b'p' | b'c') => checked.belongs(Table::Index, key, order_keys),
+                Some(b'a' | b'p' | b'c' | b't' | b'u' | b'l' | b'r') => checked.belongs(Table::Index, key, order_keys),
                 Some(_) | None => {}
             });
         }
@@ -232,8 +232,8 @@ impl Checked<'_> {
                 }
                 Some(_) => {}
             }
-            for category in change.categories.into_iter().map(Some).chain([None]) {
-                touched.insert(category, change.at);
+            for category in change.categories().into_iter().map(Some).chain([None]) {
+                touched.insert(category.cloned(), change.at);
             }
         });
         let head = self.snapshot.head();
@@ -303,8 +303,9 @@ impl Checked<'_> {
 
     /// A row without a value, whose article, named at its end, has it among its `rows`.
     fn belongs(&mut self, table: Table, key: &[u8], rows: impl Fn(&Article) -> Vec<Vec<u8>>) {
-        // Behind the kind, and for a category its name and a zero, come eight bytes of time and the id.
-        let name = if key.starts_with(b"c") { key.iter().position(|byte| *byte == 0) } else { Some(0) };
+        // Behind the kind, and for a term its value and a zero, come eight bytes of time and the id.
+        let is_term = table == Table::Index && matches!(key.first(), Some(b'c' | b't' | b'u' | b'l'));
+        let name = if is_term { key.iter().position(|byte| *byte == 0) } else { Some(0) };
         let id = name.and_then(|end| std::str::from_utf8(key.get(end + 9..)?).ok());
         let article = id.and_then(|id| ArticleId::parse("id", id).ok()).and_then(|id| self.article(&id));
         match article {

@@ -18,7 +18,7 @@ use super::{CommitError, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
 /// Version of this format. An export of a higher one is refused.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What was written or read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -83,8 +83,8 @@ fn build(folder: &Path, export: &mut dyn BufRead) -> Result<Summary, DumpError> 
         }
         None => return Err(lines.fault("the file is empty")),
     };
-    if header.tidings_export > VERSION {
-        let what = format!("export of version {}, this tidings knows up to {VERSION}", header.tidings_export);
+    if header.tidings_export != VERSION {
+        let what = format!("export of version {}, this tidings reads version {VERSION}", header.tidings_export);
         return Err(lines.fault(what));
     }
     let mut summary = Summary { head: 0, articles: 0, rows: 0 };

@@ -2,7 +2,7 @@
 
 use super::kinds::{KINDS, key_from_text, key_to_text};
 use super::*;
-use crate::domain::{Article, ArticleId, Change, ChangeKind, Content, ExternalId, Slug, State, Time};
+use crate::domain::{Article, ArticleId, Change, ChangeKind, Content, ExternalId, Labels, Slug, State, Time};
 use crate::store::record::Stored;
 use crate::store::{ApiKey, Batch, Cursor, Replay, Store, check, wait};
 use std::io::Write;
@@ -39,7 +39,8 @@ fn publish(store: &Store, article: &Article, old: Option<&Stored<Article>>) {
         article: article.id.clone(),
         revision: article.revision,
         at: article.updated_at,
-        categories: article.content.categories.clone(),
+        labels: Labels::of(&article.content),
+        before: None,
     };
     store.log(&mut batch, &change);
     wait(store.commit(batch)).unwrap();
@@ -103,7 +104,7 @@ fn a_file_that_was_cut_off_or_changed_is_refused_and_leaves_nothing_behind() {
     wrong.push(whole.replacen("Жанна", "Жанка", 1));
     wrong.push(whole.replacen("\"seq\":2", "\"seq\":3", 1));
     wrong.push(whole.replacen("\"kind\":\"cursor\"", "\"kind\":\"curse\"", 1));
-    wrong.push(whole.replacen("\"tidings_export\":1", "\"tidings_export\":2", 1));
+    wrong.push(whole.replacen("\"tidings_export\":2", "\"tidings_export\":1", 1));
     wrong.push(whole.clone() + "{}\n");
     wrong.push(String::new());
     for (number, text) in wrong.iter().enumerate() {

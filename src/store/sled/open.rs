@@ -12,6 +12,9 @@ use std::time::Duration;
 
 /// A damaged store can hang at opening; a whole one of ten million articles opens faster.
 const OPEN_WAIT: Duration = Duration::from_secs(120);
+/// How often, and how long each time, sled's lock is waited for.
+const LOCK_WAITS: u32 = 100;
+const LOCK_WAIT: Duration = Duration::from_millis(10);
 /// sled's own cache; its page table comes on top (about 160 bytes an article).
 const CACHE_BYTES: u64 = 16 << 20;
 /// A new store is made here and then renamed, so that one that is there is always whole.
@@ -64,6 +67,9 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
         None => return Err(damaged("its format version is missing".to_owned())),
         Some(found) if found > FORMAT => {
             return Err(StoreError::Newer { what: format!("the store {}", folder.display()), found, known: FORMAT });
+        }
+        Some(found) if found < FORMAT => {
+            return Err(StoreError::Older { what: format!("the store {}", folder.display()), found, known: FORMAT });
         }
         Some(_) => {}
     }
@@ -159,7 +165,7 @@ fn guarded(path: &Path) -> Result<Raw, String> {
 }
 
 fn raw(config: &sled::Config) -> sled::Result<Raw> {
-    let db = config.open()?;
+    let db = unlocked(config)?;
     let mut all = Vec::with_capacity(Table::ALL.len() + 2);
     for name in Table::ALL.iter().map(|table| table.name()).chain(["pieces", "engine"]) {
         all.push(db.open_tree(name)?);
@@ -168,6 +174,23 @@ fn raw(config: &sled::Config) -> sled::Result<Raw> {
     let format = trees.own().get(FORMAT_KEY)?.and_then(|value| value.as_ref().try_into().ok().map(u32::from_be_bytes));
     let head = own_head(&trees)?;
     Ok(Raw { db, trees, format, head })
+}
+
+/// The store's own lock is held by now, so whoever still has sled's is on the way out: a process that is ending, or one
+/// that was forked off it a moment ago and has not let go of its files yet.
+fn unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    let mut waits = 0;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock") && waits < LOCK_WAITS =>
+            {
+                waits += 1;
+                std::thread::sleep(LOCK_WAIT);
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// How far the engine itself says it has come, if its log says the same.

@@ -4,7 +4,7 @@ mod reading;
 mod subscribing;
 
 use super::App;
-use crate::config::{Doubtful, Mail, Sender};
+use crate::config::{Doubtful, Mail, Sender, Server};
 use crate::domain::{
     Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State, Subscription,
     SubscriptionId, SubscriptionState, Time,
@@ -95,7 +95,17 @@ impl Newspaper {
             confirmations_per_hour_max: 3,
             smtp: None,
         };
-        let app = Arc::new(App::new(store, newsroom, clock, &mail, 1 << 20).unwrap());
+        let server = Server {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            admin_listen: "127.0.0.1:0".parse().unwrap(),
+            threads: 1,
+            connections_max: 8,
+            body_bytes_max: 1 << 20,
+            feeds_bytes_max: 1 << 20,
+            proxies: Vec::new(),
+            drain: std::time::Duration::ZERO,
+        };
+        let app = Arc::new(App::new(store, newsroom, clock, &mail, &server).unwrap());
         Newspaper { router: super::public(&app), app, _folder: folder }
     }
 
@@ -134,7 +144,7 @@ impl Newspaper {
         let subscription = Subscription {
             id: SubscriptionId(uuid::Uuid::from_u128(7)),
             address: Address::parse("address", address).unwrap(),
-            selection: Selection::Categories(vec![Slug::parse("c", "science").unwrap()]),
+            selection: Selection::category(&Slug::parse("c", "science").unwrap()),
             wished: None,
             state,
             round: 1,

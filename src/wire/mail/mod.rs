@@ -61,13 +61,8 @@ pub struct Confirmation<'a> {
 
 /// What `selection` asks for, in words: `everything`, or the titles of its categories.
 pub fn wanted<'a>(selection: &Selection, title: impl Fn(&str) -> Option<&'a str>) -> String {
-    match selection {
-        Selection::All => "everything".to_owned(),
-        Selection::Categories(slugs) => {
-            let titles = slugs.iter().map(|slug| title(slug.as_str()).unwrap_or(slug.as_str()));
-            titles.collect::<Vec<_>>().join(", ")
-        }
-    }
+    let titles = selection.titles(|slug| title(slug.as_str()));
+    if titles.is_empty() { "everything".to_owned() } else { titles.join(", ") }
 }
 
 /// The bytes of a notice. RFC 5322, RFC 2369, RFC 2919, RFC 8058, RFC 3834.

@@ -111,10 +111,14 @@ pub fn from_input(input: Input, door: &Door<'_>) -> Result<Draft, Problem> {
     let categories = categories(&input.categories, door.categories, &mut faults);
     let authors = names("authors", &input.authors, AUTHORS_MAX, &mut faults);
     let tags = names("tags", &input.tags, TAGS_MAX, &mut faults);
-    let language = input.language.and_then(|text| faults.keep(language(&text)));
     // By whichever way it came: the same date in the same category is the same instant.
     let home = categories.first().and_then(|slug| door.categories.get(slug.as_str()));
     let zone = home.map_or(TimeZone::UTC, |home| home.zone.clone());
+    let language = match input.language {
+        Some(text) => faults.keep(language(&text)),
+        // Kept with the article, so that it is still found by it when its category has another one.
+        None => home.map(|home| home.language.clone()),
+    };
     let published_at = input.published_at.and_then(|text| faults.keep(date(&text, &zone)));
     if !faults.0.is_empty() {
         return Err(Problem::invalid(faults.0));

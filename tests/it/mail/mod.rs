@@ -14,8 +14,8 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tidings::config::{Doubtful, Login, Mail, Secret, Sender, Smtp, Tls};
 use tidings::domain::{
-    Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Kind, Selection, Site, Slug,
-    State, Subscription, SubscriptionId, SubscriptionState, Time,
+    Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Kind, Labels, Selection,
+    Site, Slug, State, Subscription, SubscriptionId, SubscriptionState, Term, Time,
 };
 use tidings::services::mailer::Mailer;
 use tidings::services::newsroom::Newsroom;
@@ -47,7 +47,7 @@ fn address(text: &str) -> Address {
 }
 
 fn only(slugs: &[&str]) -> Selection {
-    Selection::Categories(slugs.iter().map(|text| slug(text)).collect())
+    Selection::any(slugs.iter().map(|text| Term::Category(slug(text))))
 }
 
 fn category(name: &str, title: &str) -> Category {
@@ -160,7 +160,8 @@ impl Room {
             article: new.id.clone(),
             revision: new.revision,
             at: self.clock.now(),
-            categories: new.content.categories.clone(),
+            labels: Labels::of(&new.content),
+            before: None,
         };
         self.store.log(&mut batch, &change);
         self.store.commit(batch).await.unwrap();
@@ -250,7 +251,7 @@ fn smtp(peer: &Peer) -> Smtp {
 /// One article on its way to one confirmed reader, by a scripted server.
 async fn on_its_way() -> (Room, Peer, Article, Subscription) {
     let room = Room::open();
-    let reader = room.subscribed(1, &Selection::All).await.remove(0);
+    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
     let article = room.publish("News", &["science"]).await;
     room.notified().await;
     (room, Peer::start(Security::Plain).await, article, reader)

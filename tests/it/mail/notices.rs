@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_thousand_subscribers_are_told_once_each_in_pieces() {
     let room = Room::open();
-    let readers = room.subscribed(1_000, &Selection::All).await;
+    let readers = room.subscribed(1_000, &Selection::all()).await;
     let article = room.publish("News", &["science"]).await;
     let mut tail = room.tail();
     for _ in 0..2 {
@@ -75,7 +75,7 @@ async fn what_no_longer_holds_when_it_is_sent_is_recalled() {
 #[tokio::test]
 async fn a_restart_neither_loses_nor_doubles() {
     let room = Room::open();
-    let readers = room.subscribed(6, &Selection::All).await;
+    let readers = room.subscribed(6, &Selection::all()).await;
     let article = room.publish("News", &["science"]).await;
     room.notified().await;
     let peer = Peer::start(Security::Plain).await;
@@ -179,7 +179,7 @@ async fn a_cursor_that_moved_without_effect_costs_no_commit_and_a_second_reading
     tail.save().await.unwrap();
     assert_eq!(room.store.cursor("notify").unwrap().unwrap().seq, room.store.head());
     room.clock.advance(Duration::hours(1));
-    let reader = room.subscribed(1, &Selection::All).await.remove(0);
+    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
     let article = room.publish("Somebody is", &["science"]).await;
     room.notified().await;
     let mut batch = Batch::default();

@@ -115,7 +115,7 @@ async fn a_server_that_closes_a_used_connection_is_connected_to_again() {
         (Act::Say("554 5.7.1 no"), At::Data, Act::Cut),
     ] {
         let room = Room::open();
-        let readers = room.subscribed(3, &Selection::All).await;
+        let readers = room.subscribed(3, &Selection::all()).await;
         room.publish("News", &["science"]).await;
         room.notified().await;
         let peer = Peer::start(Security::Plain).await;

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tidings::domain::{ArticleId, Change, ChangeKind, Seq, Time};
+use tidings::domain::{ArticleId, Change, ChangeKind, Labels, Seq, Time};
 use tidings::store::kv::{RANGE_ROWS_MAX, Range, Row, VALUE_BYTES_MAX};
 use tidings::store::{Batch, CommitError, Store, StoreError, Table, wait};
 
@@ -39,7 +39,8 @@ contract! { sled, |folder| tidings::store::Store::open(folder).unwrap();
 
 fn change(name: &str) -> Change {
     let article = ArticleId::parse("id", name).unwrap();
-    Change { kind: ChangeKind::Published, article, revision: 1, at: Time::UNIX_EPOCH, categories: vec![] }
+    let labels = Labels::default();
+    Change { kind: ChangeKind::Published, article, revision: 1, at: Time::UNIX_EPOCH, labels, before: None }
 }
 
 fn put(key: &[u8], value: &[u8]) -> Batch {

@@ -6,7 +6,7 @@ mod crash;
 mod damage;
 
 use std::path::Path;
-use tidings::domain::{Article, ArticleId, Body, Change, ChangeKind, Content, ExternalId, Slug, State, Time};
+use tidings::domain::{Article, ArticleId, Body, Change, ChangeKind, Content, ExternalId, Labels, Slug, State, Time};
 use tidings::store::{Batch, CommitError, Store, Stored, wait};
 
 /// A number that looks random and is the same in every run.
@@ -69,8 +69,9 @@ pub(crate) fn put(store: &Store, id: &str, old: Option<&Stored<Article>>) -> Res
     let was_public = old.is_some_and(|old| old.record.is_public());
     if was_public || new.is_public() {
         let kind = if new.is_public() { ChangeKind::Published } else { ChangeKind::Retracted };
-        let (id, categories) = (new.id.clone(), new.content.categories.clone());
-        store.log(&mut batch, &Change { kind, article: id, revision: new.revision, at: new.updated_at, categories });
+        let (article, labels) = (new.id.clone(), Labels::of(&new.content));
+        let before = old.filter(|_| was_public).map(|old| Labels::of(&old.record.content));
+        store.log(&mut batch, &Change { kind, article, revision: new.revision, at: new.updated_at, labels, before });
     }
     wait(store.commit(batch)).map(|_| new)
 }

@@ -1,0 +1,243 @@
+//! One build: which items, which of them are written anew, and what happens if one does not pass.
+
+use super::archive::{Archive, Neighbours};
+use super::built::{Kept, Made, State};
+use super::name::{Name, Part, Profile, Volume};
+use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm};
+use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Slug, Time};
+use crate::services::newsroom::Newsroom;
+use crate::store::{Picked, Window};
+use crate::telemetry;
+use crate::wire::pieces::Frame;
+use crate::wire::{Document, Item, Links, Tombstone};
+use bytes::Bytes;
+use chrono::Duration;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use uuid::Uuid;
+
+/// Items in a feed that is not a category's own.
+const LIMIT: usize = 50;
+/// A retraction is told for this long; readers that come less often than monthly have forgotten the article.
+const TOLD_OF: Duration = Duration::days(30);
+
+/// What a build came to, and the articles at fault.
+struct Written {
+    made: Made,
+    faults: Vec<(ArticleId, Fault, bool)>,
+}
+
+/// The items of one build, newest first, and where the feed goes on.
+struct Contents {
+    picked: Vec<Picked>,
+    links: Links,
+}
+
+impl Feeds {
+    pub(super) fn build(&self, feed: &Feed) -> Result<Arc<Built>, Problem> {
+        // Taken before the articles are read: a change or a reload that comes meanwhile makes it stale again.
+        let state = State { seq: self.marked.load(Ordering::Acquire), round: self.round.load(Ordering::Acquire) };
+        metrics::counter!(telemetry::FEED_BUILDS_TOTAL).increment(1);
+        let last = feed.built.load_full();
+        let built = match self.written(feed, last.as_deref(), state.round) {
+            Ok(written) => {
+                self.tell(&feed.name, &written.faults);
+                Built::new(state, written.made, &self.shelf.account)
+            }
+            Err(problem) => match &last {
+                Some(last) if problem.kind == Kind::Internal => {
+                    let fault = Fault::new("feed", problem.to_string(), "a feed that passes its checks");
+                    self.refuse(&feed.name, None, fault, true);
+                    last.kept(state)
+                }
+                Some(_) | None => return Err(problem),
+            },
+        };
+        let built = Arc::new(built);
+        feed.remember(&built);
+        if !feed.is_down.load(Ordering::Acquire) {
+            feed.built.store(Some(Arc::clone(&built)));
+        }
+        Ok(built)
+    }
+
+    /// The feed as it is now, made of the items of the last build where their articles have not changed. An article
+    /// whose item does not pass keeps its last good one, and is left out if there is none: it keeps no other from
+    /// being read, and none that was retracted in the feed.
+    fn written(&self, feed: &Feed, last: Option<&Built>, round: u64) -> Result<Written, Problem> {
+        let newsroom = self.newsroom.load_full();
+        let name = &feed.name;
+        // Read before the articles: a feed may then be newer than its date for a moment, never older.
+        let changed_at = feed.selected.changed_at(&self.store)?;
+        let modified = changed_at.map_or(newsroom.changed_at, |at| at.max(newsroom.changed_at));
+        let last = last.filter(|last| last.written.round == round);
+        let changed = last.and_then(|last| feed.selected.changed_since(last.written.seq));
+        let known: HashMap<&ArticleId, Bytes> =
+            last.iter().flat_map(|last| last.items.iter().map(|item| (&item.id, last.piece(item)))).collect();
+        let contents = self.contents(name, &newsroom)?;
+        let rhythm = Rhythm::of(&contents.picked.iter().map(|picked| picked.dated).collect::<Vec<_>>());
+        let document = self.document(name, &newsroom, modified, rhythm, &contents)?;
+        let frame = Frame::new(name.format, document).map_err(internal)?;
+        let mut pieces: Vec<(ArticleId, Bytes)> = Vec::with_capacity(contents.picked.len());
+        let mut faults = Vec::new();
+        for Picked { id, .. } in contents.picked {
+            let before = known.get(&id).cloned();
+            let is_same = changed.as_ref().is_some_and(|changed| !changed.contains(&id))
+                && last.is_some_and(|last| !last.faulty.contains(&id));
+            if let (Some(piece), true) = (&before, is_same) {
+                pieces.push((id, piece.clone()));
+                continue;
+            }
+            // Gone since the index was read: then a change is on its way that says so.
+            let Some(article) = self.store.article(&id)?.filter(|stored| stored.record.is_public()) else { continue };
+            match frame.item(item(&article.record, name.profile, &newsroom)) {
+                Ok(piece) => pieces.push((id, piece.into())),
+                Err(fault) => {
+                    faults.push((id.clone(), fault, before.is_some()));
+                    pieces.extend(before.map(|piece| (id, piece)));
+                }
+            }
+        }
+        let (bytes, places) = frame.join(&pieces.iter().map(|(_, piece)| piece).collect::<Vec<_>>());
+        let items = pieces.into_iter().zip(places).map(|((id, _), place)| Kept { id, place }).collect();
+        let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
+        let made = Made { bytes: bytes.into(), items, faulty, modified, format: name.format, fresh_s: rhythm.fresh_s };
+        Ok(Written { made, faults })
+    }
+
+    /// Says in the log, the metrics and the list of refusals which articles are at fault; those of before are forgotten.
+    fn tell(&self, name: &Name, faults: &[(ArticleId, Fault, bool)]) {
+        let address = name.path();
+        self.refused_list().retain(|_, refused| refused.feed != address);
+        for (id, fault, is_kept) in faults {
+            self.refuse(name, Some(id), fault.clone(), *is_kept);
+        }
+    }
+
+    fn refuse(&self, name: &Name, article: Option<&ArticleId>, fault: Fault, is_kept: bool) {
+        metrics::counter!(telemetry::FEED_REFUSED_TOTAL).increment(1);
+        let feed = name.path();
+        let what = if is_kept { "the last good one stays up" } else { "it is left out" };
+        let id = article.map_or("", ArticleId::as_str);
+        tracing::error!(feed, article.id = id, %fault, "a part of a feed did not pass its checks, {what}: {fault}");
+        let mut list = self.refused_list();
+        if list.len() < REFUSED_MAX {
+            list.insert(format!("{feed} {id}"), Refused { feed, article: article.cloned(), fault, is_kept });
+        }
+    }
+
+    /// Which items, and where the feed goes on.
+    fn contents(&self, name: &Name, newsroom: &Newsroom) -> Result<Contents, Problem> {
+        let limit = limit(&name.selection, newsroom);
+        let today = self.clock.now().date_naive();
+        let archive = Archive { store: &self.store, selection: &name.selection, limit, today };
+        let address = |part| Some(name.part(part).url(&newsroom.site));
+        let volume = |volume: Option<Volume>| volume.and_then(|volume| address(Part::Archive(volume)));
+        let after = match &name.part {
+            Part::Newest => None,
+            Part::Behind(place) => Some(place),
+            Part::Archive(wanted) => {
+                let Some((picked, Neighbours { older, newer })) = archive.open(*wanted)? else {
+                    return Err(Problem::new(Kind::NotFound, format!("there is no archive {}", name.path())));
+                };
+                let (prev_archive, next_archive) = (volume(older), volume(newer));
+                let links = Links { current: address(Part::Newest), prev_archive, next_archive, ..Links::default() };
+                return Ok(Contents { picked, links });
+            }
+        };
+        let page = self.store.select(&name.selection, &Window::default(), after, limit)?;
+        let next = page.next.and_then(|place| address(Part::Behind(place)));
+        let links = match name.part {
+            // What holds everything has no history.
+            Part::Newest if next.is_none() => Links::default(),
+            Part::Newest => Links { next, prev_archive: volume(archive.newest()?), ..Links::default() },
+            Part::Behind(_) | Part::Archive(_) => Links { first: address(Part::Newest), next, ..Links::default() },
+        };
+        Ok(Contents { picked: page.picked, links })
+    }
+
+    /// The feed without items.
+    fn document(
+        &self,
+        name: &Name,
+        newsroom: &Newsroom,
+        updated: Time,
+        rhythm: Rhythm,
+        contents: &Contents,
+    ) -> Result<Document, Problem> {
+        let site = &newsroom.site;
+        let category = name.selection.as_category().and_then(|slug| newsroom.categories.get(slug.as_str()));
+        let title_of = |slug: &Slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str());
+        let titles = name.selection.titles(title_of);
+        Ok(Document {
+            title: match titles.as_slice() {
+                [] => site.title.clone(),
+                titles => format!("{} – {}", titles.join(", "), site.title),
+            },
+            description: category.map_or(&site.description, |category| &category.description).clone(),
+            language: category.map_or(&site.language, |category| &category.language).clone(),
+            id: iri(&self.store.identity().instance, name),
+            home: site.selection_page(&name.selection),
+            self_url: name.url(site),
+            updated,
+            links: contents.links.clone(),
+            is_archive: matches!(name.part, Part::Archive(_)),
+            tombstones: self.tombstones(name, contents)?,
+            ttl_min: Some(rhythm.ttl_min),
+            items: Vec::new(),
+        })
+    }
+
+    /// What was retracted lately and would stand among the items.
+    fn tombstones(&self, name: &Name, contents: &Contents) -> Result<Vec<Tombstone>, Problem> {
+        match name.part {
+            Part::Newest => {}
+            Part::Behind(_) | Part::Archive(_) => return Ok(Vec::new()),
+        }
+        // A feed that goes on behind its last item says nothing of what is older.
+        let oldest = contents.picked.last().filter(|_| contents.links.next.is_some()).map(|picked| picked.dated);
+        let retracted = self.store.retracted(self.clock.now() - TOLD_OF, LIMIT)?;
+        let is_ours = |article: &&Article| {
+            name.selection.matches(&Labels::of(&article.content))
+                && oldest.is_none_or(|oldest| article.dated() >= oldest)
+        };
+        let tombstone =
+            |article: &Article| Tombstone { iri: article.id.iri(), guid: article.id.guid(), at: article.updated_at };
+        Ok(retracted.iter().filter(is_ours).map(tombstone).collect())
+    }
+}
+
+fn limit(selection: &Selection, newsroom: &Newsroom) -> usize {
+    let category = selection.as_category().and_then(|slug| newsroom.categories.get(slug.as_str()));
+    category.map_or(LIMIT, |category| category.limit)
+}
+
+/// `article` as much as `profile` shows of it.
+fn item(article: &Article, profile: Profile, newsroom: &Newsroom) -> Item {
+    let item = Item::new(article, &newsroom.site, &newsroom.categories);
+    match profile {
+        Profile::Full => item,
+        Profile::Summary => Item { html: None, ..item },
+    }
+}
+
+/// A feed's IRI for life: it survives a change of address, so it is made of the store's own name. All parts of a feed's
+/// history bear that of the feed (RFC 5005 §2).
+fn iri(instance: &str, name: &Name) -> String {
+    let mut text = format!("{instance}/");
+    match name.selection.as_category() {
+        Some(slug) => text.push_str(slug.as_str()),
+        None if name.selection.is_all() => {}
+        None => text.extend(["?", &name.selection.to_string()]),
+    }
+    match name.profile {
+        Profile::Full => {}
+        Profile::Summary => text.push_str("#summary"),
+    }
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).urn().to_string()
+}
+
+fn internal(fault: Fault) -> Problem {
+    Problem::new(Kind::Internal, fault.to_string())
+}

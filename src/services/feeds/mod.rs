@@ -1,0 +1,330 @@
+//! The feeds as bytes: built once after a change, packed once, checked before they replace the last good ones.
+//!
+//! This reader owns no stored cursor. Changes only mark the selections they touch; a feed of a marked selection is built
+//! when it is next asked for, by one builder however many ask, so a burst of publishing costs one build and not one an
+//! article. What is held in memory stays within a budget of bytes ([`shelf`]).
+
+mod archive;
+mod build;
+mod built;
+mod live;
+mod name;
+mod rhythm;
+mod shelf;
+
+pub use built::{Built, Coding};
+pub use name::{Name, Part, Profile, Volume};
+pub use rhythm::Rhythm;
+
+use super::newsroom::SharedNewsroom;
+use crate::domain::{ArticleId, Clock, Fault, Kind, Problem, Seq, Term};
+use crate::store::{Store, StoreError};
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use live::{Live, Selected};
+use serde::Serialize;
+use shelf::Shelf;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Log entries that are marked in one go before others may read on.
+const MARKS_MAX: usize = 256;
+/// States of one feed that a reader may come back from and be sent the difference alone.
+const STATES_MAX: usize = 32;
+/// Feeds with a fault that are told of; more of them have one cause.
+const REFUSED_MAX: usize = 100;
+
+/// All feeds of the newsroom.
+pub struct Feeds {
+    store: Arc<Store>,
+    newsroom: SharedNewsroom,
+    clock: Clock,
+    shelf: Shelf,
+    /// The last log entry whose marks are set.
+    marked: AtomicU64,
+    live: Mutex<Live>,
+    /// Counts the reloads: what was built before the last one shows another configuration.
+    round: AtomicU64,
+    /// Counts the feeds that were made, which gives the order in which they were asked for.
+    turn: AtomicU64,
+    refused: Mutex<BTreeMap<String, Refused>>,
+}
+
+/// One feed.
+pub struct Feed {
+    /// Which one.
+    pub name: Name,
+    selected: Arc<Selected>,
+    built: ArcSwapOption<Built>,
+    building: Arc<tokio::sync::Mutex<()>>,
+    /// [`Feeds::turn`] when it was last asked for.
+    asked: AtomicU64,
+    /// No longer on the shelf, so that no mark reaches it.
+    is_down: AtomicBool,
+    /// Hashes of its last states, each with the place in the log that it was built at.
+    states: Mutex<Vec<(Bytes, u64)>>,
+}
+
+/// What an address leads to.
+pub enum Found {
+    /// A feed.
+    Feed(Arc<Feed>),
+    /// The same feed has another address; this one, below the site's.
+    Moved(String),
+}
+
+/// A feed whose last good bytes stay up, and why.
+#[derive(Debug, Clone, Serialize)]
+pub struct Refused {
+    /// Address of the feed.
+    pub feed: String,
+    /// The article at fault; none if it is the feed's own head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub article: Option<ArticleId>,
+    /// What is wrong: place, what was found, what was expected.
+    pub fault: Fault,
+    /// Is the feed served as it was before the fault? Else it is served without the article.
+    pub is_kept: bool,
+}
+
+impl Feeds {
+    /// The feeds of `newsroom`, none of them built yet; together they hold at most `bytes_max` bytes.
+    pub fn new(store: Arc<Store>, newsroom: SharedNewsroom, clock: Clock, bytes_max: usize) -> Self {
+        Feeds {
+            marked: AtomicU64::new(store.head().0),
+            shelf: Shelf::new(bytes_max),
+            live: Mutex::default(),
+            round: AtomicU64::new(0),
+            turn: AtomicU64::new(0),
+            refused: Mutex::default(),
+            store,
+            newsroom,
+            clock,
+        }
+    }
+
+    /// Takes over the newsroom as it is configured now. The last good bytes stay up until the first request builds
+    /// new ones; feeds of categories that are gone are gone too.
+    pub fn reload(&self) {
+        let mut live = self.live();
+        self.round.fetch_add(1, Ordering::AcqRel);
+        self.shelf.retain(&mut live, |feed| self.unknown(&feed.name).is_none());
+    }
+
+    /// The feed at `target`, a path with its query, if it has been asked for at just that address before.
+    pub fn find(&self, target: &str) -> Option<Arc<Feed>> {
+        let feed = self.shelf.get(target)?;
+        // Stored only where it differs: many cores read this.
+        let turn = self.turn.load(Ordering::Relaxed);
+        if feed.asked.load(Ordering::Relaxed) != turn {
+            feed.asked.store(turn, Ordering::Relaxed);
+        }
+        Some(feed)
+    }
+
+    /// What the address with this path and query leads to; none if it is not a feed's.
+    ///
+    /// Errors: [`Kind::Malformed`] for a query that cannot be read, [`Kind::NotFound`] for an unknown category.
+    pub fn open(&self, path: &str, query: Option<&str>) -> Option<Result<Found, Problem>> {
+        let name = match Name::parse(path, query)? {
+            Ok(name) => name,
+            Err(problem) => return Some(Err(problem)),
+        };
+        if let Some(fault) = self.unknown(&name) {
+            return Some(Err(Problem { kind: Kind::NotFound, ..fault.into() }));
+        }
+        let address = name.path();
+        let (own_path, own_query) =
+            address.split_once('?').map_or((&*address, None), |(path, query)| (path, Some(query)));
+        // Parameters that mean nothing here are no reason to send anybody away.
+        if path.strip_prefix('/') != Some(own_path) || (own_query.is_some() && own_query != query) {
+            return Some(Ok(Found::Moved(address)));
+        }
+        Some(Ok(Found::Feed(self.put(name, &address))))
+    }
+
+    /// A category that the name speaks of and nobody has configured.
+    fn unknown(&self, name: &Name) -> Option<Fault> {
+        let newsroom = self.newsroom.load();
+        name.selection.terms().find_map(|term| match term {
+            Term::Category(slug) => newsroom.categories.find("category", slug.as_str()).err(),
+            Term::Tag(_) | Term::Author(_) | Term::Language(_) => None,
+        })
+    }
+
+    fn put(&self, name: Name, address: &str) -> Arc<Feed> {
+        let mut live = self.live();
+        let feed = self.shelf.get_or_put(&format!("/{address}"), || Feed {
+            selected: live.join(&name.selection, self.marked.load(Ordering::Acquire)),
+            built: ArcSwapOption::empty(),
+            building: Arc::default(),
+            asked: AtomicU64::default(),
+            is_down: AtomicBool::default(),
+            states: Mutex::default(),
+            name,
+        });
+        feed.asked.store(self.turn.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+        if self.shelf.is_full() {
+            self.shelf.make_room(&mut live);
+        }
+        feed
+    }
+
+    /// What to serve for `feed` at once, if that is everything that was durable when this was called.
+    ///
+    /// Errors: the store's.
+    pub fn ready(&self, feed: &Feed) -> Result<Option<Arc<Built>>, Problem> {
+        self.mark()?;
+        Ok(self.fresh(feed))
+    }
+
+    /// What to serve for `feed`: everything that was durable when this was called is in it. If it has to be built, its
+    /// bytes in `coding` are made as well.
+    ///
+    /// Errors: [`Kind::Internal`] if it could not be built and there are no last good bytes, [`Kind::NotFound`] for an
+    /// archive that does not exist.
+    pub async fn current(self: &Arc<Self>, feed: &Arc<Feed>, coding: Coding) -> Result<Arc<Built>, Problem> {
+        if let Some(ready) = self.ready(feed)? {
+            return Ok(ready);
+        }
+        let building = Arc::clone(&feed.building).lock_owned().await;
+        if let Some(ready) = self.fresh(feed) {
+            return Ok(ready);
+        }
+        let (feeds, this) = (Arc::clone(self), Arc::clone(feed));
+        let make = move || {
+            // Held by the work and not by who asked for it: a client that leaves would let a second build in.
+            let _building = building;
+            let built = feeds.build(&this)?;
+            built.make(coding);
+            if feeds.shelf.is_full() {
+                feeds.shelf.make_room(&mut feeds.live());
+            }
+            Ok(built)
+        };
+        blocking(make).await?
+    }
+
+    /// Makes the bytes of `built` in the best of `codings`, the most wanted first, that can be made while somebody waits;
+    /// what takes longer is begun on the way.
+    ///
+    /// Errors: [`Kind::Internal`] if packing broke off.
+    pub async fn pack(&self, built: &Arc<Built>, codings: &[Coding]) -> Result<(), Problem> {
+        for &coding in codings {
+            if built.body(coding).is_some() {
+                return Ok(());
+            }
+            let this = Arc::clone(built);
+            match coding {
+                Coding::Identity => return Ok(()),
+                Coding::Gzip => return blocking(move || this.make(coding)).await,
+                Coding::Zstd | Coding::Brotli => {
+                    if built.begin(coding) {
+                        drop(tokio::task::spawn_blocking(move || this.make(coding)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The items of `built` that a reader who has the state with entity tag `known` has not seen, as a feed of their own
+    /// (RFC 3229); none if that state is not remembered, or the difference is everything.
+    pub fn delta(&self, feed: &Feed, built: &Built, known: &[u8]) -> Option<Bytes> {
+        let state = |tag: &Bytes| tag.len() > 2 && known.starts_with(&tag[..tag.len() - 1]);
+        let since = feed.states().iter().rev().find(|(tag, _)| state(tag)).map(|(_, seq)| *seq)?;
+        let articles = feed.selected.changed_since(since)?;
+        let delta = built.delta(since, &articles);
+        (delta.len() < built.plain().len()).then_some(delta)
+    }
+
+    /// Feeds whose last good bytes stay up because the next ones did not pass the checks.
+    pub fn refused(&self) -> Vec<Refused> {
+        self.refused_list().values().cloned().collect()
+    }
+
+    fn refused_list(&self) -> MutexGuard<'_, BTreeMap<String, Refused>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes that all feeds hold.
+    pub fn bytes(&self) -> usize {
+        self.shelf.account.bytes()
+    }
+
+    /// Marks what the log says since the last time. Next to nothing where there is nothing new.
+    fn mark(&self) -> Result<(), StoreError> {
+        let head = self.store.head().0;
+        if self.marked.load(Ordering::Acquire) >= head {
+            return Ok(());
+        }
+        let live = self.live();
+        loop {
+            let marked = self.marked.load(Ordering::Acquire);
+            if marked >= head {
+                return Ok(());
+            }
+            let read = self.store.since(Seq(marked), MARKS_MAX)?;
+            if read.truncated {
+                live.forget(head);
+                self.marked.store(head, Ordering::Release);
+                return Ok(());
+            }
+            let mut last = marked;
+            for (Seq(seq), change) in &read.changes {
+                last = *seq;
+                live.mark(*seq, change);
+            }
+            self.marked.store(last, Ordering::Release);
+        }
+    }
+
+    fn fresh(&self, feed: &Feed) -> Option<Arc<Built>> {
+        let built = feed.built.load();
+        let built = built.as_ref()?;
+        let is_fresh = built.state.seq >= feed.selected.touched()
+            && built.state.round == self.round.load(Ordering::Acquire)
+            && !feed.is_down.load(Ordering::Acquire);
+        is_fresh.then(|| Arc::clone(built))
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Feed {
+    fn last_asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// It leaves the shelf, and its bytes are let go. Who is just being served keeps his.
+    fn take_down(&self) {
+        self.is_down.store(true, Ordering::Release);
+        self.built.store(None);
+    }
+
+    /// A reader may come back with `built`.
+    fn remember(&self, built: &Built) {
+        let tag = built.tag(Coding::Identity).clone();
+        let mut states = self.states();
+        if states.last().is_some_and(|(last, _)| *last == tag) {
+            return;
+        }
+        if states.len() == STATES_MAX {
+            states.remove(0);
+        }
+        states.push((tag, built.state.seq));
+    }
+
+    fn states(&self) -> MutexGuard<'_, Vec<(Bytes, u64)>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs `work` where it holds up nobody else.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let broke_off = |panic| Problem::new(Kind::Internal, format!("a feed could not be built: {panic}"));
+    tokio::task::spawn_blocking(work).await.map_err(broke_off)
+}
