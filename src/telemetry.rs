@@ -31,6 +31,8 @@ pub const MAIL_PENDING: &str = "tidings_mail_pending";
 pub const MAIL_DOUBTFUL: &str = "tidings_mail_doubtful";
 /// Feeds built anew.
 pub const FEED_BUILDS_TOTAL: &str = "tidings_feed_builds_total";
+/// Memory that prepared feeds hold.
+pub const FEEDS_BYTES: &str = "tidings_feeds_bytes";
 /// Built feeds that failed their check.
 pub const FEED_REFUSED_TOTAL: &str = "tidings_feed_refused_total";
 /// Article files that cannot be read as articles now.
@@ -84,6 +86,7 @@ pub const METRICS: &[Metric] = &[
     gauge(MAIL_PENDING, &[], "Mails waiting to be sent."),
     gauge(MAIL_DOUBTFUL, &[], "Mails on the wire at a crash, waiting for a decision."),
     counter(FEED_BUILDS_TOTAL, &[], "Feeds built anew."),
+    gauge(FEEDS_BYTES, &[], "Memory that prepared feeds hold, in bytes."),
     counter(FEED_REFUSED_TOTAL, &[], "Built feeds that failed their check; the last good one is still served."),
     gauge(SOURCE_FAULTS, &[], "Article files that hold a mistake now."),
     Metric {

@@ -116,12 +116,13 @@ impl Selection {
         }
     }
 
-    /// What it takes in, for people: the titles that `title` gives to its categories, or the query as it stands; nothing
-    /// for every article.
+    /// What it takes in, for people: the titles that `title` gives to its categories, the names of tags, authors and
+    /// languages, or the query as it stands; nothing for every article.
     pub fn titles<'a>(&self, title: impl Fn(&Slug) -> Option<&'a str>) -> Vec<String> {
         let own = |node: &Node| match node {
             Node::Is(Term::Category(slug)) => title(slug).unwrap_or(slug.as_str()).to_owned(),
-            Node::All | Node::Is(_) | Node::IsNot(_) | Node::And(_) | Node::Or(_) => node.to_string(),
+            Node::Is(term) => term.value().to_owned(),
+            Node::All | Node::IsNot(_) | Node::And(_) | Node::Or(_) => node.to_string(),
         };
         match &self.0 {
             Node::All => Vec::new(),

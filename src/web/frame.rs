@@ -4,8 +4,8 @@
 use super::App;
 use super::problem::{public, status};
 use super::templates::digest;
-use super::view::{FeedLink, Link, direction, feeds};
-use crate::domain::{Category, Kind, Problem};
+use super::view::{FeedLink, Followed, Link, direction, feeds};
+use crate::domain::{Category, Kind, Problem, Selection};
 use crate::services::newsroom::Newsroom;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
@@ -47,6 +47,8 @@ pub(super) struct Head<'a> {
     pub(super) description: Option<&'a str>,
     /// The category it belongs to.
     pub(super) category: Option<&'a Category>,
+    /// What is followed here, where it is not that category.
+    pub(super) followed: Option<&'a Followed>,
     /// Is it an article and not the category's own page?
     pub(super) is_article: bool,
     /// May search engines list it?
@@ -65,6 +67,7 @@ impl<'a> Head<'a> {
             canonical: None,
             description: None,
             category: None,
+            followed: None,
             is_article: false,
             is_indexed: false,
         }
@@ -109,8 +112,10 @@ pub(super) fn page(
     content: Value,
 ) -> Result<String, Problem> {
     let site = &newsroom.site;
-    let mut all_feeds = feeds(site, head.category);
-    if head.category.is_some() {
+    let of_category = head.category.map(|category| Followed::new(Selection::category(&category.slug), newsroom));
+    let followed = head.followed.or(of_category.as_ref()).filter(|followed| !followed.selection.is_all());
+    let mut all_feeds = feeds(site, followed);
+    if followed.is_some() {
         all_feeds.extend(feeds(site, None));
     }
     let masthead = Masthead {

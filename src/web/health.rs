@@ -2,6 +2,7 @@
 
 use super::App;
 use super::problem::ApiProblem;
+use crate::telemetry;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -20,5 +21,6 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, A
 
 /// `GET /metrics`: Prometheus text format, version 0.0.4.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
+    metrics::gauge!(telemetry::FEEDS_BYTES).set(app.feeds.bytes() as f64);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }

@@ -11,6 +11,7 @@ mod health;
 mod pages;
 mod print;
 mod problem;
+mod selections;
 pub mod server;
 mod subscribe;
 mod templates;
@@ -135,14 +136,19 @@ fn api() -> Router<Arc<App>> {
 fn pages(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(pages::home))
-        .route("/{category}", get(pages::category))
-        .route("/{category}/", get(pages::category_slash))
+        .route("/{category}", get(selections::category))
+        .route("/{category}/", get(selections::category_slash))
+        .route("/tags/{tag}", get(selections::tag))
+        .route("/authors/{author}", get(selections::author))
+        .route("/languages/{language}", get(selections::language))
+        .route("/search", get(selections::search))
         .route("/articles/{id}", get(pages::article_by_id))
         .route("/articles/{id}/print", get(print::print))
         .route("/articles/{id}/{slug}", get(pages::article))
         .route("/subscribe", get(subscribe::form).post(subscribe::ask))
         .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
         .route("/assets/site.css", get(pages::style))
+        .route("/assets/feed.js", get(selections::script))
         .fallback(frame::no_such_page)
         .method_not_allowed_fallback(frame::wrong_method)
         .layer(from_fn_with_state(Arc::clone(app), frame::dress))

@@ -1,15 +1,15 @@
-//! Pages for readers: home, category, article. The print view is in [`super::print`], the forms are in
-//! [`super::subscribe`]. Plain HTML and one style sheet; nothing needs a script.
+//! Pages for readers: home and article. The pages of selections are in [`super::selections`], the print view is in
+//! [`super::print`], the forms are in [`super::subscribe`]. Plain HTML and one style sheet; nothing needs a script.
 //!
 //! Pages read the store and not a reader's output, so what was answered with `201` is on them at once.
 
 use super::App;
-use super::frame::{Head, PageProblem, Segments, kept, moved, nothing_here, page, segments};
+use super::frame::{Head, PageProblem, Segments, kept, moved, page, segments};
 use super::templates::STYLE;
-use super::view::{Section, Story, Teaser, feeds, home as home_of, language, subscribe_to, summary};
+use super::view::{Section, Story, Teaser, home as home_of, language, summary};
 use crate::domain::{Article, ArticleId, Category, Kind, Problem, State as ArticleState, Term};
 use crate::services::newsroom::Newsroom;
-use crate::store::{Order, Place, Store, StoreError};
+use crate::store::{Order, Store, StoreError};
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
@@ -23,8 +23,6 @@ use url::form_urlencoded;
 const LATEST: usize = 8;
 /// Headlines of each category on the home page.
 const HEADLINES: usize = 4;
-/// Articles on one page of a category.
-const PAGE_ARTICLES: usize = 20;
 /// Characters of the description that search engines and previews show; they cut off what is longer.
 const DESCRIPTION_CHARS_MAX: usize = 200;
 
@@ -40,6 +38,7 @@ pub(super) async fn home(State(app): State<Arc<App>>, asked: HeaderMap) -> Resul
         canonical: Some(site.category_page(None)),
         description: Some(&site.description),
         category: None,
+        followed: None,
         is_article: false,
         is_indexed: true,
     };
@@ -53,68 +52,10 @@ fn front(store: &Store, newsroom: &Newsroom) -> Result<(Vec<Teaser>, Vec<Section
     let section = |category: &Category| {
         let articles = store.articles(Order::Term(&Term::Category(category.slug.clone())), None, HEADLINES)?.articles;
         let headlines = articles.iter().map(|article| Teaser::headline(article, newsroom, Some(category))).collect();
-        Ok(Section::new(category, headlines, &newsroom.site))
+        Ok(Section::new(category, headlines, newsroom))
     };
     let sections = newsroom.categories.iter().map(section).collect::<Result<_, StoreError>>()?;
     Ok((latest, sections))
-}
-
-/// `/{category}`: its articles, newest first; `?after=` names the place where an older page begins.
-pub(super) async fn category(
-    State(app): State<Arc<App>>,
-    path: Segments<String>,
-    RawQuery(query): RawQuery,
-    asked: HeaderMap,
-) -> Result<Response, PageProblem> {
-    let newsroom = app.newsroom.load_full();
-    let category = known(&newsroom, &segments(path)?)?;
-    let after = query.as_deref().and_then(|query| parameter(query, "after"));
-    let place = after.as_deref().map(|text| Place::parse(text).ok_or_else(nothing_here)).transpose()?;
-
-    let (room, slug) = (Arc::clone(&newsroom), category.slug.clone());
-    let list = move |store: &Store| {
-        let page = store.articles(Order::Term(&Term::Category(slug.clone())), place.as_ref(), PAGE_ARTICLES)?;
-        let shown_in = room.categories.get(slug.as_str());
-        let teasers: Vec<_> = page.articles.iter().map(|article| Teaser::new(article, &room, shown_in)).collect();
-        Ok((teasers, page.next))
-    };
-    let (articles, next) = app.store.scan(list).await?;
-
-    let site = &newsroom.site;
-    let first = site.category_page(Some(&category.slug));
-    let at = |place: &dyn std::fmt::Display| format!("{first}?after={place}");
-    let head = Head {
-        title: &category.title,
-        language: &category.language,
-        canonical: Some(after.as_ref().map_or_else(|| first.clone(), |after| at(after))),
-        description: Some(&category.description),
-        category: Some(category),
-        is_article: false,
-        // Older pages shift with each new article; what is on them is found by its own address.
-        is_indexed: after.is_none(),
-    };
-    let content = context! {
-        category => context! {
-            title => &category.title,
-            description => &category.description,
-            feeds => Serde(feeds(site, Some(category))),
-            subscribe => subscribe_to(site, &category.slug),
-        },
-        articles => Serde(&articles),
-        older => next.as_ref().map(|place| at(place)),
-        newest => after.is_some().then(|| first.clone()),
-    };
-    Ok(kept(&asked, page(&app, &newsroom, "category.html", head, content)?))
-}
-
-/// `/{category}/`: the same page under the address that others think of first.
-pub(super) async fn category_slash(
-    State(app): State<Arc<App>>,
-    path: Segments<String>,
-) -> Result<Response, PageProblem> {
-    let newsroom = app.newsroom.load();
-    let category = known(&newsroom, &segments(path)?)?;
-    Ok(moved(&newsroom.site.category_page(Some(&category.slug)))?)
 }
 
 /// `/articles/{id}/{slug}`: an article. Another slug than its own leads to the right address.
@@ -166,6 +107,7 @@ pub(super) fn head_of<'a>(article: &'a Article, newsroom: &'a Newsroom, descript
         canonical: Some(newsroom.site.article_link(article)),
         description,
         category: home_of(article, newsroom),
+        followed: None,
         is_article: true,
         is_indexed: true,
     }
@@ -188,11 +130,6 @@ pub(super) fn public_article(store: &Store, id: &str) -> Result<Article, Problem
         }
         ArticleState::Draft | ArticleState::Scheduled => Err(missing()),
     }
-}
-
-/// The category of this slug. Errors: [`Kind::NotFound`], whose page lists the known ones.
-fn known<'a>(newsroom: &'a Newsroom, slug: &str) -> Result<&'a Category, Problem> {
-    newsroom.categories.get(slug).ok_or_else(nothing_here)
 }
 
 /// The first value of `name` in a query, decoded.

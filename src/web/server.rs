@@ -158,7 +158,7 @@ fn http() -> http1::Builder {
 }
 
 async fn public(
-    app: &App,
+    app: &Arc<App>,
     router: Router,
     request: Request<Incoming>,
     peer: Option<IpAddr>,

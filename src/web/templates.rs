@@ -8,7 +8,7 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 use std::fmt::Write as _;
 
 /// All templates by their names.
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("article.html", include_str!("../../templates/pages/article.html")),
     ("asked.html", include_str!("../../templates/pages/asked.html")),
     ("base.html", include_str!("../../templates/pages/base.html")),
@@ -17,6 +17,8 @@ const TEMPLATES: [(&str, &str); 11] = [
     ("home.html", include_str!("../../templates/pages/home.html")),
     ("parts.html", include_str!("../../templates/pages/parts.html")),
     ("print.html", include_str!("../../templates/pages/print.html")),
+    ("feed.html", include_str!("../../templates/pages/feed.html")),
+    ("search.html", include_str!("../../templates/pages/search.html")),
     ("problem.html", include_str!("../../templates/pages/problem.html")),
     ("subscribe.html", include_str!("../../templates/pages/subscribe.html")),
     ("subscription.html", include_str!("../../templates/pages/subscription.html")),

@@ -1,6 +1,7 @@
 //! Articles, categories and dates as the templates show them.
 
-use crate::domain::{Article, Category, Site, Slug, Time};
+use crate::domain::{Article, Category, Folded, Selection, Site, Slug, Term, Time};
+use crate::services::feeds::Name;
 use crate::services::newsroom::Newsroom;
 use crate::wire::{Format, html, print_word};
 use chrono::Duration;
@@ -46,24 +47,40 @@ pub(super) struct FeedLink {
     pub(super) href: String,
 }
 
-/// The feeds of `category`, or of everything, one in each format.
-pub(super) fn feeds(site: &Site, category: Option<&Category>) -> Vec<FeedLink> {
+/// Something that can be followed: a selection and what people call it.
+pub(super) struct Followed {
+    /// Empty for the whole newsroom.
+    pub(super) title: String,
+    pub(super) selection: Selection,
+}
+
+impl Followed {
+    pub(super) fn new(selection: Selection, newsroom: &Newsroom) -> Self {
+        let title_of = |slug: &Slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str());
+        Followed { title: selection.titles(title_of).join(", "), selection }
+    }
+}
+
+/// The feeds of `followed`, or of everything, one in each format.
+pub(super) fn feeds(site: &Site, followed: Option<&Followed>) -> Vec<FeedLink> {
+    let whole = Selection::all();
+    let selection = followed.map_or(&whole, |followed| &followed.selection);
     let of = |format: Format| {
         let name = match format {
             Format::Rss => "RSS",
             Format::Atom => "Atom",
             Format::Json => "JSON",
         };
-        let whose = match category {
-            Some(category) => format!("{} – {}", category.title, site.title),
-            None => site.title.clone(),
+        let whose = match followed {
+            Some(followed) if !followed.title.is_empty() => format!("{} – {}", followed.title, site.title),
+            Some(_) | None => site.title.clone(),
         };
         FeedLink {
             name,
             title: format!("{whose} ({name})"),
             // Autodiscovery compares the bare type.
             media_type: format.media_type().split(';').next().unwrap_or_default(),
-            href: site.feed(category.map(|category| &category.slug), format.file_name()),
+            href: Name::newest(selection.clone(), format).url(site),
         }
     };
     Format::ALL.map(of).into()
@@ -177,7 +194,9 @@ pub(super) struct Section {
 }
 
 impl Section {
-    pub(super) fn new(category: &Category, articles: Vec<Teaser>, site: &Site) -> Self {
+    pub(super) fn new(category: &Category, articles: Vec<Teaser>, newsroom: &Newsroom) -> Self {
+        let site = &newsroom.site;
+        let followed = Followed::new(Selection::category(&category.slug), newsroom);
         Section {
             slug: category.slug.clone(),
             title: category.title.clone(),
@@ -185,7 +204,7 @@ impl Section {
             language: category.language.clone(),
             direction: direction(&category.language),
             href: site.category_page(Some(&category.slug)),
-            feeds: feeds(site, Some(category)),
+            feeds: feeds(site, Some(&followed)),
             subscribe: subscribe_to(site, &category.slug),
             articles,
         }
@@ -200,9 +219,9 @@ pub(super) struct Story {
     lead: Option<String>,
     when: When,
     updated: Option<When>,
-    authors: Vec<String>,
+    authors: Vec<Link>,
     body: Option<Value>,
-    tags: Vec<String>,
+    tags: Vec<Link>,
     categories: Vec<Link>,
     source: Option<Link>,
     print: String,
@@ -223,15 +242,24 @@ impl Story {
             lead: content.summary.clone(),
             when: When::new(dated, &zone),
             updated: is_edited.then(|| When::new(article.updated_at, &zone)),
-            authors: content.authors.clone(),
+            authors: links(&content.authors, Term::Author, site),
             body: body.map(Value::from_safe_string),
-            tags: content.tags.clone(),
+            tags: links(&content.tags, Term::Tag, site),
             categories: known.map(|category| Link::section(site, category)).collect(),
             source: content.url.as_ref().map(source),
             print: site.print_page(&article.id),
             print_word: print_word(language(article, newsroom)),
         }
     }
+}
+
+/// Names with the pages of what is selected by them.
+fn links(names: &[String], term: fn(Folded) -> Term, site: &Site) -> Vec<Link> {
+    let link = |name: &String| {
+        let href = site.selection_page(&Selection::of(term(Folded::parse(name)?)));
+        Some(Link { title: name.clone(), href, language: String::new() })
+    };
+    names.iter().filter_map(link).collect()
 }
 
 /// The article on the newsroom's own site, under the name of that site.

@@ -9,6 +9,7 @@ mod harness;
 mod lifecycle;
 mod mail;
 mod mailing;
+mod polling;
 mod publish;
 mod rebuild;
 mod smtp;

@@ -76,7 +76,12 @@ impl Feeds {
         let known: HashMap<&ArticleId, Bytes> =
             last.iter().flat_map(|last| last.items.iter().map(|item| (&item.id, last.piece(item)))).collect();
         let contents = self.contents(name, &newsroom)?;
-        let rhythm = Rhythm::of(&contents.picked.iter().map(|picked| picked.dated).collect::<Vec<_>>());
+        let rhythm = match name.part {
+            Part::Newest | Part::Behind(_) => {
+                Rhythm::of(&contents.picked.iter().map(|picked| picked.dated).collect::<Vec<_>>())
+            }
+            Part::Archive(_) => Rhythm::CLOSED,
+        };
         let document = self.document(name, &newsroom, modified, rhythm, &contents)?;
         let frame = Frame::new(name.format, document).map_err(internal)?;
         let mut pieces: Vec<(ArticleId, Bytes)> = Vec::with_capacity(contents.picked.len());
@@ -170,6 +175,11 @@ impl Feeds {
         let category = name.selection.as_category().and_then(|slug| newsroom.categories.get(slug.as_str()));
         let title_of = |slug: &Slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str());
         let titles = name.selection.titles(title_of);
+        // A part that is closed stays as it is: its date is that of its newest item, whatever else is published.
+        let updated = match name.part {
+            Part::Newest => updated,
+            Part::Behind(_) | Part::Archive(_) => contents.picked.first().map_or(updated, |newest| newest.dated),
+        };
         Ok(Document {
             title: match titles.as_slice() {
                 [] => site.title.clone(),

@@ -22,6 +22,9 @@ pub struct Rhythm {
 }
 
 impl Rhythm {
+    /// Of a part of a feed's history that is closed: only a retraction or a late edit changes it.
+    pub const CLOSED: Rhythm = Rhythm { fresh_s: 86_400, ttl_min: 1_440 };
+
     /// Of a feed whose items bear these dates, newest first. One of fewer than two articles tells nothing: it is asked
     /// about as one that changes once a day.
     pub fn of(dates: &[Time]) -> Self {

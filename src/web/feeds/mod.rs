@@ -11,7 +11,7 @@ pub(super) use codings::Wanted;
 pub(super) use patience::Patience;
 
 use super::problem::ApiProblem;
-use super::{App, frame};
+use super::{App, frame, selections};
 use crate::domain::{Kind, Problem};
 use crate::services::feeds::{Built, Coding, Feed, Found};
 use axum::http::request::Parts;
@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub(super) type Body = Either<Full<Bytes>, axum::body::Body>;
 
 /// What decides which bytes are sent: the coding, and whether a person opened the address.
-const VARY: HeaderValue = HeaderValue::from_static("accept-encoding, sec-fetch-dest");
+pub(super) const VARY: HeaderValue = HeaderValue::from_static("accept-encoding, sec-fetch-dest");
 /// A feed is data: opened in a browser, nothing in it runs.
 const POLICY: HeaderValue = HeaderValue::from_static("default-src 'none'; style-src 'self'");
 /// While a cache asks anew it may serve what it has for so many times as long as that was fresh.
@@ -130,7 +130,7 @@ fn content(built: &Built, coding: Coding) -> impl Iterator<Item = (HeaderName, H
 }
 
 /// Answers a request that hyper read, from `peer`; none if its address is not a feed's.
-pub(super) async fn serve(app: &App, request: &Parts, peer: Option<IpAddr>) -> Option<Response<Body>> {
+pub(super) async fn serve(app: &Arc<App>, request: &Parts, peer: Option<IpAddr>) -> Option<Response<Body>> {
     let target = request.uri.path_and_query().map_or("/", |target| target.as_str());
     let found = match app.feeds.find(target) {
         Some(feed) => Ok(Found::Feed(feed)),
@@ -147,7 +147,7 @@ pub(super) async fn serve(app: &App, request: &Parts, peer: Option<IpAddr>) -> O
 }
 
 async fn answered(
-    app: &App,
+    app: &Arc<App>,
     feed: &Arc<Feed>,
     request: &Parts,
     peer: Option<IpAddr>,
@@ -158,6 +158,9 @@ async fn answered(
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Ok(response);
     };
+    if asked.is_navigation() {
+        return Ok(opened(app, feed, request).await.map(Either::Right));
+    }
     let built = made(app, feed, &asked.wanted()).await?;
     let now_s = app.clock.now().timestamp();
     if asked.takes_difference()
@@ -174,6 +177,11 @@ async fn answered(
         return Ok(impatient(wait_s));
     }
     Ok(Answer::new(choice, &built, now_s).in_part(&asked, built.tag(choice.coding)).into_response())
+}
+
+/// The page for a person who has opened the address.
+async fn opened(app: &Arc<App>, feed: &Feed, request: &Parts) -> axum::response::Response {
+    selections::feed(app, &feed.name, &request.headers).await.into_response()
 }
 
 /// The feed as it is now, with its bytes in the best of `wanted` that can be had at once.

@@ -56,6 +56,52 @@ async fn a_category_gives_out_twenty_articles_a_page_until_there_are_no_more() {
 }
 
 #[tokio::test]
+async fn every_selection_has_a_page_and_one_address() {
+    let paper = Newspaper::new();
+    let bears = |tag: &str, author: &str| {
+        let (tag, author) = (tag.to_owned(), author.to_owned());
+        move |article: &mut Article| {
+            article.content.tags = vec![tag];
+            article.content.authors = vec![author];
+            article.content.language = Some("en-GB".into());
+        }
+    };
+    paper.publish("a1", "Of water", bears("Water", "A. Ivanov")).await;
+    paper.publish("a2", "Of fire", bears("Fire", "B. Lee")).await;
+    for (path, shown, hidden) in [
+        ("/tags/water", "Of water", "Of fire"),
+        ("/authors/b.%20lee", "Of fire", "Of water"),
+        ("/search?q=category%3Ascience+AND+NOT+tag%3Awater", "Of fire", "Of water"),
+    ] {
+        let page = paper.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        page.says(&[shown, "rel=\"canonical\"", "application/rss+xml"]);
+        assert!(!page.text.contains(hidden), "{path}");
+    }
+    paper.get("/languages/en").await.says(&[
+        "Of water",
+        "Of fire",
+        "href=\"https://news.example/languages/en/rss.xml\"",
+    ]);
+    for (path, to) in [
+        ("/tags/Water", "https://news.example/tags/water"),
+        ("/search?q=TAG:water", "https://news.example/tags/water"),
+        ("/search?q=category:science", "https://news.example/science"),
+        ("/search?q=tag:b+and+tag:a", "https://news.example/search?q=tag%3Aa+AND+tag%3Ab"),
+    ] {
+        let moved = paper.get(path).await;
+        assert_eq!((moved.status, moved.header("location")), (StatusCode::PERMANENT_REDIRECT, to), "{path}");
+    }
+    paper.get("/search").await.says(&["<form action=\"/search\" method=\"get\">"]);
+    let wrong = paper.get("/search?q=tag:a+tag:b").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    wrong.says(&["found tag:b at character 7, expected AND, OR or the end"]);
+    let unknown = paper.get("/search?q=category:sport+OR+tag:a").await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    unknown.says(&["economy, science"]);
+}
+
+#[tokio::test]
 async fn a_page_that_is_not_there_names_those_that_are() {
     let paper = Newspaper::new();
     for path in ["/sports", "/sports/", "/a/b/c", "/articles/none", "/articles/a%FFb", "/articles/../x"] {
@@ -89,10 +135,10 @@ async fn an_article_has_one_address_and_says_all_that_is_known() {
     page.says(&[
         "<title>What happened – Tidings &amp; Daughters</title>",
         "<link rel=\"canonical\" href=\"https://www.paper.example/story?a=1&amp;b=2\">",
-        "By Ada &amp; Co, Bo",
+        "By <a rel=\"author\" href=\"https://news.example/authors/ada%20%26%20co\">Ada &amp; Co</a>, <a rel=\"author\"",
         "Updated <time datetime=\"2020-12-18T15:09:00+03:00\" dir=\"ltr\">",
         "<p>It <a href=\"https://x.example/\">happened</a>.</p>",
-        "<span lang=\"en\">&lt;b&gt;</span>",
+        "<a rel=\"tag\" href=\"https://news.example/tags/%3Cb%3E\" lang=\"en\">&lt;b&gt;</a>",
         "Originally at <a href=\"https://www.paper.example/story?a=1&amp;b=2\">paper.example</a>",
         "href=\"https://news.example/articles/https%3A%2F%2Fold.example%2F%3Fp%3D12/print\"",
         "href=\"https://news.example/science/rss.xml\"",
