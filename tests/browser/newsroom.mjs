@@ -11,6 +11,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
+import { sayTheSame } from "./feeds.mjs";
 
 const base = new URL(required("BASE_URL"));
 const outbox = required("OUTBOX");
@@ -148,6 +149,47 @@ async function missesPage(page) {
   assert.ok((await page.locator("main li a").count()) > 0, "the known categories are not named");
 }
 
+/** A feed's address, opened by a person: a page that says what it is. What a script fetches there is the feed. */
+async function opensFeed(page) {
+  const scripted = await page.context().browser().newContext({ permissions: ["clipboard-read", "clipboard-write"] });
+  try {
+    const person = await scripted.newPage();
+    const problems = [];
+    person.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    for (const path of ["rss.xml", "science/atom.xml", "feed.json"]) {
+      const answer = await person.goto(at(path));
+      assert.match(answer.headers()["content-type"], /^text\/html/, path);
+      await person.getByRole("heading", { name: /^Feed: / }).waitFor();
+      await person.getByRole("button", { name: "Copy address" }).click();
+      await person.getByRole("button", { name: "Copied" }).waitFor();
+      assert.equal(await person.evaluate(() => navigator.clipboard.readText()), at(path));
+      const fetched = await person.request.get(at(path));
+      assert.doesNotMatch(fetched.headers()["content-type"], /html/, path);
+    }
+    assert.deepEqual(problems, []);
+    await person.getByRole("link", { name: "Get it by e-mail" }).click();
+    await person.getByLabel("Your mail address").waitFor();
+  } finally {
+    await scripted.close();
+  }
+}
+
+async function searches(page) {
+  await page.goto(at("search"));
+  await page.getByLabel("Query").fill("category:science AND NOT tag:nothing");
+  await page.getByRole("button").click();
+  assert.ok((await page.locator("main article").count()) > 0, "nothing was found");
+  await page.goto(at("search"));
+  await page.getByLabel("Query").fill("category:science AND");
+  await page.getByRole("button").click();
+  assert.match(await page.locator("main").innerText(), /at character 21/);
+}
+
+async function isReadByAnotherParser() {
+  const counts = await Promise.all(["", "science/", "languages/en/"].map((folder) => sayTheSame(base, folder)));
+  return `${counts.join(", ")} items`;
+}
+
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
   args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
@@ -165,6 +207,9 @@ for (const check of [
   confirms,
   prints,
   leavesOutNavigationOnPaper,
+  opensFeed,
+  searches,
+  isReadByAnotherParser,
 ]) {
   // opensHome → "opens home"
   const name = check.name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);

@@ -11,6 +11,7 @@ mod mail;
 mod mailing;
 mod polling;
 mod publish;
+mod readers;
 mod rebuild;
 mod smtp;
 mod sources;
