@@ -69,7 +69,8 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
         changed_at: newest_change(&config_file, &config.feeds_folder),
     }));
     let mail = &config.mail;
-    let app = App::new(Arc::clone(&store), Arc::clone(&newsroom), clock.clone(), mail, &config.server)?;
+    let (names, floods) = (Arc::clone(&newsroom), config.flood_max);
+    let app = App::new(Arc::clone(&store), names, clock.clone(), mail, &config.server, floods)?;
     let app = Arc::new(app);
 
     let stop = CancellationToken::new();

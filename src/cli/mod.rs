@@ -60,6 +60,9 @@ enum Command {
         #[command(subcommand)]
         action: Article,
     },
+    /// Changes that would show known articles as unread
+    #[command(subcommand)]
+    Flood(Flood),
     /// Mails of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(Mail),
@@ -82,6 +85,12 @@ enum Keys {
         /// As `list` shows it
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Flood {
+    /// Let them pass for an hour: they are meant
+    Accept,
 }
 
 #[derive(Debug, Subcommand)]
@@ -195,6 +204,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Export { output } => wait(operate::export(config, &output, out)),
         Command::Import { file } => wait(operate::import(config, &file, out)),
         Command::Keys(action) => wait(operate::keys(config, action, out)),
+        Command::Flood(Flood::Accept) => wait(operate::accept_flood(config, out)),
         Command::Mail(action) => wait(operate::mail(config, action, out)),
         Command::Article { remote, action } => {
             let client = match (remote.server, remote.key) {

@@ -142,6 +142,20 @@ pub(super) async fn check(config_file: &Path, out: &mut dyn Write) -> Result<Out
     Ok(if report.ok { Outcome::Done } else { Outcome::Bad })
 }
 
+/// `tidings flood accept`. The guard counts in the running daemon, so without one there is nothing to accept.
+pub(super) async fn accept_flood(config_file: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
+    #[derive(Deserialize)]
+    struct Accepted {
+        until: String,
+    }
+    let request = Request::new(Method::POST, &["control", "flood", "accept"]);
+    match ask(config_file, request).await? {
+        Some(Accepted { until }) => writeln!(out, "until {until} any number of articles may get another id or date")?,
+        None => return Err(anyhow::anyhow!("no daemon is running; there is nothing to accept").into()),
+    }
+    Ok(Outcome::Done)
+}
+
 /// `tidings export`. A file appears under its name only when it is whole and durable.
 pub(super) async fn export(config_file: &Path, output: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
     if output == Path::new("-") {

@@ -39,6 +39,8 @@ pub struct Config {
     pub categories: Categories,
     /// Where they came from, for [`load_categories`] at a reload.
     pub feeds_folder: PathBuf,
+    /// Known articles that may get another id or date within an hour; any number if 0.
+    pub flood_max: usize,
 }
 
 /// What `[server]` says.
@@ -140,8 +142,9 @@ fn read(path: &Path, mistakes: &mut Mistakes) -> Option<Config> {
     let log = log(&source, &table, mistakes);
     let language = site.as_ref().map_or("en", |site| &site.language);
     let feeds = categories(&source, &table, language, mistakes);
-    let (categories, feeds_folder) = feeds?;
-    Some(Config { site: site?, server: server?, store: store?, mail: mail?, log: log?, categories, feeds_folder })
+    let (categories, feeds_folder, flood_max) = feeds?;
+    let (site, server, store, mail, log) = (site?, server?, store?, mail?, log?);
+    Some(Config { site, server, store, mail, log, categories, feeds_folder, flood_max })
 }
 
 fn site(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Option<Site> {
@@ -210,8 +213,9 @@ fn categories(
     table: &DeTable<'_>,
     language: &str,
     mistakes: &mut Mistakes,
-) -> Option<(Categories, PathBuf)> {
+) -> Option<(Categories, PathBuf, usize)> {
     let mut section = Section::open(source, table, "feeds", mistakes);
+    let flood_max = section.whole(&keys::FEEDS_FLOOD_MAX).map(wide);
     let folder = section.path(&keys::FEEDS_FOLDER)?;
     if !folder.is_dir() {
         let found = format!("{}, which is no folder", tidy(&folder).display());
@@ -219,7 +223,7 @@ fn categories(
         return None;
     }
     match load_categories(&folder, language) {
-        Ok(categories) => Some((categories, folder)),
+        Ok(categories) => Some((categories, folder, flood_max?)),
         Err(others) => {
             mistakes.extend(others);
             None

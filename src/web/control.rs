@@ -48,6 +48,11 @@ pub(super) async fn revoke_key(State(app): State<Arc<App>>, Path(id): Path<Strin
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// `POST /control/flood/accept`
+pub(super) async fn accept_flood(State(app): State<Arc<App>>) -> Answer {
+    Ok(Json(json!({ "until": app.publisher.accept_flood() })).into_response())
+}
+
 /// `GET /control/check`
 pub(super) async fn check_store(State(app): State<Arc<App>>) -> Answer {
     let report = app.store.scan(|store| Ok(check(store))).await?;

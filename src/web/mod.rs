@@ -85,6 +85,7 @@ impl App {
         clock: Clock,
         mail: &Mail,
         server: &Server,
+        flood_max: usize,
     ) -> Result<Self, Problem> {
         let internal = |error: &dyn std::fmt::Display| Problem::new(Kind::Internal, error.to_string());
         // First of all: what is looked up before counts nothing.
@@ -94,7 +95,7 @@ impl App {
         let hint = Arc::clone(&mail_hint);
         let (rows, names, budget) = (Arc::clone(&store), Arc::clone(&newsroom), mail.confirmations_per_hour_max);
         Ok(App {
-            publisher: Publisher::new(Arc::clone(&store), clock.clone()),
+            publisher: Publisher::new(Arc::clone(&store), clock.clone(), flood_max),
             keys: Keys::new(Arc::clone(&store), clock.clone()),
             subscriptions: Subscriptions::new(rows, clock.clone(), names, budget, Arc::clone(&hint)),
             mailer: Mailer::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), mail.clone(), hint)?,
@@ -178,6 +179,7 @@ pub fn control(app: &Arc<App>) -> Router {
         .route("/control/keys", get(control::keys).post(control::create_key))
         .route("/control/keys/{id}", delete(control::revoke_key))
         .route("/control/check", get(control::check_store))
+        .route("/control/flood/accept", post(control::accept_flood))
         .route("/control/export", get(control::export_store))
         .route("/control/mail/doubtful", get(control::doubtful))
         .route("/control/mail/doubtful/resend", post(control::resend_doubtful))

@@ -2,7 +2,7 @@
 
 use crate::harness::{FEEDS, Newsroom, Setup, api, eventually, id};
 use chrono::{Duration, SecondsFormat};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tidings::domain::{Article, Categories, Category, Clock, Site, Time};
@@ -126,7 +126,7 @@ impl Desk {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Arc::new(Store::open(folder.path()).expect("a new store"));
         let clock = Clock::test(Time::UNIX_EPOCH);
-        let publisher = Publisher::new(Arc::clone(&store), clock.clone());
+        let publisher = Publisher::new(Arc::clone(&store), clock.clone(), 3);
         Desk { _folder: folder, store, clock, publisher }
     }
 
@@ -306,4 +306,48 @@ fn the_command_line_tells_the_same_mistakes_as_the_api() {
     newsroom.stop();
     let absent = newsroom.cli(&["article", "list"]);
     assert!(absent.code == Some(3) && absent.err.contains("not running"), "{absent:?}");
+}
+
+#[test]
+fn a_flood_of_known_articles_under_other_ids_or_dates_is_refused_until_it_is_meant() {
+    let newsroom = Newsroom::with(Setup { feeds: "flood_max = 3", ..Setup::default() });
+    let article = |n: usize, name: &str| {
+        json!({
+            "title": format!("No. {n}"), "external_id": format!("{name}:{n}"), "categories": ["economy"],
+            "url": format!("https://paper.example/{n}"), "published_at": format!("2026-02-0{}T00:00:00Z", n + 1),
+        })
+    };
+    let push = |article: &Value| newsroom.api("POST", "/articles", &[], &article.to_string());
+    let ids: Vec<String> = (0..8).map(|n| id(&push(&article(n, "old")).expect(201).json())).collect();
+    let before = newsroom.get("/economy/rss.xml", &[]).expect(200).body;
+
+    // The same articles once more, from a system that calls them otherwise.
+    for n in 0..3 {
+        push(&article(n, "new")).expect(201);
+    }
+    let refused = push(&article(3, "new")).expect(409).json();
+    assert!(refused["detail"].as_str().is_some_and(|text| text.contains("under another id") && text.contains("No. 3")));
+    assert_eq!(newsroom.titles("/economy/rss.xml").len(), 8 + 3, "nothing of it was taken");
+    assert_ne!(newsroom.get("/economy/rss.xml", &[]).body, before);
+
+    // Edits that say nothing of dates pass; a fourth other date does not.
+    let edit = |n: usize, at: &str| {
+        let mut article = article(n, "old");
+        article["published_at"] = at.into();
+        newsroom.api("PUT", &format!("/articles/{}", ids[n]), &[], &article.to_string())
+    };
+    for (n, known) in ids.iter().enumerate() {
+        let mut same = article(n, "old");
+        same["title"] = format!("No. {n}, mended").into();
+        newsroom.api("PUT", &format!("/articles/{known}"), &[], &same.to_string()).expect(200);
+    }
+    for n in 0..3 {
+        edit(n, "2026-03-01T00:00:00Z").expect(200);
+    }
+    assert!(edit(3, "2026-03-01T00:00:00Z").expect(409).text().contains("another date"));
+    push(&json!({ "title": "News", "categories": ["economy"] })).expect(201);
+
+    assert!(newsroom.cli(&["flood", "accept"]).good().starts_with("until "));
+    edit(3, "2026-03-01T00:00:00Z").expect(200);
+    push(&article(3, "new")).expect(201);
 }

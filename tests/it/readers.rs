@@ -6,21 +6,24 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
+/// Where Debian's package puts it.
+const PROGRAM: &str = "/usr/bin/newsboat";
+
 /// newsboat with files of its own.
 struct Newsboat {
-    program: String,
     folder: TempDir,
 }
 
 impl Newsboat {
     /// Subscribed to `addresses`; none where it is not installed, which `scripts/test` sees to.
-    #[expect(clippy::disallowed_methods, reason = "how scripts/test tells where it is")]
     fn subscribed(addresses: &[String]) -> Option<Self> {
-        let program = std::env::var("TIDINGS_NEWSBOAT").ok()?;
+        if !Path::new(PROGRAM).exists() {
+            return None;
+        }
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("urls"), addresses.join("\n") + "\n").unwrap();
         std::fs::write(folder.path().join("config"), "download-retries 1\nreload-threads 1\n").unwrap();
-        Some(Newsboat { program, folder })
+        Some(Newsboat { folder })
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -28,7 +31,7 @@ impl Newsboat {
     }
 
     fn reload(&self) {
-        let mut command = Command::new(&self.program);
+        let mut command = Command::new(PROGRAM);
         for (option, name) in [("-u", "urls"), ("-c", "cache.db"), ("-C", "config")] {
             command.arg(option).arg(self.path(name));
         }
@@ -68,10 +71,7 @@ fn newsboat_keeps_each_article_once_whatever_is_done_to_it() {
     let one = newsroom.publish_titled("One");
     newsroom.publish_titled("Two");
     let addresses = ["rss.xml", "economy/atom.xml"].map(|file| format!("{}{file}", newsroom.base_url()));
-    let Some(reader) = Newsboat::subscribed(&addresses) else {
-        assert!(!Path::new("/usr/bin/newsboat").exists(), "run it by scripts/test");
-        return;
-    };
+    let Some(reader) = Newsboat::subscribed(&addresses) else { return };
     let titles = |reader: &Newsboat| reader.kept().into_iter().map(|(_, title, _)| title).collect::<Vec<_>>();
     reader.reload();
     let first = reader.kept();

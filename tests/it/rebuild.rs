@@ -95,7 +95,7 @@ async fn a_feed_built_from_pieces_is_the_feed_built_from_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Store::open(folder.path()).unwrap());
     let clock = Clock::test(Time::from_timestamp_millis(1_800_000_000_000).unwrap());
-    let publisher = Publisher::new(Arc::clone(&store), clock.clone());
+    let publisher = Publisher::new(Arc::clone(&store), clock.clone(), 0);
     let names = newsroom("The News");
     let feeds = Arc::new(Feeds::new(Arc::clone(&store), Arc::clone(&names), clock.clone(), BYTES_MAX));
     let mut dice = Dice(11);

@@ -151,7 +151,7 @@ async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
         print_line: true,
     };
     let newsroom = NewsroomNow { site, categories: Categories::new(vec![science]), changed_at: clock.now() };
-    let publisher = Publisher::new(Arc::clone(&store), clock);
+    let publisher = Publisher::new(Arc::clone(&store), clock, 0);
     let sources = Sources::new(Arc::clone(&store), publisher, Arc::new(ArcSwap::from_pointee(newsroom)));
     store.close();
     assert_eq!(sources.look().await.expect_err("nothing is stored any more").kind, Kind::Unavailable);

@@ -105,7 +105,7 @@ impl Newspaper {
             proxies: Vec::new(),
             drain: std::time::Duration::ZERO,
         };
-        let app = Arc::new(App::new(store, newsroom, clock, &mail, &server).unwrap());
+        let app = Arc::new(App::new(store, newsroom, clock, &mail, &server, 0).unwrap());
         Newspaper { router: super::public(&app), app, _folder: folder }
     }
 

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 pub(crate) struct Setup<'a> {
     pub(crate) site: &'a str,
     pub(crate) server: &'a str,
+    pub(crate) feeds: &'a str,
     pub(crate) mail: &'a str,
     pub(crate) log: &'a str,
     pub(crate) base_url: Option<&'a str>,
@@ -81,14 +82,14 @@ impl Newsroom {
 
     /// Writes the configuration anew; the ports stay.
     pub(crate) fn configure(&self, setup: Setup<'_>) {
-        let Setup { site, server, mail, log, base_url } = setup;
+        let Setup { site, server, feeds, mail, log, base_url } = setup;
         let (public, admin) = (self.public, self.admin);
         let base_url = base_url.map_or_else(|| format!("http://{public}/"), str::to_owned);
         let text = format!(
             "[site]\ntitle = \"Test News\"\nbase_url = \"{base_url}\"\n{site}\n\
              [server]\nlisten = \"{public}\"\nadmin_listen = \"{admin}\"\nthreads = 2\n{server}\n\
              [store]\nfolder = \"data\"\n\
-             [feeds]\nfolder = \"feeds\"\n\
+             [feeds]\nfolder = \"feeds\"\n{feeds}\n\
              [mail]\n{mail}\n\
              [log]\n{log}\n"
         );

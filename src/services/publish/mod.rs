@@ -1,12 +1,15 @@
 //! The only way in. Each verb checks, then commits the article, its rows and its log entry as one batch.
 //! Nothing here knows who reads the log.
 
-use crate::domain::{
-    Article, ArticleId, Change, ChangeKind, Clock, Draft, ExternalId, Kind, Labels, Problem, State, Time, Wish,
-};
+mod edit;
+mod flood;
+
+use crate::domain::{Article, ArticleId, ChangeKind, Clock, Draft, ExternalId, Kind, Problem, State, Time};
 use crate::store::{Batch, CommitError, Due, Replay, Store, Stored};
 use crate::telemetry;
 use chrono::Duration;
+use edit::{Edit, admit, change, moved, revision_of, same_name};
+use flood::Guard;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -43,27 +46,28 @@ pub struct Idempotency {
 pub struct Publisher {
     store: Arc<Store>,
     clock: Clock,
+    guard: Arc<Guard>,
     /// Rung when an article gets an hour to be published at. Carries no data: the due table is the truth.
     scheduled: Arc<Notify>,
 }
 
-/// A way to write one article: what is there, what shall be there.
-struct Edit {
-    old: Option<Stored<Article>>,
-    new: Article,
-    outcome: Outcome,
-}
-
 impl Publisher {
-    /// A publisher into `store`.
-    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
-        Publisher { store, clock, scheduled: Arc::default() }
+    /// A publisher into `store`. So many changes within an hour may give known articles another id, and as many another
+    /// date; any number if `flood_max` is 0.
+    pub fn new(store: Arc<Store>, clock: Clock, flood_max: usize) -> Self {
+        let guard = Arc::new(Guard::new(Arc::clone(&store), flood_max));
+        Publisher { store, clock, guard, scheduled: Arc::default() }
+    }
+
+    /// Lets changes pass for an hour that give any number of known articles another id or date. Returns until when.
+    pub fn accept_flood(&self) -> Time {
+        self.guard.accept(self.clock.now())
     }
 
     /// Takes in an article that may be new: one that carries a known `external_id` is the known article, and a
     /// repeated idempotency key gives the first answer again.
     ///
-    /// Errors: [`Kind::Conflict`] if its id is taken, [`Kind::Invalid`] if the idempotency key was used for another
+    /// Errors: [`Kind::Conflict`] if its names are two articles', or it is part of a flood, [`Kind::Invalid`] if the idempotency key was used for another
     /// request or the state does not allow the move.
     pub async fn push(&self, draft: Draft, retry: Option<Idempotency>) -> Result<(Article, Outcome), Problem> {
         for _ in 0..TRIES_MAX {
@@ -254,6 +258,7 @@ impl Publisher {
     /// Commits one edit; none if somebody else was first and the verb has to start anew.
     async fn commit(&self, edit: Edit, mut batch: Batch, now: Time) -> Result<Option<(Article, Outcome)>, Problem> {
         let Edit { old, new, outcome } = edit;
+        let sort = self.guard.judge(old.as_ref().map(|old| &old.record), &new, now)?;
         let change = change(old.as_ref().map(|old| &old.record), &new, now);
         let seen = change.as_ref().map(|change| change.kind);
         match outcome {
@@ -275,6 +280,7 @@ impl Publisher {
                 }
                 if let Some(kind) = seen {
                     tell(kind, &new);
+                    self.guard.passed(&new, sort, now);
                 }
                 Ok(Some((new, outcome)))
             }
@@ -300,95 +306,4 @@ fn tell(kind: ChangeKind, article: &Article) {
 
 fn busy() -> Problem {
     Problem::new(Kind::Unavailable, "the article is being changed by others at this moment; try again")
-}
-
-/// A name that is given must be the one that is known: names are for life.
-fn same_name(field: &str, given: Option<&str>, known: Option<&str>) -> Result<(), Problem> {
-    match given {
-        Some(given) if known != Some(given) => {
-            let expected =
-                known.map_or("none: the article has none, and it cannot get one later".to_owned(), str::to_owned);
-            Err(Problem::field(field, given, expected))
-        }
-        Some(_) | None => Ok(()),
-    }
-}
-
-/// The state after `wish`, for an article in `state`.
-fn moved(state: State, wish: Wish, published_at: Option<Time>, now: Time) -> Result<State, Problem> {
-    let is_ahead = published_at.is_some_and(|at| at > now);
-    match (state, wish, is_ahead) {
-        (State::Published, Wish::Draft, _) => Err(Problem::field(
-            "status",
-            "draft",
-            "published: a public article cannot become a draft again; retract it",
-        )),
-        (State::Published, Wish::Published, true) => Err(Problem::field(
-            "published_at",
-            published_at.map(|at| at.to_rfc3339()).unwrap_or_default(),
-            "a time that is past: the article is public already; retract it first to publish it later",
-        )),
-        (State::Draft | State::Scheduled | State::Retracted, Wish::Draft, _) => Ok(State::Draft),
-        (State::Draft | State::Scheduled | State::Retracted, Wish::Published, true) => Ok(State::Scheduled),
-        (State::Draft | State::Scheduled | State::Retracted | State::Published, Wish::Published, false) => {
-            Ok(State::Published)
-        }
-    }
-}
-
-/// A new article made of `draft`.
-fn admit(draft: &Draft, now: Time) -> Article {
-    let is_ahead = draft.published_at.is_some_and(|at| at > now);
-    let state = match draft.wish {
-        Wish::Draft => State::Draft,
-        Wish::Published if is_ahead => State::Scheduled,
-        Wish::Published => State::Published,
-    };
-    let is_public = state == State::Published;
-    Article {
-        id: draft.id.clone().unwrap_or_else(ArticleId::mint),
-        external_id: draft.external_id.clone(),
-        revision: 1,
-        state,
-        created_at: now,
-        published_at: draft.published_at.or(is_public.then_some(now)),
-        // A date in the past says that the text is as old as that: an imported archive was not edited today.
-        updated_at: draft.published_at.filter(|at| *at < now).unwrap_or(now),
-        first_public_at: is_public.then_some(now),
-        content: draft.content.clone(),
-    }
-}
-
-/// The revision that makes `old` into `new`.
-fn revision_of(old: Stored<Article>, mut new: Article, now: Time) -> Edit {
-    let known = &old.record;
-    let becomes_public = new.is_public() && !known.is_public();
-    if becomes_public {
-        new.first_public_at = new.first_public_at.or(Some(now));
-        new.published_at = new.published_at.or(Some(now));
-    }
-    if new == *known {
-        return Edit { new, old: Some(old), outcome: Outcome::Unchanged };
-    }
-    new.revision = known.revision.saturating_add(1);
-    new.updated_at = now;
-    Edit { new, old: Some(old), outcome: Outcome::Revised }
-}
-
-/// What the public sees happen between `old` and `new`, if anything.
-fn change(old: Option<&Article>, new: &Article, now: Time) -> Option<Change> {
-    let was_public = old.is_some_and(Article::is_public);
-    let kind = match (was_public, new.is_public()) {
-        (false, false) => return None,
-        (true, true) if old == Some(new) => return None,
-        (true, true) => ChangeKind::Revised,
-        (true, false) => ChangeKind::Retracted,
-        (false, true) if old.is_some_and(|old| old.first_public_at.is_some()) => ChangeKind::Restored,
-        (false, true) => ChangeKind::Published,
-    };
-    let labels = Labels::of(&new.content);
-    // One that comes back leaves the feeds that told of its retraction.
-    let was_shown = old.filter(|old| was_public || old.first_public_at.is_some());
-    let before = was_shown.map(|old| Labels::of(&old.content)).filter(|before| *before != labels);
-    Some(Change { kind, article: new.id.clone(), revision: new.revision, at: now, labels, before })
 }
