@@ -186,6 +186,11 @@ pub(super) async fn categories(State(app): State<Arc<App>>) -> Response {
     Json(json!({ "categories": shown.collect::<Vec<_>>() })).into_response()
 }
 
+/// `GET /feeds/refused`: what did not pass the checks of the feeds that are asked for, and why.
+pub(super) async fn refused_feeds(State(app): State<Arc<App>>) -> Response {
+    Json(json!({ "refused": app.feeds.refused() })).into_response()
+}
+
 /// Body of `POST /subscriptions`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -128,6 +128,7 @@ fn api() -> Router<Arc<App>> {
         .route("/articles", get(api::list).post(api::create))
         .route("/articles/{id}", get(api::show).put(api::replace).delete(api::retract))
         .route("/categories", get(api::categories))
+        .route("/feeds/refused", get(api::refused_feeds))
         .route("/subscriptions", get(api::subscriptions).post(api::ask))
         .fallback(async |uri: Uri| unknown(&format!("{API}{}", uri.path())))
         .method_not_allowed_fallback(async |uri: Uri| wrong_method(&format!("{API}{}", uri.path())))

@@ -5,11 +5,14 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use chrono::Duration;
 use std::sync::Arc;
-use tidings::domain::{ArticleId, Body, Categories, Category, Clock, Content, Draft, Site, Slug, Time, Wish};
+use tidings::domain::{
+    Article, ArticleId, Body, Categories, Category, Change, ChangeKind, Clock, Content, Draft, Labels, Site, Slug,
+    Time, Wish,
+};
 use tidings::services::feeds::{Coding, Feed, Feeds, Found};
 use tidings::services::newsroom::{Newsroom, SharedNewsroom};
 use tidings::services::publish::Publisher;
-use tidings::store::Store;
+use tidings::store::{Batch, Store};
 
 const ADDRESSES: [&str; 14] = [
     "/rss.xml",
@@ -125,6 +128,62 @@ async fn a_feed_built_from_pieces_is_the_feed_built_from_nothing() {
         }
     }
     assert!(ids.len() > 30);
+}
+
+#[tokio::test]
+async fn an_article_that_does_not_pass_keeps_its_last_good_item_and_no_other_from_its_readers() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Store::open(folder.path()).unwrap());
+    let clock = Clock::test(Time::from_timestamp_millis(1_800_000_000_000).unwrap());
+    let publisher = Publisher::new(Arc::clone(&store), clock.clone(), 0);
+    let feeds = Arc::new(Feeds::new(Arc::clone(&store), newsroom("The News"), clock.clone(), BYTES_MAX));
+    let of = |title: &str| {
+        let mut draft = draft(&mut Dice(1), clock.now());
+        draft.content.title = title.to_owned();
+        draft.published_at = None;
+        draft
+    };
+    // What no door lets in, and a foreign store may hold: a date of the year 12000, which feeds cannot tell.
+    let spoil = |article: &Article| {
+        let old = store.article(&article.id).unwrap().unwrap();
+        let far = Time::from_timestamp(316_500_000_000, 0).unwrap();
+        let title = format!("{}, spoilt", old.record.content.title);
+        let content = Content { title, ..old.record.content.clone() };
+        let revision = old.record.revision + 1;
+        let new = Article { updated_at: far, published_at: Some(far), revision, content, ..old.record.clone() };
+        let (article, labels) = (new.id.clone(), Labels::of(&new.content));
+        let change = Change { kind: ChangeKind::Revised, article, revision, at: clock.now(), labels, before: None };
+        let mut batch = Batch::default();
+        store.write_article(&mut batch, Some(&old), &new);
+        store.log(&mut batch, &change);
+        tidings::store::wait(store.commit(batch)).unwrap();
+    };
+    let text = async |feeds: &Arc<Feeds>| String::from_utf8(body(feeds, "/rss.xml").await.unwrap().to_vec()).unwrap();
+    let one = publisher.push(of("One"), None).await.unwrap().0;
+    assert!(text(&feeds).await.contains("One") && feeds.refused().is_empty());
+
+    spoil(&one);
+    clock.advance(Duration::seconds(1));
+    publisher.push(of("Two"), None).await.unwrap();
+    for _ in 0..2 {
+        let shown = text(&feeds).await;
+        assert!(shown.contains(">One<") && shown.contains(">Two<") && !shown.contains("spoilt"), "{shown}");
+        let refused = feeds.refused();
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        assert_eq!((refused[0].article.as_ref(), refused[0].feed.as_str()), (Some(&one.id), "rss.xml"));
+        assert!(refused[0].is_kept && refused[0].fault.field.contains("pubDate"), "{refused:?}");
+        publisher.push(of("Three"), None).await.unwrap();
+    }
+    // Nothing good is known of it after a restart: it is left out, and told of.
+    let afresh = Arc::new(Feeds::new(Arc::clone(&store), newsroom("The News"), clock.clone(), BYTES_MAX));
+    let shown = text(&afresh).await;
+    assert!(shown.contains(">Two<") && !shown.contains(">One"), "{shown}");
+    assert!(!afresh.refused()[0].is_kept);
+
+    publisher.revise(&one.id, &of("One, mended"), None).await.unwrap_err();
+    publisher.retract(&one.id, None).await.unwrap();
+    assert!(!text(&feeds).await.contains(">One<"), "a retraction is heeded all the same");
+    assert!(feeds.refused().is_empty());
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod check;
 mod contract;
 mod crash;
 mod damage;
+mod select;
 
 use std::path::Path;
 use tidings::domain::{Article, ArticleId, Body, Change, ChangeKind, Content, ExternalId, Labels, Slug, State, Time};
