@@ -14,7 +14,7 @@ impl Slug {
     /// Fits any address and file name.
     pub const CHARS_MAX: usize = 64;
     /// First segments of the daemon's own addresses; a category of that name could not be reached.
-    pub const RESERVED: [&'static str; 16] = [
+    pub const RESERVED: [&'static str; 17] = [
         "api",
         "archive",
         "articles",
@@ -27,6 +27,7 @@ impl Slug {
         "live",
         "readyz",
         "search",
+        "sitemaps",
         "subscribe",
         "subscriptions",
         "summary",

@@ -82,6 +82,8 @@ struct Page<'a> {
     direction: &'static str,
     canonical: Option<String>,
     description: Option<&'a str>,
+    /// Language and territory as Open Graph has them, where both are known: `en_GB`.
+    locale: Option<String>,
     /// Address of its section's page.
     section: Option<String>,
     feeds: Vec<FeedLink>,
@@ -100,6 +102,7 @@ struct Masthead<'a> {
     sections: Vec<Link>,
     feeds: Vec<FeedLink>,
     subscribe: String,
+    outline: String,
     style: String,
 }
 
@@ -126,6 +129,7 @@ pub(super) fn page(
         sections: newsroom.categories.iter().map(|category| Link::section(site, category)).collect(),
         feeds: feeds(site, None),
         subscribe: site.address("subscribe"),
+        outline: site.address("opml.xml"),
         // A path, since the policy allows styles from the page's own origin alone: so a daemon that is looked at
         // under another name than its public one, through a tunnel for instance, is not bare.
         style: format!("{}assets/site.css?v={}", site.base_url.path(), app.templates.style_version()),
@@ -136,6 +140,7 @@ pub(super) fn page(
         direction: direction(head.language),
         canonical: head.canonical,
         description: head.description,
+        locale: locale(head.language),
         section: head.category.map(|category| site.category_page(Some(&category.slug))),
         feeds: all_feeds,
         is_home: head.title.is_empty(),
@@ -144,6 +149,12 @@ pub(super) fn page(
     };
     let frame = context! { site => Serde(&masthead), page => Serde(&page) };
     app.templates.render(name, context! { ..frame, ..content })
+}
+
+fn locale(language: &str) -> Option<String> {
+    let (primary, territory) = language.split_once('-')?;
+    let is_territory = territory.len() == 2 && territory.bytes().all(|byte| byte.is_ascii_alphabetic());
+    is_territory.then(|| format!("{}_{}", primary.to_ascii_lowercase(), territory.to_ascii_uppercase()))
 }
 
 /// A page that anybody may keep and that is asked about again: `304` where the asker has it already (RFC 9110 §13.1.2).

@@ -5,9 +5,11 @@ mod body;
 mod control;
 mod counters;
 mod direct;
+mod discovery;
 mod feeds;
 mod frame;
 mod health;
+mod linked;
 mod pages;
 mod print;
 mod problem;
@@ -149,6 +151,11 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/articles/{id}/{slug}", get(pages::article))
         .route("/subscribe", get(subscribe::form).post(subscribe::ask))
         .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
+        .route("/opml.xml", get(discovery::opml))
+        .route("/robots.txt", get(discovery::robots))
+        .route("/sitemap.xml", get(discovery::index))
+        .route("/sitemaps/{name}", get(discovery::part))
+        .route("/news-sitemap.xml", get(discovery::news))
         .route("/assets/site.css", get(pages::style))
         .route("/assets/feed.js", get(selections::script))
         .fallback(frame::no_such_page)

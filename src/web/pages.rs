@@ -5,11 +5,13 @@
 
 use super::App;
 use super::frame::{Head, PageProblem, Segments, kept, moved, page, segments};
+use super::linked::json_ld;
+use super::selections;
 use super::templates::STYLE;
 use super::view::{Section, Story, Teaser, home as home_of, language, summary};
-use crate::domain::{Article, ArticleId, Category, Kind, Problem, State as ArticleState, Term};
+use crate::domain::{Article, ArticleId, Category, Kind, Problem, Selection, State as ArticleState, Term};
 use crate::services::newsroom::Newsroom;
-use crate::store::{Order, Store, StoreError};
+use crate::store::{Order, Place, Store, StoreError};
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use axum::http::{HeaderMap, HeaderValue};
@@ -26,11 +28,18 @@ const HEADLINES: usize = 4;
 /// Characters of the description that search engines and previews show; they cut off what is longer.
 const DESCRIPTION_CHARS_MAX: usize = 200;
 
-/// `/`: the newest of all, and each category with its headlines.
-pub(super) async fn home(State(app): State<Arc<App>>, asked: HeaderMap) -> Result<Response, PageProblem> {
+/// `/`: the newest of all, and each category with its headlines; `?after=` names the place where an older page begins.
+pub(super) async fn home(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    asked: HeaderMap,
+) -> Result<Response, PageProblem> {
+    if query.as_deref().is_some_and(|query| parameter(query, "after").is_some()) {
+        return selections::list(&app, Selection::all(), query.as_deref(), &asked).await;
+    }
     let newsroom = app.newsroom.load_full();
     let room = Arc::clone(&newsroom);
-    let (latest, sections) = app.store.scan(move |store| front(store, &room)).await?;
+    let (latest, older, sections) = app.store.scan(move |store| front(store, &room)).await?;
     let site = &newsroom.site;
     let head = Head {
         title: "",
@@ -42,20 +51,24 @@ pub(super) async fn home(State(app): State<Arc<App>>, asked: HeaderMap) -> Resul
         is_article: false,
         is_indexed: true,
     };
-    let content = context! { latest => Serde(&latest), sections => Serde(&sections) };
+    let older = older.map(|place| format!("{}?after={place}", site.category_page(None)));
+    let content = context! { latest => Serde(&latest), sections => Serde(&sections), older => older };
     Ok(kept(&asked, page(&app, &newsroom, "home.html", head, content)?))
 }
 
-fn front(store: &Store, newsroom: &Newsroom) -> Result<(Vec<Teaser>, Vec<Section>), StoreError> {
-    let latest = store.articles(Order::Public, None, LATEST)?.articles;
-    let latest = latest.iter().map(|article| Teaser::new(article, newsroom, None)).collect();
+/// The newest articles, where the older ones begin, and each category.
+type Front = (Vec<Teaser>, Option<Place>, Vec<Section>);
+
+fn front(store: &Store, newsroom: &Newsroom) -> Result<Front, StoreError> {
+    let page = store.articles(Order::Public, None, LATEST)?;
+    let latest = page.articles.iter().map(|article| Teaser::new(article, newsroom, None)).collect();
     let section = |category: &Category| {
         let articles = store.articles(Order::Term(&Term::Category(category.slug.clone())), None, HEADLINES)?.articles;
         let headlines = articles.iter().map(|article| Teaser::headline(article, newsroom, Some(category))).collect();
         Ok(Section::new(category, headlines, newsroom))
     };
     let sections = newsroom.categories.iter().map(section).collect::<Result<_, StoreError>>()?;
-    Ok((latest, sections))
+    Ok((latest, page.next, sections))
 }
 
 /// `/articles/{id}/{slug}`: an article. Another slug than its own leads to the right address.
@@ -72,7 +85,10 @@ pub(super) async fn article(
     }
     let description = summary(&article, DESCRIPTION_CHARS_MAX);
     let body = article.content.body.as_ref().map(|body| body.html.clone());
-    let content = context! { article => Serde(Story::new(&article, body, &newsroom)) };
+    let content = context! {
+        article => Serde(Story::new(&article, body, &newsroom)),
+        json_ld => json_ld(&article, &newsroom),
+    };
     let html = page(&app, &newsroom, "article.html", head_of(&article, &newsroom, description.as_deref()), content)?;
     Ok(kept(&asked, html))
 }

@@ -132,7 +132,7 @@ pub(super) async fn search(
 }
 
 /// A page of a selection's articles.
-async fn list(
+pub(super) async fn list(
     app: &Arc<App>,
     selection: Selection,
     query: Option<&str>,
@@ -149,8 +149,9 @@ async fn list(
     let first = site.selection_page(&followed.selection);
     let sign = if first.contains('?') { '&' } else { '?' };
     let at = |place: &dyn std::fmt::Display| format!("{first}{sign}after={place}");
+    let title = if followed.title.is_empty() { "All articles" } else { &followed.title };
     let head = Head {
-        title: &followed.title,
+        title,
         language: category.map_or(&site.language, |category| &category.language),
         canonical: Some(after.as_ref().map_or_else(|| first.clone(), |after| at(after))),
         description: category.map(|category| category.description.as_str()),
@@ -162,7 +163,7 @@ async fn list(
     };
     let content = context! {
         category => context! {
-            title => &followed.title,
+            title => title,
             description => category.map(|category| &category.description),
             feeds => Serde(feeds(site, Some(&followed))),
             subscribe => subscribe_link(category, &newsroom),

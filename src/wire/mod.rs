@@ -6,8 +6,10 @@ pub mod check;
 pub mod html;
 mod jsonfeed;
 pub mod mail;
+pub mod outline;
 pub mod pieces;
 mod rss;
+pub mod sitemap;
 pub mod source;
 
 use crate::domain::{Article, Categories, Fault, Site, Time, clean_block, clean_line};

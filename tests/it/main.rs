@@ -4,6 +4,7 @@
 mod api;
 mod config_docs;
 mod crash;
+mod discovery;
 mod feeds;
 mod harness;
 mod lifecycle;
