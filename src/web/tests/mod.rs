@@ -6,8 +6,8 @@ mod subscribing;
 use super::App;
 use crate::config::{Doubtful, Mail, Sender, Server};
 use crate::domain::{
-    Address, Article, ArticleId, Categories, Category, Clock, Content, Selection, Site, Slug, State, Subscription,
-    SubscriptionId, SubscriptionState, Time,
+    Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Labels, Selection, Site,
+    Slug, State, Subscription, SubscriptionId, SubscriptionState, Time,
 };
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Store};
@@ -19,8 +19,8 @@ use jiff::tz::TimeZone;
 use std::sync::Arc;
 use tower::ServiceExt;
 
-struct Newspaper {
-    app: Arc<App>,
+pub(crate) struct Newspaper {
+    pub(crate) app: Arc<App>,
     router: Router,
     _folder: tempfile::TempDir,
 }
@@ -70,7 +70,7 @@ fn category(slug: &str, title: &str, language: &str, zone: &str) -> Category {
 }
 
 impl Newspaper {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Store::open(folder.path()).unwrap());
         let clock = Clock::test(at("2026-03-01T12:00:00Z"));
@@ -110,7 +110,7 @@ impl Newspaper {
     }
 
     /// Stores an article as `edit` leaves it: public, in Science, of 18 December 2020.
-    async fn publish(&self, id: &str, title: &str, edit: impl FnOnce(&mut Article)) -> Article {
+    pub(crate) async fn publish(&self, id: &str, title: &str, edit: impl FnOnce(&mut Article)) -> Article {
         let dated = at("2020-12-18T12:03:00Z");
         let mut article = Article {
             id: ArticleId::parse("id", id).unwrap(),
@@ -137,6 +137,16 @@ impl Newspaper {
         self.app.store.write_article(&mut batch, None, &article);
         self.app.store.commit(batch).await.unwrap();
         article
+    }
+
+    /// Tells readers of the log of it.
+    pub(crate) async fn log(&self, article: &Article) {
+        let (kind, article, labels) = (ChangeKind::Published, article, Labels::of(&article.content));
+        let (id, revision, at) = (article.id.clone(), article.revision, self.app.clock.now());
+        let change = Change { kind, article: id, revision, at, labels, before: None };
+        let mut batch = Batch::default();
+        self.app.store.log(&mut batch, &change);
+        self.app.store.commit(batch).await.unwrap();
     }
 
     async fn subscriber(&self, address: &str, state: SubscriptionState) -> Subscription {
