@@ -55,6 +55,8 @@ pub enum Form {
     Socket,
     /// IP addresses, separated by spaces.
     Addresses,
+    /// A colour.
+    Color,
     /// A public web address.
     Url,
     /// A mail address, with or without a name.
@@ -82,6 +84,7 @@ impl Form {
             Form::SecretPath => "the path of a readable file that holds the secret".into(),
             Form::Socket => "an address such as 127.0.0.1:8080".into(),
             Form::Addresses => "IP addresses such as 192.0.2.1, separated by spaces".into(),
+            Form::Color => "a colour such as #8b1a1a".into(),
             Form::Url => "an address such as https://news.example.org/".into(),
             Form::Mailbox => "a mail address such as Newsroom <news@example.org>".into(),
             Form::Language => "a language tag such as en or ru-RU".into(),
@@ -102,7 +105,7 @@ pub enum Standard {
     Rule(&'static str),
 }
 
-use Form::{Addresses, Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone};
+use Form::{Addresses, Color, Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone};
 use Standard::{Required, Rule, Value};
 
 /// One table of keys, each with a constant of its own, so that the reader cannot ask for one that is not listed.
@@ -126,6 +129,9 @@ keys! {
     SITE_DESCRIPTION: "site", "description", Text, Value(""), "A sentence about it.";
     SITE_LANGUAGE: "site", "language", Language, Value("en"), "Language of articles that name none.";
     SITE_BASE_URL: "site", "base_url", Url, Required, "Public address of this daemon; every link starts with it.";
+    SITE_ICON: "site", "icon", Url, Rule("none"), "Square picture of the newsroom; readers show it beside its feeds.";
+    SITE_LOGO: "site", "logo", Url, Rule("none"), "The newsroom's name as a picture.";
+    SITE_ACCENT_COLOR: "site", "accent_color", Color, Rule("none"), "The newsroom's colour; some readers take it over.";
     SITE_PRINT_LINE: "site", "print_line", Flag, Value("true"), "Does the full text in feeds end in a \"Print\" link?";
 
     SERVER_LISTEN: "server", "listen", Socket, Value("127.0.0.1:8080"), "Where the public is served.";

@@ -154,7 +154,11 @@ fn site(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Option
     let language = section.parsed(&keys::SITE_LANGUAGE, language);
     let base_url = section.parsed(&keys::SITE_BASE_URL, base_url);
     let print_line = section.flag(&keys::SITE_PRINT_LINE);
-    Some(Site { title: title?, description: description?, language: language?, base_url: base_url?, print_line })
+    let picture = |text: &str| Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    let (icon, logo) = (section.parsed(&keys::SITE_ICON, picture), section.parsed(&keys::SITE_LOGO, picture));
+    let accent_color = section.parsed(&keys::SITE_ACCENT_COLOR, color);
+    let (title, description, language, base_url) = (title?, description?, language?, base_url?);
+    Some(Site { title, description, language, base_url, icon, logo, accent_color, print_line })
 }
 
 fn server(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Option<Server> {
@@ -229,6 +233,12 @@ fn categories(
             None
         }
     }
+}
+
+/// `#` and six hexadecimal digits, in lower case.
+fn color(text: &str) -> Option<String> {
+    let digits = text.strip_prefix('#')?;
+    (digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
 }
 
 /// `http` or `https` with a host, and a path that ends in `/`, so that addresses can be put behind it.

@@ -199,6 +199,7 @@ impl<'a> Section<'a> {
             | Form::Path
             | Form::Socket
             | Form::Addresses
+            | Form::Color
             | Form::Url
             | Form::Mailbox
             | Form::Language

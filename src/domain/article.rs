@@ -1,6 +1,6 @@
 //! An article: what the newsroom says, and the states it goes through.
 
-use super::{Fault, Slug, Time};
+use super::{Comments, Fault, Medium, Origin, Slug, Time};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
@@ -122,7 +122,7 @@ pub struct Body {
 }
 
 /// What the newsroom says: all that a revision can change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Content {
     /// At least one; the first is the article's home.
     pub categories: Vec<Slug>,
@@ -146,6 +146,15 @@ pub struct Content {
     /// BCP 47 tag; an article that comes in without one gets that of its first category.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// Pictures, sound, films.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<Medium>,
+    /// Where it is discussed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comments: Option<Comments>,
+    /// The feed that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Origin>,
 }
 
 /// Where an article stands.

@@ -3,6 +3,7 @@
 mod article;
 mod category;
 mod change;
+mod extras;
 mod folder;
 mod label;
 mod problem;
@@ -15,6 +16,7 @@ mod time;
 pub use article::{Article, ArticleId, Body, Content, Draft, ExternalId, State, Wish};
 pub use category::{Categories, Category, Slug};
 pub use change::{Change, ChangeKind, Seq};
+pub use extras::{Comments, Medium, Origin};
 pub use folder::Folder;
 pub use label::{Folded, Labels, Term};
 pub use problem::{Fault, Kind, Problem};

@@ -15,6 +15,12 @@ pub struct Site {
     pub language: String,
     /// Public address of this daemon, ending in `/`.
     pub base_url: Url,
+    /// Square picture of the newsroom, small.
+    pub icon: Option<Url>,
+    /// Its name as a picture.
+    pub logo: Option<Url>,
+    /// Its colour, as `#8b1a1a`.
+    pub accent_color: Option<String>,
     /// Does each item's full text end in a visible "Print" line?
     pub print_line: bool,
 }

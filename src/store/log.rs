@@ -116,7 +116,7 @@ impl Store {
     }
 
     /// When feeds of `selection` last came to show something else; none if they never did. For the whole newsroom and
-    /// for a category a row says so. For any other selection the log is read backwards for at most [`LOOKED_MAX`]
+    /// for a category a row says so. For any other selection the log is read backwards for at most `LOOKED_MAX`
     /// entries; if none of them touched it, it is the time of the last one looked at: caches lose nothing by a date that
     /// is too late.
     pub fn touched(&self, selection: &Selection) -> Result<Option<Time>, StoreError> {

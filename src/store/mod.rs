@@ -303,6 +303,7 @@ mod tests {
                 authors: vec![],
                 tags: vec![],
                 language: None,
+                ..Content::default()
             },
         };
         let store = Store::open(folder.path()).unwrap();

@@ -1,14 +1,16 @@
 //! Atom 1.0, RFC 4287.
 
-use super::{Document, GENERATOR, Item, PRINT_REL, Tombstone};
+use super::{Document, GENERATOR, Item, PRINT_REL, Tombstone, Uses, media};
 use crate::domain::Fault;
 use atom_syndication::extension::{Extension, ExtensionMap};
-use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Text, WriteConfig};
+use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Source, Text, WriteConfig};
 use chrono::SecondsFormat;
 use std::collections::BTreeMap;
 
 /// RFC 5005 §4.
 const HISTORY: (&str, &str) = ("fh", "http://purl.org/syndication/history/1.0");
+/// RFC 4685.
+const THREADING: (&str, &str) = ("thr", "http://purl.org/syndication/thread/1.0");
 /// RFC 6721.
 const TOMBSTONES: (&str, &str) = ("at", "http://purl.org/atompub/tombstones/1.0");
 
@@ -25,6 +27,7 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         link("alternate", "text/html", &document.home, None),
     ];
     let others = document.links.iter().map(|(rel, href)| link(rel, "application/atom+xml", href, None));
+    let uses = document.all_uses();
     let (mut namespaces, mut extensions) = (BTreeMap::new(), ExtensionMap::new());
     let mut add = |(prefix, namespace): (&str, &str), name: &str, elements: Vec<Extension>| {
         namespaces.insert(prefix.to_owned(), namespace.to_owned());
@@ -36,7 +39,13 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
     if !document.tombstones.is_empty() {
         add(TOMBSTONES, "deleted-entry", document.tombstones.iter().map(deleted).collect());
     }
+    let modules = [(Uses::MEDIA, media::NAMESPACE), (Uses::COMMENTS, THREADING)];
+    for (_, (prefix, namespace)) in modules.into_iter().filter(|(module, _)| uses.has(*module)) {
+        namespaces.insert(prefix.to_owned(), namespace.to_owned());
+    }
     let feed = Feed {
+        icon: document.icon.clone(),
+        logo: document.logo.clone(),
         title: Text::plain(&document.title),
         subtitle: (!document.description.is_empty()).then(|| Text::plain(&document.description)),
         id: document.id.clone(),
@@ -65,6 +74,29 @@ fn entry(item: &Item, document: &Document) -> Entry {
     // The crate has no `xml:lang` on an entry; it stands on each text of one in another language (§2).
     let lang = item.other_language(document);
     let text = |value: &str| Text { lang: lang.clone(), ..Text::plain(value) };
+    let mut links = vec![
+        link("alternate", "text/html", &item.link, None),
+        link(PRINT_REL, "text/html", &item.print, Some("Print")),
+    ];
+    if let Some((medium, bytes)) = item.enclosure() {
+        let length = Some(bytes.to_string());
+        links
+            .push(Link { length, ..link("enclosure", &medium.media_type, medium.url.as_str(), medium.alt.as_deref()) });
+    }
+    let mut extensions = ExtensionMap::new();
+    if !item.media.is_empty() {
+        extensions.insert("media".to_owned(), media::atom(&item.media));
+    }
+    if let Some(comments) = &item.comments {
+        // RFC 4685 §4 and §5.
+        links.push(link("replies", "text/html", comments.url.as_str(), None));
+        links.extend(comments.feed.iter().map(|feed| link("replies", "application/atom+xml", feed.as_str(), None)));
+        if let Some(count) = comments.count {
+            let total =
+                Extension { name: "thr:total".to_owned(), value: Some(count.to_string()), ..Extension::default() };
+            extensions.insert("thr".to_owned(), BTreeMap::from([("total".to_owned(), vec![total])]));
+        }
+    }
     Entry {
         title: text(&item.title),
         id: item.iri.clone(),
@@ -72,10 +104,16 @@ fn entry(item: &Item, document: &Document) -> Entry {
         published: Some(item.published.fixed_offset()),
         authors: item.authors.iter().map(|name| person(name)).collect(),
         categories: item.labels().into_iter().map(category).collect(),
-        links: vec![
-            link("alternate", "text/html", &item.link, None),
-            link(PRINT_REL, "text/html", &item.print, Some("Print")),
-        ],
+        links,
+        extensions,
+        // Its id is the one thing that is known of a feed by its address (§4.2.11).
+        source: item.source.as_ref().map(|source| Source {
+            id: source.feed.to_string(),
+            title: Text::plain(&source.title),
+            updated: item.updated.fixed_offset(),
+            links: vec![Link { mime_type: None, ..link("self", "", source.feed.as_str(), None) }],
+            ..Source::default()
+        }),
         summary: item.summary.as_deref().map(text),
         // Escaped HTML and not XHTML: the crate writes XHTML unchecked.
         content: item.html.as_ref().map(|html| Content {

@@ -1,7 +1,7 @@
 //! JSON Feed 1.1 (jsonfeed.org/version/1.1).
 
 use super::{Document, PRINT_REL};
-use crate::domain::{Fault, Time};
+use crate::domain::{Comments, Fault, Medium, Origin, Time};
 use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -22,6 +22,10 @@ pub(super) struct Feed<'a> {
     pub(super) description: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub(super) language: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) icon: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) favicon: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) next_url: Option<Cow<'a, str>>,
     #[serde(rename = "_tidings", default, skip_serializing_if = "Option::is_none")]
@@ -73,8 +77,22 @@ pub(super) struct Item<'a> {
     pub(super) tags: Vec<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) language: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) attachments: Vec<Attachment<'a>>,
     #[serde(rename = "_tidings")]
     pub(super) extension: Extension<'a>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Attachment<'a> {
+    pub(super) url: Cow<'a, str>,
+    pub(super) mime_type: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    title: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    size_in_bytes: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -87,6 +105,10 @@ pub(super) struct Author<'a> {
 pub(super) struct Extension<'a> {
     pub(super) about: Cow<'a, str>,
     pub(super) print_url: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    comments: Option<Cow<'a, Comments>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<Cow<'a, Origin>>,
 }
 
 /// Writes `document`. The print view is `print_url` in the extension object `_tidings` of each item. An item must have
@@ -101,6 +123,9 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         feed_url: document.self_url.as_str().into(),
         description: document.description.as_str().into(),
         language: document.language.as_str().into(),
+        // The larger one is `icon` (§ Top-level).
+        icon: document.logo.as_deref().or(document.icon.as_deref()).map(Cow::Borrowed),
+        favicon: document.icon.as_deref().map(Cow::Borrowed),
         next_url: document.links.next.as_deref().map(Cow::Borrowed),
         extension: history(document),
         items: document.items.iter().map(|item| self::item(item, document)).collect(),
@@ -138,7 +163,23 @@ fn item<'a>(item: &'a super::Item, document: &Document) -> Item<'a> {
         authors: item.authors.iter().map(|name| Author { name: name.into() }).collect(),
         tags: item.labels().into_iter().map(Cow::Borrowed).collect(),
         language: item.other_language(document),
-        extension: Extension { about: PRINT_REL.into(), print_url: item.print.as_str().into() },
+        image: item.media.iter().find(|medium| medium.medium() == "image").map(|medium| medium.url.as_str().into()),
+        attachments: item.media.iter().map(attachment).collect(),
+        extension: Extension {
+            about: PRINT_REL.into(),
+            print_url: item.print.as_str().into(),
+            comments: item.comments.as_ref().map(Cow::Borrowed),
+            source: item.source.as_ref().map(Cow::Borrowed),
+        },
+    }
+}
+
+fn attachment(medium: &Medium) -> Attachment<'_> {
+    Attachment {
+        url: medium.url.as_str().into(),
+        mime_type: medium.media_type.as_str().into(),
+        title: medium.alt.as_deref().map(Cow::Borrowed),
+        size_in_bytes: medium.bytes,
     }
 }
 

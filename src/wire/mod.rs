@@ -6,13 +6,14 @@ pub mod check;
 pub mod html;
 mod jsonfeed;
 pub mod mail;
+mod media;
 pub mod outline;
 pub mod pieces;
 mod rss;
 pub mod sitemap;
 pub mod source;
 
-use crate::domain::{Article, Categories, Fault, Site, Time, clean_block, clean_line};
+use crate::domain::{Article, Categories, Comments, Fault, Medium, Origin, Site, Time, clean_block, clean_line};
 use serde::{Deserialize, Serialize};
 
 /// Relation of the link from an item to its print view. No registered relation means "the same, for paper", so it is
@@ -98,6 +99,14 @@ pub struct Document {
     pub tombstones: Vec<Tombstone>,
     /// Minutes between two polls that make sense.
     pub ttl_min: Option<u32>,
+    /// Address of a small square picture.
+    pub icon: Option<String>,
+    /// Address of a picture of the name.
+    pub logo: Option<String>,
+    /// As `#8b1a1a`.
+    pub accent_color: Option<String>,
+    /// Modules that items use which are put in later.
+    pub uses: Uses,
     /// Newest first.
     pub items: Vec<Item>,
 }
@@ -115,6 +124,13 @@ pub struct Links {
     pub prev_archive: Option<String>,
     /// The archive document behind this.
     pub next_archive: Option<String>,
+}
+
+impl Document {
+    /// The modules that its items use, those that are put in later as well.
+    pub(crate) fn all_uses(&self) -> Uses {
+        self.items.iter().fold(self.uses, |uses, item| uses.and(item.uses(self)))
+    }
 }
 
 impl Links {
@@ -171,6 +187,40 @@ pub struct Item {
     pub summary: Option<String>,
     /// The full text as sanitised HTML.
     pub html: Option<String>,
+    /// Pictures, sound, films.
+    pub media: Vec<Medium>,
+    /// Where it is discussed.
+    pub comments: Option<Comments>,
+    /// The feed that it came from.
+    pub source: Option<Origin>,
+}
+
+/// Modules of RSS and Atom that an item uses; a feed declares those of its items and no others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Uses(u8);
+
+impl Uses {
+    /// `content:encoded` beside a description.
+    pub(crate) const CONTENT: Uses = Uses(1);
+    /// Dublin Core: creators, language.
+    pub(crate) const DUBLIN_CORE: Uses = Uses(2);
+    /// Media RSS.
+    pub(crate) const MEDIA: Uses = Uses(4);
+    /// Where comments are: `slash:`, `wfw:`, `thr:`.
+    pub(crate) const COMMENTS: Uses = Uses(8);
+
+    /// Those of both.
+    pub(crate) fn and(self, other: Uses) -> Uses {
+        Uses(self.0 | other.0)
+    }
+
+    pub(crate) fn has(self, one: Uses) -> bool {
+        self.0 & one.0 != 0
+    }
+
+    fn only_if(self, is_used: bool) -> Uses {
+        if is_used { self } else { Uses::default() }
+    }
 }
 
 impl Item {
@@ -208,7 +258,26 @@ impl Item {
             language,
             summary: content.summary.clone().or_else(|| html::summary(body?, SUMMARY_CHARS_MAX)),
             html,
+            media: content.media.clone(),
+            comments: content.comments.clone(),
+            source: content.source.clone(),
         }
+    }
+
+    /// The modules that it uses in a feed like `document`.
+    pub(crate) fn uses(&self, document: &Document) -> Uses {
+        let is_counted =
+            self.comments.as_ref().is_some_and(|comments| comments.count.is_some() || comments.feed.is_some());
+        Uses::CONTENT
+            .only_if(self.summary.is_some() && self.html.is_some())
+            .and(Uses::DUBLIN_CORE.only_if(!self.authors.is_empty() || self.other_language(document).is_some()))
+            .and(Uses::MEDIA.only_if(!self.media.is_empty()))
+            .and(Uses::COMMENTS.only_if(is_counted))
+    }
+
+    /// The one medium that may be an enclosure: the first whose length is known.
+    pub(crate) fn enclosure(&self) -> Option<(&Medium, u64)> {
+        self.media.iter().find_map(|medium| Some((medium, medium.bytes?)))
     }
 
     /// Categories, then tags, each name once.
@@ -262,6 +331,13 @@ fn written(format: Format, document: &Document) -> Result<Vec<u8>, Fault> {
 fn legal(document: &Document) -> Document {
     let lines = |texts: &[String]| texts.iter().map(|text| clean_line(text)).filter(|text| !text.is_empty()).collect();
     let block = |text: &Option<String>| text.as_deref().map(clean_block).filter(|text| !text.trim().is_empty());
+    let line = |text: &Option<String>| text.as_deref().map(clean_line).filter(|text| !text.is_empty());
+    let medium = |medium: &Medium| Medium {
+        media_type: clean_line(&medium.media_type),
+        alt: line(&medium.alt),
+        credit: line(&medium.credit),
+        ..medium.clone()
+    };
     let item = |item: &Item| Item {
         guid: clean_line(&item.guid),
         iri: clean_line(&item.iri),
@@ -279,6 +355,12 @@ fn legal(document: &Document) -> Document {
         language: item.language.as_deref().map(clean_line),
         summary: block(&item.summary),
         html: block(&item.html),
+        media: item.media.iter().map(medium).collect(),
+        comments: item.comments.clone(),
+        source: item
+            .source
+            .as_ref()
+            .map(|source| Origin { title: clean_line(&source.title), feed: source.feed.clone() }),
     };
     Document {
         title: clean_line(&document.title),
@@ -292,6 +374,10 @@ fn legal(document: &Document) -> Document {
         is_archive: document.is_archive,
         tombstones: document.tombstones.clone(),
         ttl_min: document.ttl_min,
+        icon: line(&document.icon),
+        logo: line(&document.logo),
+        accent_color: line(&document.accent_color),
+        uses: document.uses,
         items: document.items.iter().map(item).collect(),
     }
 }

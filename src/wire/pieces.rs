@@ -1,17 +1,35 @@
 //! A feed in pieces: the frame around the items, and each item as bytes of its own, so that a change of one article
 //! costs the writing and checking of one item and not of all. Joined, they are the bytes that [`super::write`] gives.
 
-use super::{Document, Format, Item, check, written};
+use super::{Document, Format, Item, Uses, check, written};
 use crate::domain::Fault;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
 
-/// The frame of a feed: everything but its items.
+/// The frame of a feed: everything but its items. What it declares depends on what its items use, so there is one for
+/// each mix of modules that was met.
 pub struct Frame {
     format: Format,
     document: Document,
-    /// The feed without items.
-    empty: Vec<u8>,
+    empty: HashMap<Uses, Empty>,
+}
+
+/// A feed without items.
+struct Empty {
+    bytes: Vec<u8>,
     /// Items are put in before this.
     at: usize,
+}
+
+/// An item as it stands in a feed.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// It itself.
+    pub bytes: Bytes,
+    /// What the feed has to declare for it.
+    pub uses: Uses,
 }
 
 /// What may stand behind the last item: the first of these that there is.
@@ -37,40 +55,57 @@ impl Frame {
     /// The frame of `document`, whose items are put aside. Errors: the [`Fault`] of [`check::check`].
     pub fn new(format: Format, mut document: Document) -> Result<Self, Fault> {
         document.items.clear();
-        let empty = written(format, &document)?;
-        check::check(format, &empty, &document.self_url)?;
-        let at = place(format, &empty);
-        Ok(Frame { format, document, empty, at })
+        let mut frame = Frame { format, document, empty: HashMap::new() };
+        frame.empty(Uses::default())?;
+        Ok(frame)
+    }
+
+    fn empty(&mut self, uses: Uses) -> Result<&Empty, Fault> {
+        match self.empty.entry(uses) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
+                let document = Document { uses, ..self.document.clone() };
+                let bytes = written(self.format, &document)?;
+                check::check(self.format, &bytes, &document.self_url)?;
+                let at = place(self.format, &bytes);
+                Ok(new.insert(Empty { bytes, at }))
+            }
+        }
     }
 
     /// One item as it stands in this feed. It is checked in a feed of its own.
     ///
     /// Errors: the [`Fault`] of [`check::check`].
-    pub fn item(&self, item: Item) -> Result<Vec<u8>, Fault> {
+    pub fn item(&mut self, item: Item) -> Result<Piece, Fault> {
         let alone = Document { items: vec![item], ..self.document.clone() };
+        let uses = alone.all_uses();
         let bytes = written(self.format, &alone)?;
         check::check(self.format, &bytes, &alone.self_url)?;
-        let (head, tail) = self.empty.split_at(self.at);
+        let empty = self.empty(uses)?;
+        let (head, tail) = empty.bytes.split_at(empty.at);
         let item = bytes.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
-        item.map(<[u8]>::to_vec).ok_or_else(|| Fault::new("item", "another frame", "the frame of the feed"))
+        let item = item.ok_or_else(|| Fault::new("item", "another frame", "the frame of the feed"))?;
+        Ok(Piece { bytes: Bytes::copy_from_slice(item), uses })
     }
 
-    /// The feed with `items`, and where each of them stands in it.
-    pub fn join<T: AsRef<[u8]>>(&self, items: &[T]) -> (Vec<u8>, Vec<std::ops::Range<usize>>) {
-        let (head, tail) = self.empty.split_at(self.at);
-        let bytes = items.iter().map(|item| item.as_ref().len() + self.format.separator().len()).sum::<usize>();
-        let mut feed = Vec::with_capacity(self.empty.len() + bytes);
+    /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].
+    pub fn join(&mut self, items: &[&Piece]) -> Result<(Vec<u8>, Vec<Range<usize>>), Fault> {
+        let separator = self.format.separator();
+        let empty = self.empty(items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses)))?;
+        let (head, tail) = empty.bytes.split_at(empty.at);
+        let bytes = items.iter().map(|item| item.bytes.len() + separator.len()).sum::<usize>();
+        let mut feed = Vec::with_capacity(empty.bytes.len() + bytes);
         feed.extend_from_slice(head);
         let mut places = Vec::with_capacity(items.len());
         for (number, item) in items.iter().enumerate() {
             if number > 0 {
-                feed.extend_from_slice(self.format.separator());
+                feed.extend_from_slice(separator);
             }
             let start = feed.len();
-            feed.extend_from_slice(item.as_ref());
+            feed.extend_from_slice(&item.bytes);
             places.push(start..feed.len());
         }
         feed.extend_from_slice(tail);
-        (feed, places)
+        Ok((feed, places))
     }
 }

@@ -1,18 +1,22 @@
 //! RSS 2.0 by its specification (rssboard.org/rss-specification) and the RSS Advisory Board's Best Practices Profile,
 //! with the modules that readers know: `atom:link`, `dc:creator`, `dc:language`, `content:encoded`.
 
-use super::{Document, GENERATOR, Item, PRINT_REL, html};
+use super::{Document, GENERATOR, Item, PRINT_REL, Uses, html, media};
 use crate::domain::{Fault, rfc822};
 use rss::extension::{Extension, ExtensionMap, dublincore::DublinCoreExtension};
-use rss::{Category, Channel, Guid};
+use rss::{Category, Channel, Enclosure, Guid, Image};
 use std::collections::BTreeMap;
 
-/// Prefix and name of each namespace used. Declared always, so that one feed differs from another in its items alone.
-const NAMESPACES: [(&str, &str); 3] = [
-    ("atom", "http://www.w3.org/2005/Atom"),
-    ("content", "http://purl.org/rss/1.0/modules/content/"),
-    ("dc", "http://purl.org/dc/elements/1.1/"),
-];
+/// Prefix and name of what every feed uses: the link to itself.
+const ATOM: (&str, &str) = ("atom", "http://www.w3.org/2005/Atom");
+const CONTENT: (&str, &str) = ("content", "http://purl.org/rss/1.0/modules/content/");
+const DUBLIN_CORE: (&str, &str) = ("dc", "http://purl.org/dc/elements/1.1/");
+/// How many comments there are.
+const SLASH: (&str, &str) = ("slash", "http://purl.org/rss/1.0/modules/slash/");
+/// Where their feed is.
+const WELL_FORMED_WEB: (&str, &str) = ("wfw", "http://wellformedweb.org/CommentAPI/");
+/// Icon, logo and colour, as Feedly and others take them.
+const WEBFEEDS: (&str, &str) = ("webfeeds", "http://webfeeds.org/rss/1.0");
 
 /// RFC 5005 §4.
 const HISTORY: (&str, &str) = ("fh", "http://purl.org/syndication/history/1.0");
@@ -25,7 +29,16 @@ const SYNDICATION: (&str, &str) = ("sy", "http://purl.org/rss/1.0/modules/syndic
 ///
 /// Errors: a [`Fault`] if the XML crate refuses.
 pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
-    let mut namespaces = NAMESPACES.to_vec();
+    let uses = document.all_uses();
+    let mut namespaces = vec![ATOM];
+    let modules = [
+        (Uses::CONTENT, CONTENT),
+        (Uses::DUBLIN_CORE, DUBLIN_CORE),
+        (Uses::MEDIA, media::NAMESPACE),
+        (Uses::COMMENTS, SLASH),
+        (Uses::COMMENTS, WELL_FORMED_WEB),
+    ];
+    namespaces.extend(modules.into_iter().filter(|(module, _)| uses.has(*module)).map(|(_, namespace)| namespace));
     let mut extensions = BTreeMap::new();
     let own = link("self", "application/rss+xml", &document.self_url, None);
     let others = document.links.iter().map(|(rel, href)| link(rel, "application/rss+xml", href, None));
@@ -39,6 +52,17 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         add(&mut extensions, "sy", "updatePeriod", vec![element("sy:updatePeriod", Some(period.to_owned()))]);
         add(&mut extensions, "sy", "updateFrequency", vec![element("sy:updateFrequency", Some(frequency.to_string()))]);
     }
+    let looks = [("icon", &document.icon), ("logo", &document.logo), ("accentColor", &document.accent_color)];
+    for (name, value) in looks {
+        if let Some(value) = value {
+            // Without the sign, as the feeds that use it have it.
+            let value = value.trim_start_matches('#').to_owned();
+            add(&mut extensions, "webfeeds", name, vec![element(&format!("webfeeds:{name}"), Some(value))]);
+        }
+    }
+    if extensions.contains_key("webfeeds") {
+        namespaces.push(WEBFEEDS);
+    }
     let channel = Channel {
         title: document.title.clone(),
         link: document.home.clone(),
@@ -47,6 +71,13 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         language: some(&document.language),
         last_build_date: Some(rfc822(document.updated)),
         generator: Some(GENERATOR.to_owned()),
+        // Its title and link are those of the channel (specification, "image").
+        image: document.logo.as_ref().or(document.icon.as_ref()).map(|url| Image {
+            url: url.clone(),
+            title: document.title.clone(),
+            link: document.home.clone(),
+            ..Image::default()
+        }),
         ttl: document.ttl_min.map(|minutes| minutes.to_string()),
         extensions,
         namespaces: namespaces.iter().map(|&(prefix, name)| (prefix.to_owned(), name.to_owned())).collect(),
@@ -74,6 +105,18 @@ fn item(item: &Item, document: &Document) -> rss::Item {
         languages: language.into_iter().collect(),
         ..DublinCoreExtension::default()
     });
+    let mut extensions = links(vec![link(PRINT_REL, "text/html", &item.print, Some("Print"))]);
+    if !item.media.is_empty() {
+        extensions.insert("media".to_owned(), media::rss(&item.media));
+    }
+    if let Some(comments) = &item.comments {
+        if let Some(count) = comments.count {
+            add(&mut extensions, "slash", "comments", vec![element("slash:comments", Some(count.to_string()))]);
+        }
+        if let Some(feed) = &comments.feed {
+            add(&mut extensions, "wfw", "commentRss", vec![element("wfw:commentRss", Some(feed.to_string()))]);
+        }
+    }
     rss::Item {
         title: some(&item.title),
         link: Some(item.link.clone()),
@@ -83,7 +126,17 @@ fn item(item: &Item, document: &Document) -> rss::Item {
         guid: Some(Guid { value: item.guid.clone(), permalink: false }),
         pub_date: Some(rfc822(item.published)),
         content,
-        extensions: links(vec![link(PRINT_REL, "text/html", &item.print, Some("Print"))]),
+        extensions,
+        enclosure: item.enclosure().map(|(medium, bytes)| Enclosure {
+            url: medium.url.to_string(),
+            length: bytes.to_string(),
+            mime_type: medium.media_type.clone(),
+        }),
+        comments: item.comments.as_ref().map(|comments| comments.url.to_string()),
+        source: item
+            .source
+            .as_ref()
+            .map(|source| rss::Source { url: source.feed.to_string(), title: Some(source.title.clone()) }),
         dublin_core_ext: dublin_core,
         ..rss::Item::default()
     }

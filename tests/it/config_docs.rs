@@ -35,6 +35,7 @@ fn row(key: &Key) -> String {
         | Form::SecretPath
         | Form::Socket
         | Form::Addresses
+        | Form::Color
         | Form::Url
         | Form::Mailbox
         | Form::Language

@@ -137,6 +137,9 @@ impl Desk {
             description: String::new(),
             language: "en".into(),
             base_url: "http://news.example/".parse().expect("an address"),
+            icon: None,
+            logo: None,
+            accent_color: None,
             print_line: true,
         };
         let categories = Categories::new(vec![Category {

@@ -49,6 +49,9 @@ fn newsroom(title: &str) -> SharedNewsroom {
         description: String::new(),
         language: "en".into(),
         base_url: "https://news.example/".parse().unwrap(),
+        icon: None,
+        logo: None,
+        accent_color: None,
         print_line: true,
     };
     let categories = Categories::new(vec![category("science", 5), category("economy", 50)]);
@@ -72,6 +75,7 @@ fn draft(dice: &mut Dice, now: Time) -> Draft {
             authors: if dice.roll(3) == 0 { vec!["A. Ivanov".into()] } else { vec![] },
             tags: if dice.roll(3) == 0 { vec!["Water".into()] } else { vec![] },
             language: (dice.roll(5) == 0).then(|| "ru".to_owned()),
+            ..Content::default()
         },
     }
 }

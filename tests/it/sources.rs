@@ -148,6 +148,9 @@ async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
         description: String::new(),
         language: "en".into(),
         base_url: "https://news.example.org/".parse().expect("an address"),
+        icon: None,
+        logo: None,
+        accent_color: None,
         print_line: true,
     };
     let newsroom = NewsroomNow { site, categories: Categories::new(vec![science]), changed_at: clock.now() };

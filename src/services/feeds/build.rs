@@ -8,13 +8,13 @@ use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection,
 use crate::services::newsroom::Newsroom;
 use crate::store::{Picked, Window};
 use crate::telemetry;
-use crate::wire::pieces::Frame;
-use crate::wire::{Document, Item, Links, Tombstone};
-use bytes::Bytes;
+use crate::wire::pieces::{Frame, Piece};
+use crate::wire::{Document, Item, Links, Tombstone, Uses};
 use chrono::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use url::Url;
 use uuid::Uuid;
 
 /// Items in a feed that is not a category's own.
@@ -73,7 +73,7 @@ impl Feeds {
         let modified = changed_at.map_or(newsroom.changed_at, |at| at.max(newsroom.changed_at));
         let last = last.filter(|last| last.written.round == round);
         let changed = last.and_then(|last| feed.selected.changed_since(last.written.seq));
-        let known: HashMap<&ArticleId, Bytes> =
+        let known: HashMap<&ArticleId, Piece> =
             last.iter().flat_map(|last| last.items.iter().map(|item| (&item.id, last.piece(item)))).collect();
         let contents = self.contents(name, &newsroom)?;
         let rhythm = match name.part {
@@ -83,8 +83,8 @@ impl Feeds {
             Part::Archive(_) => Rhythm::CLOSED,
         };
         let document = self.document(name, &newsroom, modified, rhythm, &contents)?;
-        let frame = Frame::new(name.format, document).map_err(internal)?;
-        let mut pieces: Vec<(ArticleId, Bytes)> = Vec::with_capacity(contents.picked.len());
+        let mut frame = Frame::new(name.format, document).map_err(internal)?;
+        let mut pieces: Vec<(ArticleId, Piece)> = Vec::with_capacity(contents.picked.len());
         let mut faults = Vec::new();
         for Picked { id, .. } in contents.picked {
             let before = known.get(&id).cloned();
@@ -97,15 +97,17 @@ impl Feeds {
             // Gone since the index was read: then a change is on its way that says so.
             let Some(article) = self.store.article(&id)?.filter(|stored| stored.record.is_public()) else { continue };
             match frame.item(item(&article.record, name.profile, &newsroom)) {
-                Ok(piece) => pieces.push((id, piece.into())),
+                Ok(piece) => pieces.push((id, piece)),
                 Err(fault) => {
                     faults.push((id.clone(), fault, before.is_some()));
                     pieces.extend(before.map(|piece| (id, piece)));
                 }
             }
         }
-        let (bytes, places) = frame.join(&pieces.iter().map(|(_, piece)| piece).collect::<Vec<_>>());
-        let items = pieces.into_iter().zip(places).map(|((id, _), place)| Kept { id, place }).collect();
+        let joined = frame.join(&pieces.iter().map(|(_, piece)| piece).collect::<Vec<_>>());
+        let (bytes, places) = joined.map_err(internal)?;
+        let kept = |((id, piece), place): ((ArticleId, Piece), _)| Kept { id, place, uses: piece.uses };
+        let items = pieces.into_iter().zip(places).map(kept).collect();
         let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
         let made = Made { bytes: bytes.into(), items, faulty, modified, format: name.format, fresh_s: rhythm.fresh_s };
         Ok(Written { made, faults })
@@ -195,6 +197,10 @@ impl Feeds {
             is_archive: matches!(name.part, Part::Archive(_)),
             tombstones: self.tombstones(name, contents)?,
             ttl_min: Some(rhythm.ttl_min),
+            icon: site.icon.as_ref().map(Url::to_string),
+            logo: site.logo.as_ref().map(Url::to_string),
+            accent_color: site.accent_color.clone(),
+            uses: Uses::default(),
             items: Vec::new(),
         })
     }

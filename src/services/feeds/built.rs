@@ -2,7 +2,8 @@
 
 use super::shelf::{Account, Held};
 use crate::domain::{ArticleId, Time};
-use crate::wire::Format;
+use crate::wire::pieces::Piece;
+use crate::wire::{Format, Uses};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -103,6 +104,7 @@ pub(super) struct State {
 pub(super) struct Kept {
     pub(super) id: ArticleId,
     pub(super) place: Range<usize>,
+    pub(super) uses: Uses,
 }
 
 /// What a build has made.
@@ -204,9 +206,9 @@ impl Built {
         bytes
     }
 
-    /// The bytes of one of its items.
-    pub(super) fn piece(&self, item: &Kept) -> Bytes {
-        self.plain().slice(item.place.clone())
+    /// One of its items, for another feed.
+    pub(super) fn piece(&self, item: &Kept) -> Piece {
+        Piece { bytes: self.plain().slice(item.place.clone()), uses: item.uses }
     }
 
     /// The same bytes, standing in for a build that failed.

@@ -2,7 +2,7 @@
 //!
 //! This reader owns no stored cursor. Changes only mark the selections they touch; a feed of a marked selection is built
 //! when it is next asked for, by one builder however many ask, so a burst of publishing costs one build and not one an
-//! article. What is held in memory stays within a budget of bytes ([`shelf`]).
+//! article. What is held in memory stays within a budget of bytes (`shelf.rs`).
 
 mod archive;
 mod build;

@@ -27,6 +27,7 @@ fn article(name: &str, state: State) -> Article {
             authors: vec!["Жанна".into()],
             tags: vec![],
             language: None,
+            ..Content::default()
         },
     }
 }

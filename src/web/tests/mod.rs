@@ -79,6 +79,9 @@ impl Newspaper {
             description: "News from everywhere.".into(),
             language: "en".into(),
             base_url: "https://news.example/".parse().unwrap(),
+            icon: None,
+            logo: None,
+            accent_color: None,
             print_line: true,
         };
         let categories = Categories::new(vec![
@@ -130,6 +133,7 @@ impl Newspaper {
                 authors: vec![],
                 tags: vec![],
                 language: None,
+                ..Content::default()
             },
         };
         edit(&mut article);

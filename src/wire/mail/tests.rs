@@ -12,6 +12,9 @@ fn site(title: &str) -> Site {
         description: String::new(),
         language: "en".into(),
         base_url: Url::parse("https://news.example.org/").unwrap(),
+        icon: None,
+        logo: None,
+        accent_color: None,
         print_line: true,
     }
 }
@@ -35,6 +38,7 @@ fn article(title: &str) -> Article {
             authors: vec!["Ann <Lee>".into()],
             tags: vec![],
             language: Some("ru".into()),
+            ..Content::default()
         },
     }
 }

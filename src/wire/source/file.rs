@@ -2,12 +2,27 @@
 
 use super::{Door, Input, from_input, quoted};
 use crate::domain::{Category, Draft, Fault, Kind, Problem, Slug};
+use serde_json::Value;
 use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
 
 /// Keys of the part between the `+++` lines. `date` is what the API calls `published_at`.
-const KEYS: [&str; 11] =
-    ["title", "date", "summary", "url", "authors", "tags", "language", "status", "id", "external_id", "categories"];
+const KEYS: [&str; 14] = [
+    "title",
+    "date",
+    "summary",
+    "url",
+    "authors",
+    "tags",
+    "language",
+    "status",
+    "id",
+    "external_id",
+    "categories",
+    "media",
+    "comments",
+    "source",
+];
 
 const FENCE: &str = "+++";
 
@@ -78,6 +93,9 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
             "id" => input.id = text_of(value, &mut faults),
             "external_id" => input.external_id = text_of(value, &mut faults),
             "categories" => further = texts_of(value, &mut faults),
+            "media" => input.media = Some(json_of(value)),
+            "comments" => input.comments = Some(json_of(value)),
+            "source" => input.source = Some(json_of(value)),
             _ => faults("an unknown key", &format!("one of {}", KEYS.join(", "))),
         }
     }
@@ -89,7 +107,7 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
     if let Err(problem) = &outcome {
         for fault in &problem.faults {
             let field = as_written(&fault.field);
-            let key = field.split('[').next().unwrap_or_default();
+            let key = field.split(['[', '.']).next().unwrap_or_default();
             // A title that is a number is not a title that is missing as well.
             if !known.iter().any(|known| known == key) {
                 let line = lines.get(key).copied().unwrap_or(1);
@@ -179,4 +197,22 @@ fn texts_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Vec<Stri
         return Vec::new();
     };
     values.iter().filter_map(|value| text_of(value.get_ref(), fault)).collect()
+}
+
+/// What the value would be in JSON, where the parts that are objects are checked for both.
+fn json_of(value: &DeValue<'_>) -> Value {
+    match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(number) => number.as_str().parse::<i64>().map_or(Value::Null, Value::from),
+        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Boolean(flag) => Value::Bool(*flag),
+        DeValue::Datetime(date) => Value::String(date.to_string()),
+        DeValue::Array(values) => values.iter().map(|value| json_of(value.get_ref())).collect(),
+        DeValue::Table(table) => {
+            let pair = |(key, value): (&toml::Spanned<std::borrow::Cow<'_, str>>, &toml::Spanned<DeValue<'_>>)| {
+                (key.get_ref().to_string(), json_of(value.get_ref()))
+            };
+            Value::Object(table.iter().map(pair).collect())
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The body of an API request: one JSON object with the fields of [`Input`].
 
-use super::{Door, FIELDS, Input, from_input};
+use super::{Door, FIELDS, Input, from_input, shown};
 use crate::domain::{Draft, Fault, Kind, Problem};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -26,9 +26,9 @@ pub fn from_json(bytes: &[u8], door: &Door<'_>) -> Result<Draft, Problem> {
     }
 }
 
-/// `tags[3]` is about `tags`.
+/// `tags[3]` is about `tags`, and `comments.url` about `comments`.
 fn base(field: &str) -> &str {
-    field.split('[').next().unwrap_or(field)
+    field.split(['[', '.']).next().unwrap_or(field)
 }
 
 /// The members of the object as they stand; a map would hide that one comes twice.
@@ -108,11 +108,18 @@ fn input(members: Members, faults: &mut Vec<Fault>) -> Input {
             "tags" => input.tags = texts(&name, value, faults),
             "language" => input.language = text(&name, value, faults),
             "published_at" => input.published_at = text(&name, value, faults),
+            "media" => input.media = some(value),
+            "comments" => input.comments = some(value),
+            "source" => input.source = some(value),
             unknown => faults.push(Fault::new(unknown, "an unknown field", format!("one of {}", FIELDS.join(", ")))),
         }
         seen.push(name);
     }
     input
+}
+
+fn some(value: Value) -> Option<Value> {
+    (!value.is_null()).then_some(value)
 }
 
 /// `null` is as good as absent.
@@ -144,16 +151,5 @@ fn texts(field: &str, value: Value, faults: &mut Vec<Fault>) -> Vec<String> {
             faults.push(Fault::new(field, shown(&other), "a list of texts"));
             Vec::new()
         }
-    }
-}
-
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(value) => value.to_string(),
-        Value::String(_) => "a text".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Object(_) => "an object".to_owned(),
     }
 }

@@ -1,6 +1,7 @@
 //! The door: an article as a publisher sends it becomes a [`Draft`], or a list of everything that is wrong with it.
 //! [`from_json`] reads the body of an API request, [`from_file`] an article file; both end in [`from_input`].
 
+mod extras;
 mod file;
 mod json;
 
@@ -13,6 +14,7 @@ use crate::domain::{
     clean_line, parse_time,
 };
 use jiff::tz::TimeZone;
+use serde_json::Value;
 use std::fmt::Display;
 use url::Url;
 
@@ -41,7 +43,7 @@ pub const CATEGORIES_MAX: usize = 8;
 pub const URL_BYTES_MAX: usize = 2_000;
 
 /// Every field that can be sent, in the order of [`Input`].
-pub const FIELDS: [&str; 13] = [
+pub const FIELDS: [&str; 16] = [
     "id",
     "external_id",
     "status",
@@ -55,6 +57,9 @@ pub const FIELDS: [&str; 13] = [
     "tags",
     "language",
     "published_at",
+    "media",
+    "comments",
+    "source",
 ];
 
 /// An article as plain text, nothing of it checked.
@@ -86,6 +91,12 @@ pub struct Input {
     pub language: Option<String>,
     /// Any form that [`parse_time`] reads; without a zone it is in that of the first category.
     pub published_at: Option<String>,
+    /// A list of objects: `url`, `media_type`, `bytes`, `width`, `height`, `alt`, `credit`.
+    pub media: Option<Value>,
+    /// An object: `url`, `feed`, `count`.
+    pub comments: Option<Value>,
+    /// An object: `title`, `feed`.
+    pub source: Option<Value>,
 }
 
 /// What an article is checked against.
@@ -105,7 +116,7 @@ pub fn from_input(input: Input, door: &Door<'_>) -> Result<Draft, Problem> {
     let wish = input.status.and_then(|text| faults.keep(wish(&text))).unwrap_or(Wish::Published);
     let title = faults.keep(title(&input.title.unwrap_or_default())).unwrap_or_default();
     let summary = input.summary.and_then(|text| faults.keep(summary(&text))).flatten();
-    let url = input.url.and_then(|text| faults.keep(address(&text)));
+    let url = input.url.and_then(|text| faults.keep(address_of("url", &text)));
     let base = url.as_ref().unwrap_or(&door.site.base_url);
     let body = faults.keep(body(input.body_html, input.body_markdown, base)).flatten();
     let categories = categories(&input.categories, door.categories, &mut faults);
@@ -120,10 +131,13 @@ pub fn from_input(input: Input, door: &Door<'_>) -> Result<Draft, Problem> {
         None => home.map(|home| home.language.clone()),
     };
     let published_at = input.published_at.and_then(|text| faults.keep(date(&text, &zone)));
+    let media = input.media.map(|value| extras::media(value, &mut faults)).unwrap_or_default();
+    let comments = input.comments.and_then(|value| extras::comments(value, &mut faults));
+    let source = input.source.and_then(|value| extras::origin(value, &mut faults));
     if !faults.0.is_empty() {
         return Err(Problem::invalid(faults.0));
     }
-    let content = Content { categories, title, summary, body, url, authors, tags, language };
+    let content = Content { categories, title, summary, body, url, authors, tags, language, media, comments, source };
     Ok(Draft { id, external_id, wish, published_at, content })
 }
 
@@ -176,10 +190,10 @@ fn at_most(field: &str, chars_max: usize, text: String) -> Result<String, Fault>
 }
 
 /// Absolute http or https with a host, and no password in it: it will be public.
-fn address(text: &str) -> Result<Url, Fault> {
+fn address_of(field: &str, text: &str) -> Result<Url, Fault> {
     let expected = format!("an absolute address of http or https, at most {URL_BYTES_MAX} bytes");
     if text.len() > URL_BYTES_MAX {
-        return Err(Fault::new("url", format!("{} bytes", text.len()), expected));
+        return Err(Fault::new(field, format!("{} bytes", text.len()), expected));
     }
     match Url::parse(text.trim()) {
         Ok(url)
@@ -187,7 +201,7 @@ fn address(text: &str) -> Result<Url, Fault> {
         {
             Ok(url)
         }
-        Ok(_) | Err(_) => Err(Fault::new("url", quoted(text), expected)),
+        Ok(_) | Err(_) => Err(Fault::new(field, quoted(text), expected)),
     }
 }
 
@@ -284,6 +298,18 @@ fn date(text: &str, zone: &TimeZone) -> Result<Time, Fault> {
 
 fn place(field: &str, at: usize) -> String {
     format!("{field}[{at}]")
+}
+
+/// What was found in the place of something else.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::String(text) => format!("\"{text}\""),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
 }
 
 fn quoted(text: impl Display) -> String {

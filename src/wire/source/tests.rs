@@ -28,6 +28,9 @@ impl World {
             description: String::new(),
             language: "en".to_owned(),
             base_url: Url::parse("https://news.example/").expect("valid"),
+            icon: None,
+            logo: None,
+            accent_color: None,
             print_line: true,
         };
         World { categories: Categories::new(vec![category("science"), category("economy")]), site }
@@ -227,4 +230,62 @@ proptest! {
         let _ = world.file(&format!("+++\n{text}\n+++\n{text}"));
         let _ = world.file(&text);
     }
+}
+
+#[test]
+fn what_belongs_to_an_article_is_checked_in_every_part() {
+    let of = |extras: serde_json::Value| {
+        let mut json = serde_json::json!({ "title": "A", "categories": ["science"] });
+        json.as_object_mut().unwrap().extend(extras.as_object().unwrap().clone());
+        World::new().json(&json.to_string())
+    };
+    let draft = of(serde_json::json!({
+        "media": [{ "url": "https://x.example/a.JPG", "bytes": 5, "width": 640, "height": 480, "alt": " A \n cat ", "credit": "" }],
+        "comments": { "url": "https://x.example/#c", "count": 3 },
+        "source": { "title": "Other", "feed": "https://other.example/feed" },
+    }));
+    let content = draft.unwrap().content;
+    let [medium] = content.media.as_slice() else { panic!("{content:?}") };
+    assert_eq!(
+        (medium.media_type.as_str(), medium.alt.as_deref(), medium.credit.as_deref()),
+        ("image/jpeg", Some("A cat"), None)
+    );
+    assert_eq!(content.comments.unwrap().count, Some(3));
+    for (extras, field) in [
+        (serde_json::json!({ "media": {} }), "media"),
+        (serde_json::json!({ "media": [1] }), "media[0]"),
+        (serde_json::json!({ "media": [{}] }), "media[0].url"),
+        (serde_json::json!({ "media": [{ "url": "ftp://x.example/a.jpg" }] }), "media[0].url"),
+        (serde_json::json!({ "media": [{ "url": "https://x.example/a" }] }), "media[0].media_type"),
+        (
+            serde_json::json!({ "media": [{ "url": "https://x.example/a", "media_type": "image" }] }),
+            "media[0].media_type",
+        ),
+        (serde_json::json!({ "media": [{ "url": "https://x.example/a.png", "width": -1 }] }), "media[0].width"),
+        (serde_json::json!({ "media": [{ "url": "https://x.example/a.png", "size": 1 }] }), "media[0].size"),
+        (
+            serde_json::json!({ "media": [{ "url": "https://x.example/a.png", "alt": "x".repeat(1_001) }] }),
+            "media[0].alt",
+        ),
+        (serde_json::json!({ "media": vec![serde_json::json!({ "url": "https://x.example/a.png" }); 21] }), "media"),
+        (serde_json::json!({ "comments": [] }), "comments"),
+        (serde_json::json!({ "comments": { "url": "https://x.example/", "count": 1.5 } }), "comments.count"),
+        (serde_json::json!({ "comments": { "url": "https://x.example/", "feed": "x" } }), "comments.feed"),
+        (serde_json::json!({ "source": { "feed": "https://x.example/" } }), "source.title"),
+        (serde_json::json!({ "source": { "title": "x" } }), "source.feed"),
+    ] {
+        let problem = of(extras.clone()).unwrap_err();
+        assert_eq!(problem.faults.iter().map(|fault| fault.field.as_str()).collect::<Vec<_>>(), [field], "{extras}");
+    }
+}
+
+#[test]
+fn an_article_file_says_the_same_of_them_in_toml() {
+    let world = World::new();
+    let text = "+++\ntitle = \"A\"\nsource = { title = \"Other\", feed = \"https://other.example/feed\" }\n\n\
+        [[media]]\nurl = \"https://x.example/a.png\"\nwidth = 640\n\n[comments]\nurl = \"https://x.example/#c\"\n+++\nText.\n";
+    let content = world.file(text).unwrap().content;
+    assert_eq!((content.media[0].width, content.source.unwrap().title.as_str()), (Some(640), "Other"));
+    let fault = world.file(&text.replace("640", "\"wide\"")).unwrap_err();
+    assert_eq!((fault.problem.faults[0].field.as_str(), fault.line), ("media[0].width", 5));
 }

@@ -75,6 +75,9 @@ impl Room {
             description: String::new(),
             language: "en".into(),
             base_url: Url::parse("https://news.example.org/").unwrap(),
+            icon: None,
+            logo: None,
+            accent_color: None,
             print_line: true,
         };
         let categories = Categories::new(vec![category("science", "Science"), category("economy", "Economy")]);
@@ -140,6 +143,7 @@ impl Room {
                 authors: vec![],
                 tags: vec![],
                 language: None,
+                ..Content::default()
             },
         };
         self.write(None, &article, ChangeKind::Published).await;

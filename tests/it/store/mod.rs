@@ -58,6 +58,7 @@ pub(crate) fn article(id: &str, revision: u32) -> Article {
             authors: vec![],
             tags: vec![],
             language: None,
+            ..Content::default()
         },
     }
 }

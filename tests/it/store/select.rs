@@ -39,6 +39,7 @@ fn random(dice: &mut Dice, id: usize, revision: u32) -> Article {
             authors: some(dice, &["A. Ivanov", "B. Lee"]),
             tags: some(dice, &TAGS),
             language: [None, Some("en-GB".to_owned()), Some("ru".to_owned())][dice.roll(3)].clone(),
+            ..Content::default()
         },
     }
 }
