@@ -1,6 +1,6 @@
 //! Atom 1.0, RFC 4287.
 
-use super::{Document, GENERATOR, Item, PRINT_REL, Tombstone, Uses, media};
+use super::{Document, GENERATOR, Item, PRINT_REL, Tombstone, Uses, html, media};
 use crate::domain::Fault;
 use atom_syndication::extension::{Extension, ExtensionMap};
 use atom_syndication::{Category, Content, Entry, Feed, Generator, Link, Person, Source, Text, WriteConfig};
@@ -66,8 +66,13 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
 
 fn deleted(tombstone: &Tombstone) -> Extension {
     let when = tombstone.at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    let attrs = BTreeMap::from([("ref".to_owned(), tombstone.iri.clone()), ("when".to_owned(), when)]);
+    let attrs = BTreeMap::from([("ref".to_owned(), attribute(tombstone.iri.clone())), ("when".to_owned(), when)]);
     Extension { name: "at:deleted-entry".to_owned(), attrs, ..Extension::default() }
+}
+
+/// The value of an extension's attribute, which the crate writes as it is.
+pub(super) fn attribute(value: String) -> String {
+    html::escape(&value)
 }
 
 fn entry(item: &Item, document: &Document) -> Entry {

@@ -21,14 +21,15 @@ fn parts(medium: &Medium) -> (BTreeMap<String, String>, Vec<(&'static str, Strin
     (attributes, children.into_iter().filter_map(|(name, value)| Some((name, value.clone()?))).collect())
 }
 
-/// One function a crate: their elements are the same in all but name.
+/// One function a crate: their elements are the same in all but name, and in who escapes the attributes.
 macro_rules! elements {
-    ($name:ident, $extension:path, $doc:literal) => {
+    ($name:ident, $extension:path, $attribute:expr, $doc:literal) => {
         #[doc = $doc]
         pub(super) fn $name(media: &[Medium]) -> BTreeMap<String, Vec<$extension>> {
             type Extension = $extension;
             let element = |medium: &Medium| {
                 let (attrs, children) = parts(medium);
+                let attrs = attrs.into_iter().map(|(name, value)| (name, $attribute(value))).collect();
                 let child = |(name, value): (&str, String)| {
                     let attrs = match name {
                         "description" => BTreeMap::from([("type".to_owned(), "plain".to_owned())]),
@@ -46,5 +47,5 @@ macro_rules! elements {
     };
 }
 
-elements!(rss, rss::extension::Extension, "As RSS has them.");
-elements!(atom, atom_syndication::extension::Extension, "As Atom has them.");
+elements!(rss, rss::extension::Extension, std::convert::identity, "As RSS has them.");
+elements!(atom, atom_syndication::extension::Extension, super::atom::attribute, "As Atom has them.");

@@ -362,6 +362,11 @@ fn legal(document: &Document) -> Document {
             .as_ref()
             .map(|source| Origin { title: clean_line(&source.title), feed: source.feed.clone() }),
     };
+    let tombstone = |tombstone: &Tombstone| Tombstone {
+        guid: clean_line(&tombstone.guid),
+        iri: clean_line(&tombstone.iri),
+        at: tombstone.at,
+    };
     Document {
         title: clean_line(&document.title),
         description: clean_line(&document.description),
@@ -372,7 +377,7 @@ fn legal(document: &Document) -> Document {
         updated: document.updated,
         links: document.links.clone(),
         is_archive: document.is_archive,
-        tombstones: document.tombstones.clone(),
+        tombstones: document.tombstones.iter().map(tombstone).collect(),
         ttl_min: document.ttl_min,
         icon: line(&document.icon),
         logo: line(&document.logo),

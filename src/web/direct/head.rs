@@ -32,8 +32,9 @@ pub(super) fn read(input: &[u8]) -> Option<Head<'_>> {
     }
     let target = request.path?;
     let query = target.split_once('?').map_or("", |(_, query)| query);
-    // No path of a feed holds a byte that needs a look; of a query hyper's parser of addresses refuses some.
-    if !query.bytes().all(is_plain) {
+    // No path of a feed holds a byte that needs a look; of a query hyper's parser of addresses refuses some, and it
+    // wants a path before that.
+    if !target.starts_with('/') || !query.bytes().all(is_plain) {
         return None;
     }
     let mut head = Head { target, asked, closes: false, length };
@@ -98,6 +99,8 @@ mod tests {
             "POST /rss.xml HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /rss.xml HTTP/1.1\r\n\r\n",
             "GET /rss.xml HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n",
+            "GET ?rss.xml HTTP/1.1\r\nHost: x\r\n\r\n",
+            "GET http://x/rss.xml HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /rss.xml?<> HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /rss.xml?a#b HTTP/1.1\r\nHost: x\r\n\r\n",
             "GET /rss.xml HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n",

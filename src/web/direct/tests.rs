@@ -234,7 +234,7 @@ async fn a_change_shows_in_the_next_answer_of_an_open_connection() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
     /// Whatever is done to a good request: no panic, and an answer of the short way only where hyper gives the same.
     #[test]
     fn a_mangled_request_is_answered_alike_or_left_to_hyper(

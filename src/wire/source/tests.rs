@@ -140,7 +140,7 @@ fn all_faults_are_told_at_once() {
     let faults = problem.faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     insta::assert_snapshot!(faults, @r#"
     `title`: found 5, expected text
-    `titel`: found an unknown field, expected one of id, external_id, status, title, summary, body_html, body_markdown, url, categories, authors, tags, language, published_at
+    `titel`: found an unknown field, expected one of id, external_id, status, title, summary, body_html, body_markdown, url, categories, authors, tags, language, published_at, media, comments, source
     `tags[1]`: found null, expected text
     `tags[2]`: found 7, expected text
     `status`: found it twice, expected each field once
