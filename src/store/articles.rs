@@ -5,6 +5,7 @@ use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
 use crate::domain::{Article, ArticleId, ExternalId, Labels, State, Term, Time};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Which articles, newest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,9 +114,33 @@ pub(super) fn newest_first(time: Time) -> [u8; 8] {
     time_key(time).map(|byte| !byte)
 }
 
+/// First byte of a minted id in a key: no text begins with it.
+const MINTED: u8 = 0;
+
+/// An id as it stands in keys: of a minted one its 16 bytes, which make up for less than half of its text, behind
+/// [`MINTED`]; of any other its text.
+pub(super) fn id_key(id: &ArticleId) -> Vec<u8> {
+    match Uuid::try_parse(id.as_str()) {
+        // The other spellings of a UUID are other ids.
+        Ok(uuid) if id.as_str() == uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) => {
+            [&[MINTED], &uuid.as_bytes()[..]].concat()
+        }
+        Ok(_) | Err(_) => id.as_str().as_bytes().to_vec(),
+    }
+}
+
+/// The article that a key, or the tail of one, ends in.
+pub fn id_from_key(key: &[u8]) -> Option<ArticleId> {
+    let text = match key.split_first() {
+        Some((&MINTED, bytes)) => Uuid::from_slice(bytes).ok()?.hyphenated().to_string(),
+        Some(_) | None => String::from_utf8(key.to_vec()).ok()?,
+    };
+    ArticleId::parse("id", &text).ok()
+}
+
 /// The index rows that `article` stands in; each is a key without a value.
 pub(super) fn order_keys(article: &Article) -> Vec<Vec<u8>> {
-    let tail = [&newest_first(article.dated())[..], article.id.as_str().as_bytes()].concat();
+    let tail = [&newest_first(article.dated())[..], &id_key(&article.id)].concat();
     let mut orders = vec![Order::All];
     if article.is_public() {
         orders.push(Order::Public);
@@ -129,14 +154,14 @@ pub(super) fn order_keys(article: &Article) -> Vec<Vec<u8>> {
 /// The row that tells of a retraction, if the public has seen `article` and sees it no more.
 fn retracted_key(article: &Article) -> Option<Vec<u8>> {
     let is_missed = article.state == State::Retracted && article.first_public_at.is_some();
-    let tail = || [RETRACTED, &newest_first(article.updated_at), article.id.as_str().as_bytes()].concat();
+    let tail = || [RETRACTED, &newest_first(article.updated_at), &id_key(&article.id)].concat();
     is_missed.then(tail)
 }
 
 /// The row of the due table that publishes `article`, if it waits for its hour.
 pub(super) fn due_key(article: &Article) -> Option<Vec<u8>> {
     match (article.state, article.published_at) {
-        (State::Scheduled, Some(at)) => Some(due(Due::Article, at, article.id.as_str().as_bytes())),
+        (State::Scheduled, Some(at)) => Some(due(Due::Article, at, &id_key(&article.id))),
         (State::Scheduled | State::Draft | State::Published | State::Retracted, _) => None,
     }
 }
@@ -182,7 +207,7 @@ pub(super) fn due(kind: Due, at: Time, tail: &[u8]) -> Vec<u8> {
 impl Store {
     /// One article, in whatever state.
     pub fn article(&self, id: &ArticleId) -> Result<Option<Stored<Article>>, StoreError> {
-        self.stored(Table::Articles, id.as_str().as_bytes())
+        self.stored(Table::Articles, &id_key(id))
     }
 
     /// The article that the publisher calls `name`.
@@ -212,11 +237,11 @@ impl Store {
     /// Puts `new` and all its rows into `batch`, and takes out the rows of `old` that no longer hold.
     /// The batch then requires that the article is still as `old` says, or still unknown.
     pub fn write_article(&self, batch: &mut Batch, old: Option<&Stored<Article>>, new: &Article) {
-        let key = new.id.as_str().as_bytes();
+        let key = id_key(&new.id);
         match old {
-            Some(old) => batch.require_is(Table::Articles, key, old.raw.clone()),
+            Some(old) => batch.require_is(Table::Articles, key.as_slice(), old.raw.clone()),
             None => {
-                batch.require_absent(Table::Articles, key);
+                batch.require_absent(Table::Articles, key.as_slice());
                 if let Some(name) = &new.external_id {
                     let name = name_key(name);
                     batch.require_absent(Table::Index, name.clone());
@@ -225,7 +250,8 @@ impl Store {
                 }
             }
         }
-        batch.put(Table::Articles, key, record::encode(key, new));
+        let value = record::encode(&key, new);
+        batch.put(Table::Articles, key, value);
         let rows = |article: &Article| {
             let orders = order_keys(article).into_iter().map(|key| (Table::Index, key));
             orders.chain(due_key(article).map(|key| (Table::Due, key))).collect::<Vec<_>>()
@@ -307,5 +333,33 @@ impl Store {
     pub fn next_due(&self, kind: Due) -> Result<Option<Time>, StoreError> {
         let rows = self.kv.range(Table::Due, Range::prefix(kind.prefix()).limit(1))?;
         Ok(rows.first().and_then(|(key, _)| time_from_key(&key[1..])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minted_id_takes_17_bytes_in_a_key_and_every_other_spelling_stays_what_it_is() {
+        let minted = "01890c0d-e000-7000-8000-00000000a0b1";
+        for (text, bytes) in [
+            (minted, 17),
+            ("01890C0D-E000-7000-8000-00000000A0B1", 36),
+            ("01890c0de0007000800000000000a0b1", 32),
+            ("urn:uuid:01890c0d-e000-7000-8000-00000000a0b1", 45),
+            ("https://old.example/?p=12", 25),
+            ("7", 1),
+        ] {
+            let id = ArticleId::parse("id", text).unwrap();
+            let key = id_key(&id);
+            assert_eq!((key.len(), id_from_key(&key)), (bytes, Some(id)), "{text}");
+        }
+        let newest_first =
+            ["018f", "018e"].map(|start| ArticleId::parse("id", &minted.replacen("0189", start, 1)).unwrap());
+        assert!(id_key(&newest_first[0]) > id_key(&newest_first[1]), "ids sort as they were minted");
+        for wrong in [&b"\0"[..], b"\x00short", b"\xff", b""] {
+            assert_eq!(id_from_key(wrong), None, "{wrong:?}");
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
 
-use super::articles::{due, time_from_key};
+use super::articles::{due, id_key, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Due, Store, StoreError, Table};
@@ -213,7 +213,7 @@ impl Store {
 
     /// `batch` then applies only if the article is still as it was read.
     pub fn require_article(&self, batch: &mut Batch, read: &Stored<Article>) {
-        batch.require_is(Table::Articles, read.record.id.as_str(), read.raw.clone());
+        batch.require_is(Table::Articles, id_key(&read.record.id), read.raw.clone());
     }
 }
 

@@ -1,7 +1,8 @@
 //! Everything that is kept: the engine's contract, the engine, and the repositories on top of it.
 //!
 //! The table of all keys. Integers are big-endian; `time` is milliseconds since 1970 with the sign bit turned, so that
-//! bytes sort as instants do; `!time` is its complement, so that the newest comes first.
+//! bytes sort as instants do; `!time` is its complement, so that the newest comes first. An article's id is, if it was
+//! minted, a zero and its 16 bytes in the keys of articles, index and due rows; else, and in the ledger, it is its text.
 //!
 //! | table | key | value |
 //! |---|---|---|
@@ -45,7 +46,7 @@ mod select;
 mod sled;
 mod subscribers;
 
-pub use articles::{Due, Order, Page, Place, Replay};
+pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
 pub use check::{Finding, Report, check};
 pub use dump::{DumpError, Summary, export, import};
 pub use error::StoreError;
@@ -68,7 +69,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Version of the layout of keys and values. A store of a higher one is refused.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// The tables, few and fixed: the engine commits over all of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! that can be entered anywhere; OR merges orders, AND lets each in turn leap to where the furthest stands, and what is
 //! negated is looked up.
 
-use super::articles::{Order, Place, newest_first, time_from_key};
+use super::articles::{Order, Place, id_from_key, newest_first, time_from_key};
 use super::kv::{Kv, Range};
 use super::record;
 use super::{Store, StoreError, Table};
@@ -225,8 +225,7 @@ fn holds(scan: &mut Scan<'_>, node: &Node, tail: &[u8]) -> Result<bool, StoreErr
 fn picked(tail: &[u8]) -> Result<Picked, StoreError> {
     let time: Option<[u8; TIME_BYTES]> = tail.get(..TIME_BYTES).and_then(|time| time.try_into().ok());
     let dated = time.and_then(|time| time_from_key(&time.map(|byte| !byte)));
-    let id = tail.get(TIME_BYTES..).and_then(|id| std::str::from_utf8(id).ok());
-    match (dated, id.and_then(|id| ArticleId::parse("id", id).ok())) {
+    match (dated, tail.get(TIME_BYTES..).and_then(id_from_key)) {
         (Some(dated), Some(id)) => Ok(Picked { dated, id }),
         (_, _) => Err(StoreError::Record {
             table: Table::Index,

@@ -5,7 +5,7 @@ mod edit;
 mod flood;
 
 use crate::domain::{Article, ArticleId, ChangeKind, Clock, Draft, ExternalId, Kind, Problem, State, Time};
-use crate::store::{Batch, CommitError, Due, Replay, Store, Stored};
+use crate::store::{Batch, CommitError, Due, Replay, Store, Stored, id_from_key};
 use crate::telemetry;
 use chrono::Duration;
 use edit::{Edit, admit, change, moved, revision_of, same_name};
@@ -150,8 +150,8 @@ impl Publisher {
 
     /// Publishes what the due row of `at` and `key` is about. Returns whether it became public.
     async fn release(&self, at: Time, key: &[u8], now: Time) -> Result<bool, Problem> {
-        let id = ArticleId::parse("id", &String::from_utf8_lossy(key)).map_err(Problem::from)?;
-        match self.store.article(&id)? {
+        let article = id_from_key(key).map(|id| self.store.article(&id)).transpose()?.flatten();
+        match article {
             Some(old) if old.record.state == State::Scheduled && old.record.published_at == Some(at) => {
                 let mut new = old.record.clone();
                 new.state = State::Published;

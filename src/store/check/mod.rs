@@ -3,7 +3,7 @@
 
 mod mail;
 
-use super::articles::{Due, Replay, due_key, name_key, order_keys};
+use super::articles::{Due, Replay, due_key, id_from_key, id_key, name_key, order_keys};
 use super::files::TakenFile;
 use super::kv::Snapshot;
 use super::log::{Cursor, LOG_CHECK_KEY, Touched, touched_key};
@@ -100,7 +100,7 @@ impl Checked<'_> {
         self.each(Table::Articles, |checked, key, value| {
             checked.report.articles += 1;
             let Some(article) = checked.decode::<Article>(Table::Articles, key, key, value) else { return };
-            if article.id.as_str().as_bytes() != key {
+            if id_key(&article.id) != key {
                 checked.report.add(Table::Articles, key, format!("holds the article {}", article.id));
             }
             let mut rows = order_keys(&article);
@@ -306,8 +306,8 @@ impl Checked<'_> {
         // Behind the kind, and for a term its value and a zero, come eight bytes of time and the id.
         let is_term = table == Table::Index && matches!(key.first(), Some(b'c' | b't' | b'u' | b'l'));
         let name = if is_term { key.iter().position(|byte| *byte == 0) } else { Some(0) };
-        let id = name.and_then(|end| std::str::from_utf8(key.get(end + 9..)?).ok());
-        let article = id.and_then(|id| ArticleId::parse("id", id).ok()).and_then(|id| self.article(&id));
+        let id = name.and_then(|end| key.get(end + 9..));
+        let article = id.and_then(id_from_key).and_then(|id| self.article(&id));
         match article {
             None => self.report.add(table, key, "an extra row: there is no such article"),
             Some(article) if !rows(&article).iter().any(|row| row == key) => {
@@ -319,9 +319,9 @@ impl Checked<'_> {
 
     /// An article that some row speaks of; one that cannot be read is told where the articles are gone through.
     fn article(&self, id: &ArticleId) -> Option<Article> {
-        let key = id.as_str().as_bytes();
-        let value = self.snapshot.get(Table::Articles, key).ok().flatten()?;
-        record::decode(Table::Articles, key, &value).ok()
+        let key = id_key(id);
+        let value = self.snapshot.get(Table::Articles, &key).ok().flatten()?;
+        record::decode(Table::Articles, &key, &value).ok()
     }
 
     fn decode<R: Record>(

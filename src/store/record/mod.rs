@@ -3,6 +3,7 @@
 //! The checksum covers key, header and payload, so a value under a wrong key is told as well. Named fields let
 //! a record gain and lose fields without a new schema; the schema number rises only when old readers would err.
 
+use super::articles::id_from_key;
 use super::{StoreError, Table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -157,9 +158,12 @@ pub(super) fn decode<R: Record>(table: Table, key: &[u8], value: &[u8]) -> Resul
     }
 }
 
-/// A key as a person can read it: printable ASCII as it is, the rest as `\xNN`.
+/// A key as a person can read it: an article's as its id; else printable ASCII as it is, the rest as `\xNN`.
 pub(super) fn readable(key: &[u8]) -> String {
-    key.escape_ascii().to_string()
+    match id_from_key(key) {
+        Some(id) if id.as_str().is_ascii() => id.to_string(),
+        Some(_) | None => key.escape_ascii().to_string(),
+    }
 }
 
 #[cfg(test)]
