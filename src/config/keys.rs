@@ -177,10 +177,14 @@ keys! {
     SMTP_PASSWORD_FILE: "mail.smtp", "password_file", SecretPath, Rule("no authentication"),
         "File whose content is the password; a line end behind it does not count.";
     SMTP_CONNECTIONS: "mail.smtp", "connections", Whole { min: 1, max: 100 }, Value("4"), "Connections used at once.";
+    SMTP_MESSAGES_PER_CONNECTION: "mail.smtp", "messages_per_connection", Whole { min: 1, max: 1_000_000 }, Value("1000"),
+        "Messages after which a connection is closed and another one opened.";
     SMTP_CA_FILE: "mail.smtp", "ca_file", Path, Rule("the system's certificates"),
         "PEM file of a certificate authority of one's own.";
     SMTP_TIMEOUT_S: "mail.smtp", "timeout_s", Whole { min: 1, max: WAIT_S_MAX }, Value("30"),
         "Seconds that the server gets for each step.";
+    SMTP_TIMEOUT_END_S: "mail.smtp", "timeout_end_s", Whole { min: 1, max: 3_600 }, Value("600"),
+        "Seconds that it gets to say whether it takes a whole message; after less, nobody knows.";
 
     LOG_FORMAT: "log", "format", Word(&["auto", "human", "json"]), Value("auto"),
         "auto is human on a terminal and JSON elsewhere.";

@@ -53,10 +53,14 @@ pub struct Smtp {
     pub login: Option<Login>,
     /// Connections used at once.
     pub connections: usize,
+    /// Messages that one of them carries.
+    pub messages_per_connection: usize,
     /// PEM of a certificate authority that is trusted besides the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// How long the server may take for each step.
     pub timeout: Duration,
+    /// How long it may take to answer to a whole message; RFC 5321 §4.5.3.2.6 asks for 10 minutes.
+    pub timeout_end: Duration,
 }
 
 /// Encryption of a connection.
@@ -195,7 +199,9 @@ fn smtp(mut section: Section<'_>) -> Option<Smtp> {
     }
     let ca_pem = ca_pem(&mut section);
     let connections = section.whole(&keys::SMTP_CONNECTIONS).map(super::wide);
+    let messages_per_connection = section.whole(&keys::SMTP_MESSAGES_PER_CONNECTION).map(super::wide);
     let timeout = section.whole(&keys::SMTP_TIMEOUT_S).map(Duration::from_secs);
+    let timeout_end = section.whole(&keys::SMTP_TIMEOUT_END_S).map(Duration::from_secs);
     let tls = tls?;
     Some(Smtp {
         host: host?,
@@ -207,8 +213,10 @@ fn smtp(mut section: Section<'_>) -> Option<Smtp> {
         tls,
         login,
         connections: connections?,
+        messages_per_connection: messages_per_connection?,
         ca_pem,
         timeout: timeout?,
+        timeout_end: timeout_end?,
     })
 }
 

@@ -2,7 +2,7 @@
 //! has to be there afterwards, and nobody may be told twice.
 
 use crate::harness::{Client, Mail, Newsroom, Setup, api, eventually, id, is_long};
-use crate::smtp::{Peer, Security};
+use crate::smtp::{Offer, Peer, Security};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -119,7 +119,9 @@ fn compare_feed(newsroom: &Newsroom) {
 #[test]
 fn nothing_acknowledged_is_lost_and_nobody_is_told_twice_when_the_daemon_is_killed() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let peer = runtime.block_on(Peer::start(Security::Plain));
+    // So that connections have several messages in hand when the daemon is killed.
+    let offer = Offer { lines: &["PIPELINING"], ..Offer::default() };
+    let peer = runtime.block_on(Peer::offering(Security::Plain, offer));
     let received = || -> Vec<Mail> {
         let log = peer.log.lock().expect("no panic");
         log.mails.iter().filter(|mail| mail.accepted).map(|mail| Mail::read(&mail.bytes)).collect()

@@ -4,7 +4,7 @@ use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -46,13 +46,36 @@ pub(crate) enum Security {
 pub(crate) struct Received {
     pub(crate) to: String,
     pub(crate) bytes: Vec<u8>,
-    /// Was it said to be accepted? (The server has it even where its reply was cut off.)
+    /// Was it said to be accepted?
     pub(crate) accepted: bool,
+    /// Does the server have it? Also where its reply was cut off or never came.
+    pub(crate) kept: bool,
+}
+
+/// What the server offers besides encryption and AUTH, and what it does not keep of that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Offer {
+    pub(crate) lines: &'static [&'static str],
+    /// How one may log in, as EHLO shows it.
+    pub(crate) auth: Option<&'static str>,
+    /// Throws away what was sent ahead of its replies.
+    pub(crate) loses_what_is_ahead: bool,
+    /// Does not know BDAT.
+    pub(crate) knows_no_chunks: bool,
+    /// Refuses MAIL with any parameter.
+    pub(crate) refuses_parameters: bool,
+    /// Knows no EHLO.
+    pub(crate) is_old: bool,
 }
 
 #[derive(Default)]
 pub(crate) struct Log {
     script: VecDeque<(At, Act)>,
+    offer: Offer,
+    /// Every MAIL command.
+    pub(crate) senders: Vec<String>,
+    /// Commands that came by then in one read with others before them.
+    pub(crate) ahead: usize,
     pub(crate) mails: Vec<Received>,
     pub(crate) connections: usize,
     /// What followed `AUTH`, and whether the connection was encrypted.
@@ -67,9 +90,13 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) async fn start(security: Security) -> Self {
+        Peer::offering(security, Offer::default()).await
+    }
+
+    pub(crate) async fn offering(security: Security, offer: Offer) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let log = Arc::new(Mutex::new(Log::default()));
+        let log = Arc::new(Mutex::new(Log { offer, ..Log::default() }));
         let shared = Arc::clone(&log);
         tokio::spawn(async move {
             loop {
@@ -151,49 +178,96 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     if phase != (Phase::Encrypted { greets: false }) {
         answer(&mut stream, log, At::Greeting, "220 scripted").await?;
     }
-    let mut to = String::new();
+    let offer = log.lock().unwrap().offer;
+    let is_chunked = offer.lines.contains(&"CHUNKING") && !offer.knows_no_chunks;
+    let (mut has_sender, mut to) = (false, String::new());
     loop {
+        if offer.loses_what_is_ahead {
+            let ahead = stream.buffer().len();
+            stream.consume(ahead);
+        }
+        let is_ahead = !stream.buffer().is_empty();
         let mut line = String::new();
         if stream.read_line(&mut line).await.ok()? == 0 {
             return None;
         }
+        log.lock().unwrap().ahead += usize::from(is_ahead);
         let line = line.trim_end();
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
-            "EHLO" => {
-                let offers = if starttls.is_some() {
-                    "250-scripted\r\n250 STARTTLS\r\n"
-                } else {
-                    "250-scripted\r\n250 AUTH PLAIN\r\n"
-                };
-                stream.write_all(offers.as_bytes()).await.ok()?;
+            "EHLO" if !offer.is_old => {
+                let mut offers = vec!["250-scripted".to_owned()];
+                offers.extend(offer.lines.iter().map(|line| format!("250-{line}")));
+                offers.push(match (starttls, offer.auth) {
+                    (Some(_), _) => "250 STARTTLS".into(),
+                    (None, Some(auth)) => format!("250 {auth}"),
+                    (None, None) => "250 AUTH PLAIN".into(),
+                });
+                stream.write_all(format!("{}\r\n", offers.join("\r\n")).as_bytes()).await.ok()?;
             }
+            "HELO" => stream.write_all(b"250 scripted\r\n").await.ok()?,
             "STARTTLS" => {
                 stream.write_all(starttls?.as_bytes()).await.ok()?;
                 return Some(stream.into_inner());
             }
             "AUTH" => {
-                log.lock().unwrap().logins.push((line[4..].trim().to_owned(), phase != Phase::Open));
+                let mut said = line[4..].trim().to_owned();
+                if said == "LOGIN" {
+                    for prompt in ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] {
+                        stream.write_all(format!("{prompt}\r\n").as_bytes()).await.ok()?;
+                        let mut answer = String::new();
+                        stream.read_line(&mut answer).await.ok()?;
+                        said = format!("{said} {}", answer.trim());
+                    }
+                }
+                log.lock().unwrap().logins.push((said, phase != Phase::Open));
                 stream.write_all(b"235 welcome\r\n").await.ok()?;
             }
-            "MAIL" => answer(&mut stream, log, At::Mail, "250 sender").await?,
+            "MAIL" if has_sender => stream.write_all(b"503 5.5.1 nested MAIL\r\n").await.ok()?,
+            "MAIL" if offer.refuses_parameters && !line.ends_with('>') => {
+                stream.write_all(b"555 5.5.4 unsupported option\r\n").await.ok()?;
+            }
+            "MAIL" => {
+                log.lock().unwrap().senders.push(line.to_owned());
+                let act = next(log, At::Mail).filter(|act| *act != Act::Usual);
+                has_sender = act.is_none();
+                perform(&mut stream, act.unwrap_or(Act::Say("250 sender"))).await?;
+            }
+            "RCPT" | "DATA" | "BDAT" if !(has_sender || verb == "BDAT" && is_chunked) => {
+                stream.write_all(b"503 5.5.1 MAIL first\r\n").await.ok()?;
+            }
             "RCPT" => {
                 to = line["RCPT TO:<".len()..].trim_end_matches('>').to_owned();
-                answer(&mut stream, log, At::Rcpt, "250 recipient").await?;
+                let act = next(log, At::Rcpt).filter(|act| *act != Act::Usual);
+                // Nobody is left to send the message to, as with any server.
+                if matches!(act, Some(Act::Say(_))) {
+                    to.clear();
+                }
+                perform(&mut stream, act.unwrap_or(Act::Say("250 recipient"))).await?;
             }
             "DATA" => {
                 if let Some(act) = next(log, At::Data).filter(|act| *act != Act::Usual) {
                     perform(&mut stream, act).await?;
                     continue;
                 }
+                // As careless servers do it: 354 even if nobody is to get the message.
                 stream.write_all(b"354 go on\r\n").await.ok()?;
                 let bytes = body(&mut stream).await?;
-                let act = next(log, At::Body).filter(|act| *act != Act::Usual);
-                let accepted = act.is_none();
-                log.lock().unwrap().mails.push(Received { to: to.clone(), bytes, accepted });
-                perform(&mut stream, act.unwrap_or(Act::Say("250 2.0.0 queued as 1"))).await?;
+                has_sender = false;
+                end(&mut stream, log, std::mem::take(&mut to), bytes).await?;
             }
-            "RSET" => stream.write_all(b"250 reset\r\n").await.ok()?,
+            "BDAT" if is_chunked => {
+                let length = line.split(' ').nth(1).unwrap().parse().unwrap();
+                let mut bytes = vec![0; length];
+                stream.read_exact(&mut bytes).await.ok()?;
+                has_sender = false;
+                end(&mut stream, log, std::mem::take(&mut to), bytes).await?;
+            }
+            "RSET" => {
+                has_sender = false;
+                to.clear();
+                stream.write_all(b"250 reset\r\n").await.ok()?;
+            }
             "QUIT" => {
                 log.lock().unwrap().quits += 1;
                 stream.write_all(b"221 bye\r\n").await.ok()?;
@@ -202,6 +276,23 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             _ => stream.write_all(b"502 what?\r\n").await.ok()?,
         }
     }
+}
+
+/// A whole message is there: keeps it, or does what the script says.
+async fn end<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut BufReader<S>,
+    log: &Mutex<Log>,
+    to: String,
+    bytes: Vec<u8>,
+) -> Option<()> {
+    if to.is_empty() {
+        return perform(stream, Act::Say("554 no valid recipients")).await;
+    }
+    let act = next(log, At::Body).filter(|act| *act != Act::Usual);
+    let accepted = act.is_none();
+    let kept = !matches!(act, Some(Act::Say(_)));
+    log.lock().unwrap().mails.push(Received { to, bytes, accepted, kept });
+    perform(stream, act.unwrap_or(Act::Say("250 2.0.0 queued as 1"))).await
 }
 
 async fn body<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! The way out: connections that are opened, reused and closed, and a server that is left in peace when it cannot
 //! be reached.
 
-use super::line::Line;
+use super::line::{Lies, Line};
 use super::outcome::Outcome;
 use super::plan::Ready;
 use super::{Mailer, locked, outbox};
@@ -9,6 +9,12 @@ use crate::domain::Time;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// Messages that one connection has open in the ledger at once, where its server takes them without a wait between.
+/// Their commits and their journeys are shared; more gain little, and each is one more that may be in doubt.
+pub(super) const IN_HAND_MAX: usize = 16;
+/// Offers that a server did not keep are not believed for this long; then it may have been repaired.
+const DISTRUST: chrono::Duration = chrono::Duration::hours(1);
 
 /// What carries messages.
 pub(super) enum Carrier {
@@ -24,6 +30,21 @@ impl Carrier {
         }
     }
 
+    /// Has it carried as much as one connection should?
+    pub(super) fn is_spent(&self) -> bool {
+        match self {
+            Carrier::Line(line) => line.left() == 0,
+            Carrier::Outbox { .. } => false,
+        }
+    }
+
+    pub(super) async fn quit(self) {
+        match self {
+            Carrier::Line(line) => line.quit().await,
+            Carrier::Outbox { .. } => {}
+        }
+    }
+
     pub(super) fn is_worn(&self) -> bool {
         match self {
             Carrier::Line(line) => line.is_worn(),
@@ -31,13 +52,29 @@ impl Carrier {
         }
     }
 
-    pub(super) async fn send(&mut self, ready: Ready) -> Outcome {
+    /// Messages that it may have in hand at once, of which all may be in doubt after a crash.
+    pub(super) fn room(&self) -> usize {
         match self {
-            Carrier::Line(line) => line.send(&ready.from, &ready.to, &ready.bytes).await,
+            Carrier::Line(line) if line.is_pipelined() => IN_HAND_MAX.min(line.left()),
+            // A server that makes us wait for each reply gains little from more.
+            Carrier::Line(_) => 1,
+            // Writing a file twice makes one file: nothing is in doubt.
+            Carrier::Outbox { .. } => IN_HAND_MAX,
+        }
+    }
+
+    /// Hands messages over in their order; an outcome for each.
+    pub(super) async fn send(&mut self, messages: Vec<Ready>) -> Vec<Outcome> {
+        match self {
+            Carrier::Line(line) => line.send(&messages).await,
             Carrier::Outbox { folder, is_broken } => {
-                let written = outbox::write(folder.clone(), ready.id, ready.bytes).await;
-                *is_broken = written.is_err();
-                written.map_or_else(Outcome::not_written, |reply| Outcome::Accepted { reply })
+                let mut outcomes = Vec::with_capacity(messages.len());
+                for ready in messages {
+                    let written = outbox::write(folder.clone(), ready.id, ready.bytes).await;
+                    *is_broken |= written.is_err();
+                    outcomes.push(written.map_or_else(Outcome::not_written, |reply| Outcome::Accepted { reply }));
+                }
+                outcomes
             }
         }
     }
@@ -52,6 +89,13 @@ pub(super) struct Server {
     pub(super) not_before: Option<Time>,
 }
 
+/// Offers that the server did not keep, and how long that is remembered.
+#[derive(Default)]
+pub(super) struct Distrust {
+    lies: Lies,
+    until: Option<Time>,
+}
+
 impl Mailer {
     /// An idle connection, or a new one. Errors: a sentence for the log.
     pub(super) async fn connect(&self) -> Result<Carrier, String> {
@@ -63,8 +107,28 @@ impl Mailer {
             return Ok(Carrier::Line(Box::new(line)));
         }
         let hello = self.newsroom.load().site.base_url.host_str().unwrap_or("localhost").to_owned();
-        let line = Line::open(smtp, self.tls.as_ref(), &hello).await?;
+        let lies = {
+            let now = self.clock.now();
+            let mut distrust = locked(&self.distrust);
+            if distrust.until.is_some_and(|until| now >= until) {
+                *distrust = Distrust::default();
+            }
+            distrust.lies
+        };
+        let line = Line::open(smtp, self.tls.as_ref(), &hello, lies).await?;
         Ok(Carrier::Line(Box::new(line)))
+    }
+
+    /// Remembers what the server promised on `carrier` and did not keep.
+    pub(super) fn learn(&self, carrier: &Carrier) {
+        let Carrier::Line(line) = carrier else { return };
+        if line.lies() == Lies::default() {
+            return;
+        }
+        let mut distrust = locked(&self.distrust);
+        distrust.lies = distrust.lies.with(line.lies());
+        distrust.until = Some(self.clock.now() + DISTRUST);
+        tracing::warn!(lies = ?distrust.lies, "the mail server does not keep what it offers; mail does without for an hour");
     }
 
     /// The server answers: tells so if it did not before.

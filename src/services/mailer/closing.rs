@@ -22,25 +22,34 @@ impl Closing {
 }
 
 impl Mailer {
-    /// Closes it in a commit of its own.
-    pub(super) async fn settle(&self, closing: &mut Option<Closing>) -> Result<(), StoreError> {
-        let Some(closing) = closing.take() else { return Ok(()) };
+    /// Closes them in a commit of their own.
+    pub(super) async fn settle(&self, closings: &mut Vec<Closing>) -> Result<(), StoreError> {
+        if closings.is_empty() {
+            return Ok(());
+        }
         for _ in 0..CONFLICTS_MAX {
-            match self.store.commit(self.closing_batch(&closing)?).await {
+            match self.store.commit(self.closing_batch(closings)?).await {
                 Ok(_) => break,
                 Err(CommitError::Conflict { .. }) => {}
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
-        self.closed(&closing);
+        closings.drain(..).for_each(|closing| self.closed(&closing));
         Ok(())
     }
 
-    /// What its outcome does to the ledger, and to the subscriber whose mailbox is gone.
-    pub(super) fn closing_batch(&self, closing: &Closing) -> Result<Batch, StoreError> {
+    /// What their outcomes do to the ledger, and to subscribers whose mailbox is gone.
+    pub(super) fn closing_batch(&self, closings: &[Closing]) -> Result<Batch, StoreError> {
         let mut batch = Batch::default();
-        let Some(row) = self.store.message(&closing.key)? else { return Ok(batch) };
-        let Delivery::OnWire { attempts, .. } = row.record.state else { return Ok(batch) };
+        for closing in closings {
+            self.close(&mut batch, closing)?;
+        }
+        Ok(batch)
+    }
+
+    fn close(&self, batch: &mut Batch, closing: &Closing) -> Result<(), StoreError> {
+        let Some(row) = self.store.message(&closing.key)? else { return Ok(()) };
+        let Delivery::OnWire { attempts, .. } = row.record.state else { return Ok(()) };
         let now = self.clock.now();
         let state = match &closing.outcome {
             Outcome::Accepted { reply } => Delivery::Sent { at: now, reply: reply.clone() },
@@ -50,11 +59,11 @@ impl Mailer {
             }
             Outcome::Deferred { reply, is_lines_fault: false } => self.deferred(&closing.key, attempts, reply, now),
             Outcome::Doubtful => match self.settings.doubtful {
-                Doubtful::Hold => return Ok(batch),
+                Doubtful::Hold => return Ok(()),
                 Doubtful::Resend => self.deferred(&closing.key, attempts, "no reply to the whole message", now),
             },
         };
-        self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+        self.store.write_message(batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
         if let Outcome::Rejected { reply, is_mailbox_gone: true } = &closing.outcome
             && let Some(stored) = self.store.subscription(row.record.subscription)?
         {
@@ -62,12 +71,12 @@ impl Mailer {
                 SubscriptionState::Pending | SubscriptionState::Confirmed { .. } => {
                     let state = SubscriptionState::Refused { at: now, reply: reply.clone() };
                     let refused = Subscription { state, wished: None, ..stored.record.clone() };
-                    self.store.write_subscription(&mut batch, Some(&stored), &refused);
+                    self.store.write_subscription(batch, Some(&stored), &refused);
                 }
                 SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } => {}
             }
         }
-        Ok(batch)
+        Ok(())
     }
 
     /// Tried once more, later each time; or given up.

@@ -1,10 +1,10 @@
 //! The only one that sends mail: takes what is due from the ledger and hands it to a mail server or an outbox.
 //!
 //! Every message passes `Pending → OnWire → Sent | Failed`, each move a durable commit before the next thing is
-//! done. A connection closes its last message and opens its next one in one commit. What failed before the final
-//! dot of the dialogue was certainly not accepted, and is tried again; what was cut off behind it may have been, and
-//! is *doubtful*: held for the operator or sent again, as is configured. A crash leaves at most one such message a
-//! connection.
+//! done. A connection closes what it has finished and opens its next messages in one commit. What failed before the
+//! final dot of the dialogue was certainly not accepted, and is tried again; what was cut off behind it may have been,
+//! and is *doubtful*: held for the operator or sent again, as is configured. A crash leaves in doubt what connections
+//! had open: one message each, or up to `IN_HAND_MAX` each where the server takes messages without a wait between.
 
 mod carrier;
 mod closing;
@@ -22,7 +22,7 @@ use crate::config::{Mail, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
 use crate::store::{CommitError, Due, LedgerKey, Store, StoreError};
 use crate::telemetry;
-use carrier::{Carrier, Server};
+use carrier::{Carrier, Distrust, Server};
 use closing::Closing;
 use line::Line;
 use outcome::Outcome;
@@ -59,6 +59,7 @@ pub struct Mailer {
     queue: Mutex<Queue>,
     idle: Mutex<Vec<(Line, Instant)>>,
     server: Mutex<Server>,
+    distrust: Mutex<Distrust>,
     last_summary: Mutex<Option<(Vec<u8>, Option<String>)>>,
     /// One step at a time. Holds whether the messages of the last crash have been looked at.
     turn: tokio::sync::Mutex<bool>,
@@ -110,6 +111,7 @@ impl Mailer {
             queue: Mutex::default(),
             idle: Mutex::default(),
             server: Mutex::default(),
+            distrust: Mutex::default(),
             last_summary: Mutex::default(),
             turn: tokio::sync::Mutex::new(false),
         }))
@@ -160,10 +162,12 @@ impl Mailer {
         }
         let connections = self.settings.smtp.as_ref().map_or(1, |smtp| smtp.connections);
         let connections = connections.min(page.len());
+        // So that a few messages are spread over all connections.
+        let share = page.len().div_ceil(connections);
         locked(&self.queue).due.extend(page);
         let mut workers = JoinSet::new();
         for _ in 0..connections {
-            workers.spawn(Arc::clone(self).work(stop.clone()));
+            workers.spawn(Arc::clone(self).work(share, stop.clone()));
         }
         let mut failed = None;
         let mut sum = Tally::default();
@@ -193,18 +197,17 @@ impl Mailer {
         Ok(if sum.handled > 0 { Step::Worked } else { Step::Idle })
     }
 
-    /// One connection: as long as there is something due and it holds.
-    async fn work(self: Arc<Self>, stop: CancellationToken) -> Result<Tally, StoreError> {
+    /// One connection: as long as there is something due and it holds. `share` is its part of what is due now.
+    async fn work(self: Arc<Self>, share: usize, stop: CancellationToken) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
         let mut carrier: Option<Carrier> = None;
-        let mut closing: Option<Closing> = None;
-        while !stop.is_cancelled() {
-            let Some((at, key)) = self.next_due()? else { break };
+        let mut closings: Vec<Closing> = Vec::new();
+        while !stop.is_cancelled() && self.is_anything_due()? {
             // Connected before anything is claimed: a server that cannot be reached leaves no message in doubt.
             let connected = match carrier.take() {
                 Some(carrier) => Ok(carrier),
                 None => {
-                    self.settle(&mut closing).await?;
+                    self.settle(&mut closings).await?;
                     // Nothing is on the wire yet, so nobody has to wait for a server that does not answer.
                     tokio::select! {
                         () = stop.cancelled() => break,
@@ -215,102 +218,111 @@ impl Mailer {
             let mut own = match connected {
                 Ok(connected) => connected,
                 Err(why) => {
-                    self.release(&key);
                     tally.unreachable = Some(why);
                     break;
                 }
             };
-            let claimed = self.claim(at, &key, &mut closing).await?;
-            tally.handled += 1;
-            let Some(ready) = claimed else {
-                self.release(&key);
+            let due = self.next_due(own.room().min(share))?;
+            tally.handled += due.len();
+            let (keys, messages): (Vec<_>, Vec<_>) = self.claim(due, &mut closings).await?.into_iter().unzip();
+            if messages.is_empty() {
                 carrier = Some(own);
                 continue;
-            };
-            let was_worn = own.is_worn();
-            let outcome = own.send(*ready).await;
-            tally.accepted += usize::from(matches!(outcome, Outcome::Accepted { .. }));
-            closing = Some(Closing { key, outcome });
-            if own.is_usable() {
+            }
+            let outcomes = own.send(messages).await;
+            tally.accepted += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
+            let why = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted { .. })).map(Outcome::told);
+            closings = keys.into_iter().zip(outcomes).map(|(key, outcome)| Closing { key, outcome }).collect();
+            self.learn(&own);
+            if own.is_usable() && own.is_spent() {
+                self.settle(&mut closings).await?;
+                own.quit().await;
+            } else if own.is_usable() {
                 carrier = Some(own);
-            } else if !was_worn {
+            } else if !own.is_worn() {
                 // One that breaks at its first message would break at the next: the server gets time, and the queue
                 // is not spent on it.
-                tally.unreachable = Some(closing.as_ref().map(|closing| closing.outcome.told()).unwrap_or_default());
+                tally.unreachable = Some(why.unwrap_or_default());
                 break;
             }
         }
-        self.settle(&mut closing).await?;
+        self.settle(&mut closings).await?;
         if let Some(Carrier::Line(line)) = carrier {
             locked(&self.idle).push((*line, Instant::now()));
         }
         Ok(tally)
     }
 
-    /// The next message that no connection has.
-    fn next_due(&self) -> Result<Option<(Time, LedgerKey)>, StoreError> {
+    /// Is there a message that no connection has?
+    fn is_anything_due(&self) -> Result<bool, StoreError> {
         let mut queue = locked(&self.queue);
+        self.fill(&mut queue)?;
+        Ok(!queue.due.is_empty())
+    }
+
+    /// The next messages that no connection has, `max` at most.
+    fn next_due(&self, max: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let mut queue = locked(&self.queue);
+        self.fill(&mut queue)?;
+        let count = max.min(queue.due.len());
+        let next: Vec<_> = queue.due.drain(..count).collect();
+        queue.held.extend(next.iter().map(|(_, key)| key.clone()));
+        Ok(next)
+    }
+
+    fn fill(&self, queue: &mut Queue) -> Result<(), StoreError> {
         if queue.due.is_empty() {
             let page = self.store.messages_due(self.clock.now(), PAGE_ROWS_MAX)?;
-            let free = page.into_iter().filter(|(_, key)| !queue.held.contains(key)).collect();
-            queue.due = free;
+            queue.due = page.into_iter().filter(|(_, key)| !queue.held.contains(key)).collect();
         }
-        let next = queue.due.pop_front();
-        if let Some((_, key)) = &next {
-            queue.held.insert(key.clone());
-        }
-        Ok(next)
+        Ok(())
     }
 
     fn release(&self, key: &LedgerKey) {
         locked(&self.queue).held.remove(key);
     }
 
-    /// Puts the message on the wire, in the commit that closes the one before. None where it is not to be sent.
+    /// Puts the messages on the wire, in the commit that closes those before. What is not to be sent is left out.
     async fn claim(
         &self,
-        at: Time,
-        key: &LedgerKey,
-        closing: &mut Option<Closing>,
-    ) -> Result<Option<Box<Ready>>, StoreError> {
-        // The next message may go to the very subscriber whose mailbox turned out not to exist.
-        if closing.as_ref().is_some_and(Closing::changes_subscriber) {
-            self.settle(closing).await?;
+        due: Vec<(Time, LedgerKey)>,
+        closings: &mut Vec<Closing>,
+    ) -> Result<Vec<(LedgerKey, Ready)>, StoreError> {
+        // A next message may go to the very subscriber whose mailbox turned out not to exist.
+        if closings.iter().any(Closing::changes_subscriber) {
+            self.settle(closings).await?;
         }
         for _ in 0..CONFLICTS_MAX {
-            let mut batch = match &*closing {
-                Some(closing) => self.closing_batch(closing)?,
-                None => crate::store::Batch::default(),
-            };
-            let (ready, closed) = match self.plan(at, key)? {
-                Plan::Skip(next) => {
-                    batch.extend(next);
-                    (None, None)
+            let mut batch = self.closing_batch(closings)?;
+            let mut failed = 0;
+            let mut ready = Vec::with_capacity(due.len());
+            for (at, key) in &due {
+                match self.plan(*at, key)? {
+                    Plan::Skip(next) => batch.extend(next),
+                    Plan::Close(next, closed) => {
+                        batch.extend(next);
+                        failed += u64::from(closed == plan::Closed::Failed);
+                    }
+                    Plan::Send(next, message) => {
+                        batch.extend(next);
+                        ready.push((key.clone(), *message));
+                    }
                 }
-                Plan::Close(next, closed) => {
-                    batch.extend(next);
-                    (None, Some(closed))
-                }
-                Plan::Send(next, ready) => {
-                    batch.extend(next);
-                    (Some(ready), None)
-                }
-            };
+            }
             match self.store.commit(batch).await {
                 Ok(_) => {
-                    if let Some(closing) = closing.take() {
-                        self.closed(&closing);
-                    }
-                    if closed == Some(plan::Closed::Failed) {
-                        metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(1);
-                    }
+                    closings.drain(..).for_each(|closing| self.closed(&closing));
+                    metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
+                    let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(key, _)| key).collect();
+                    due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
                     return Ok(ready);
                 }
-                Err(CommitError::Conflict { .. }) => self.settle(closing).await?,
+                Err(CommitError::Conflict { .. }) => self.settle(closings).await?,
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
-        Ok(None)
+        due.iter().for_each(|(_, key)| self.release(key));
+        Ok(Vec::new())
     }
 
     /// Nothing is due: brings the gauges up to date, and says how long to rest.

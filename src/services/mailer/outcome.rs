@@ -80,6 +80,26 @@ impl Outcome {
 }
 
 impl Outcome {
+    /// The server's words at the end of a whole message.
+    pub(super) fn accepted(words: &str) -> Self {
+        Outcome::Accepted { reply: shortened(words) }
+    }
+
+    /// The connection ended before the message had its turn.
+    pub(super) fn not_begun() -> Self {
+        Outcome::Deferred { reply: "the connection ended before".into(), is_lines_fault: true }
+    }
+
+    /// The same, where the way the server was spoken to is to blame, and not the message. Doubt stays doubt.
+    pub(super) fn blaming_the_line(self) -> Self {
+        match self {
+            Outcome::Deferred { reply, .. } | Outcome::Rejected { reply, .. } => {
+                Outcome::Deferred { reply, is_lines_fault: true }
+            }
+            Outcome::Accepted { .. } | Outcome::Doubtful => self,
+        }
+    }
+
     /// A file that could not be written: the outbox is at fault, and the message keeps its turn.
     pub(super) fn not_written(why: String) -> Self {
         Outcome::Deferred { reply: why, is_lines_fault: true }

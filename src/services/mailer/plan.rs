@@ -30,9 +30,13 @@ pub(super) enum Closed {
 pub(super) struct Ready {
     /// First half of its message id.
     pub(super) id: String,
-    pub(super) from: lettre::Address,
-    pub(super) to: lettre::Address,
+    /// Sender of the envelope: a checked address.
+    pub(super) from: String,
+    /// Its recipient: a checked address.
+    pub(super) to: String,
     pub(super) bytes: Vec<u8>,
+    /// Is every byte of it below 128?
+    pub(super) is_ascii: bool,
 }
 
 /// Long enough to say what it is about, short enough for a preview.
@@ -144,8 +148,8 @@ impl Mailer {
                 mail::confirmation(&frame, &confirmation)?
             }
         };
-        let (from, to) = (mail::mail_address("from", &from.address)?, mail::mail_address("to", to.as_str())?);
-        Ok(Ready { id, from, to, bytes })
+        let is_ascii = bytes.is_ascii();
+        Ok(Ready { id, from: from.address.clone(), to: to.as_str().to_owned(), bytes, is_ascii })
     }
 
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.

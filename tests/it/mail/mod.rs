@@ -1,10 +1,11 @@
 //! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
 
 mod asking;
+mod faults;
 mod notices;
 mod server;
 
-use crate::smtp::{Act, At, Peer, Security, certificates};
+use crate::smtp::{Act, At, Offer, Peer, Security, certificates};
 use arc_swap::ArcSwap;
 use chrono::Duration;
 use jiff::tz::TimeZone;
@@ -247,8 +248,10 @@ fn smtp(peer: &Peer) -> Smtp {
         tls: Tls::None,
         login: None,
         connections: 1,
+        messages_per_connection: 1_000,
         ca_pem: None,
         timeout: std::time::Duration::from_secs(10),
+        timeout_end: std::time::Duration::from_secs(10),
     }
 }
 

@@ -77,7 +77,7 @@ async fn a_silent_server_is_given_up_and_the_message_tried_again() {
     for at in [At::Greeting, At::Mail, At::Rcpt, At::Data] {
         let (room, peer, article, reader) = on_its_way().await;
         let timeout = std::time::Duration::from_millis(200);
-        let mailer = room.mailer(settings(Some(Smtp { timeout, ..smtp(&peer) })));
+        let mailer = room.mailer(settings(Some(Smtp { timeout, timeout_end: timeout, ..smtp(&peer) })));
         peer.will(at, Act::Stall);
         mailer.step().await.unwrap();
         let expected = u32::from(at != At::Greeting);
@@ -135,7 +135,8 @@ async fn a_message_without_its_last_reply_is_doubtful_and_held_or_sent_again() {
     for (policy, act) in [(Doubtful::Hold, Act::Cut), (Doubtful::Hold, Act::Stall), (Doubtful::Resend, Act::Cut)] {
         let (room, peer, article, reader) = on_its_way().await;
         let timeout = std::time::Duration::from_millis(200);
-        let mailer = room.mailer(Mail { doubtful: policy, ..settings(Some(Smtp { timeout, ..smtp(&peer) })) });
+        let mailer = room
+            .mailer(Mail { doubtful: policy, ..settings(Some(Smtp { timeout, timeout_end: timeout, ..smtp(&peer) })) });
         peer.will(At::Body, act);
         mailer.step().await.unwrap();
         room.until_due();

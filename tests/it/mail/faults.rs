@@ -1,0 +1,200 @@
+//! Every kind of trouble at every stage of the dialogue, whatever the server offers: nothing is lost, and nothing is
+//! doubled but what the ledger lists as doubtful.
+
+use super::*;
+
+const OFFERS: [&[&str]; 4] = [
+    &[],
+    &["SIZE 1000000", "8BITMIME"],
+    &["PIPELINING", "SIZE", "ENHANCEDSTATUSCODES"],
+    &["PIPELINING", "CHUNKING", "SMTPUTF8"],
+];
+const STAGES: [At; 4] = [At::Mail, At::Rcpt, At::Data, At::Body];
+const ACTS: [Act; 8] = [
+    Act::Say("450 4.2.0 later"),
+    Act::Say("454 4.7.0 TLS not available due to temporary reason"),
+    Act::Say("550 5.7.1 no"),
+    Act::Say("421 4.3.2 closing"),
+    Act::Say("hello?"),
+    Act::Say("334 something else"),
+    Act::Stall,
+    Act::Cut,
+];
+const READERS: usize = 4;
+
+fn impatient(peer: &Peer) -> Mail {
+    let timeout = std::time::Duration::from_millis(150);
+    settings(Some(Smtp { timeout, timeout_end: timeout, ..smtp(peer) }))
+}
+
+#[tokio::test]
+async fn whatever_a_server_does_at_whatever_stage_nothing_is_lost_and_nothing_doubled_that_is_not_listed() {
+    for lines in OFFERS {
+        let room = Room::open();
+        let readers = room.subscribed(READERS as u128, &Selection::all()).await;
+        let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
+        let mailer = room.mailer(impatient(&peer));
+        let is_chunked = lines.contains(&"CHUNKING");
+        for at in STAGES {
+            for act in ACTS {
+                // The trouble comes at the first message of a row, amid it, and at its end.
+                for before in [0, 1, READERS - 1] {
+                    let case = format!("{lines:?} {at:?} {act:?} behind {before}");
+                    if is_chunked && at == At::Data {
+                        continue;
+                    }
+                    (0..before).for_each(|_| peer.will(at, Act::Usual));
+                    peer.will(at, act);
+                    fare(&room, &peer, &mailer, &readers, &case, at, act).await;
+                }
+            }
+        }
+        if lines.contains(&"PIPELINING") {
+            assert!(peer.log.lock().unwrap().ahead > READERS, "{lines:?}: commands went ahead of the replies");
+        }
+    }
+}
+
+/// One article goes to all readers, by a server that is in trouble once.
+async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscription], case: &str, at: At, act: Act) {
+    peer.log.lock().unwrap().mails.clear();
+    let article = room.publish("News", &["science"]).await;
+    room.notified().await;
+    for _ in 0..4 {
+        while mailer.step().await.unwrap() == Step::Worked {}
+        room.until_due();
+    }
+    let copies = |reader: &Subscription| {
+        let log = peer.log.lock().unwrap();
+        log.mails.iter().filter(|mail| mail.kept && mail.to == reader.address.as_str()).count()
+    };
+    let is_no = matches!(act, Act::Say(words) if words.starts_with("55"));
+    let (mut failed, mut doubtful) = (0, 0);
+    for reader in readers {
+        let copies = copies(reader);
+        match room.delivery(&article, reader) {
+            Delivery::Sent { .. } => assert_eq!(copies, 1, "{case}: sent"),
+            Delivery::Failed { reply, .. } => {
+                failed += 1;
+                assert!(is_no && copies == 0 && reply == "550 5.7.1 no", "{case}: {reply}");
+            }
+            Delivery::OnWire { .. } => {
+                doubtful += 1;
+                assert!(copies <= 1, "{case}: doubled");
+            }
+            other @ (Delivery::Pending { .. } | Delivery::Recalled { .. }) => panic!("{case}: lost: {other:?}"),
+        }
+    }
+    assert_eq!(failed, usize::from(is_no), "{case}: the one that was refused, and no other");
+    let is_unsaid = !matches!(act, Act::Say(words) if words.as_bytes()[0].is_ascii_digit() && !words.starts_with("33"));
+    let listed = mailer.doubtful(99).unwrap();
+    assert_eq!(listed.len(), doubtful, "{case}: listed");
+    let is_chunked = case.contains("CHUNKING");
+    if !is_chunked {
+        // Only the message whose last dot was not answered.
+        assert_eq!(doubtful, usize::from(at == At::Body && is_unsaid), "{case}: doubtful");
+    } else if !is_unsaid && !matches!(act, Act::Say(words) if words.starts_with("421")) {
+        assert_eq!(doubtful, 0, "{case}: every reply came");
+    }
+    assert_eq!(mailer.resend_doubtful().await.unwrap(), doubtful, "{case}");
+    while mailer.step().await.unwrap() == Step::Worked {}
+    for reader in readers {
+        let state = room.delivery(&article, reader);
+        let is_settled = matches!(state, Delivery::Sent { .. } | Delivery::Failed { .. });
+        assert!(is_settled && copies(reader) <= 2, "{case}: {state:?}");
+    }
+    room.until_due();
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_keep_what_it_offers_is_spoken_to_plainly_and_gets_all() {
+    let all: &[&str] = &["PIPELINING", "CHUNKING", "SIZE 1000000", "8BITMIME"];
+    let without_chunks: &[&str] = &["PIPELINING", "SIZE 1000000"];
+    for offer in [
+        Offer { lines: without_chunks, loses_what_is_ahead: true, ..Offer::default() },
+        Offer { lines: all, loses_what_is_ahead: true, ..Offer::default() },
+        Offer { lines: all, knows_no_chunks: true, ..Offer::default() },
+        Offer { lines: all, refuses_parameters: true, ..Offer::default() },
+        Offer { is_old: true, ..Offer::default() },
+    ] {
+        let room = Room::open();
+        let readers = room.subscribed(READERS as u128, &Selection::all()).await;
+        let article = room.publish("News", &["science"]).await;
+        room.notified().await;
+        let peer = Peer::offering(Security::Plain, offer).await;
+        let mailer = room.mailer(impatient(&peer));
+        for _ in 0..4 {
+            while mailer.step().await.unwrap() == Step::Worked {}
+            room.clock.advance(Duration::minutes(10));
+        }
+        assert_eq!(peer.accepted().len(), READERS, "{offer:?}");
+        for reader in &readers {
+            assert!(matches!(room.delivery(&article, reader), Delivery::Sent { .. }), "{offer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn commands_go_ahead_where_that_is_offered_and_nowhere_else() {
+    for (lines, ahead) in [(OFFERS[0], 0), (OFFERS[1], 0), (OFFERS[2], READERS), (OFFERS[3], READERS)] {
+        let room = Room::open();
+        room.subscribed(READERS as u128, &Selection::all()).await;
+        room.publish("News", &["science"]).await;
+        room.notified().await;
+        let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
+        let mailer = room.mailer(settings(Some(smtp(&peer))));
+        mailer.step().await.unwrap();
+        let log = peer.log.lock().unwrap();
+        assert_eq!((log.mails.len(), log.connections), (READERS, 1), "{lines:?}");
+        assert!(log.ahead >= ahead && (ahead > 0) == (log.ahead > 0), "{lines:?}: {} ahead", log.ahead);
+        let has_size = lines.iter().any(|line| line.starts_with("SIZE"));
+        let told = log.senders.iter().filter(|sender| sender.contains(" SIZE=")).count();
+        assert_eq!(told, if has_size { READERS } else { 0 }, "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_says_it_cannot_take_is_not_sent() {
+    let room = Room::open();
+    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
+    let article = room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::offering(Security::Plain, Offer { lines: &["SIZE 100"], ..Offer::default() }).await;
+    room.mailer(settings(Some(smtp(&peer)))).step().await.unwrap();
+    let state = room.delivery(&article, &reader);
+    assert!(matches!(&state, Delivery::Failed { reply, .. } if reply.starts_with("552 5.3.4")), "{state:?}");
+    assert_eq!(room.subscription(reader.address.as_str()), reader, "the subscriber is not to blame");
+    assert!(peer.log.lock().unwrap().senders.is_empty());
+}
+
+#[tokio::test]
+async fn a_login_is_spelled_as_the_server_knows_it() {
+    for (auth, expected) in [
+        ("AUTH LOGIN PLAIN", Some("PLAIN AG5ld3MAc2VjcmV0")),
+        ("AUTH=LOGIN", Some("LOGIN bmV3cw== c2VjcmV0")),
+        ("AUTH CRAM-MD5", None),
+    ] {
+        let (room, _, _, _) = on_its_way().await;
+        let peer = Peer::offering(Security::Plain, Offer { auth: Some(auth), ..Offer::default() }).await;
+        let login = Some(Login { username: "news".into(), password: Secret::new("secret") });
+        room.mailer(settings(Some(Smtp { login, ..smtp(&peer) }))).step().await.unwrap();
+        let logins: Vec<String> = peer.log.lock().unwrap().logins.iter().map(|(said, _)| said.clone()).collect();
+        assert_eq!(logins.first().map(String::as_str), expected, "{auth}");
+        assert_eq!(peer.accepted().len(), usize::from(expected.is_some()), "{auth}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_carries_as_many_messages_as_it_is_told_to() {
+    for lines in OFFERS {
+        let room = Room::open();
+        room.subscribed(5, &Selection::all()).await;
+        room.publish("News", &["science"]).await;
+        room.notified().await;
+        let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
+        let mailer = room.mailer(settings(Some(Smtp { messages_per_connection: 2, ..smtp(&peer) })));
+        mailer.step().await.unwrap();
+        let log = peer.log.lock().unwrap();
+        assert_eq!((log.mails.len(), log.connections, log.quits), (5, 3, 2), "{lines:?}");
+    }
+}
