@@ -26,6 +26,14 @@ pub(super) enum Failure {
         /// What happened instead.
         why: String,
     },
+    /// What was to be looked at.
+    #[error("{target}: {why}")]
+    Unreadable {
+        /// As it was named.
+        target: String,
+        /// What happened instead.
+        why: String,
+    },
     /// Reading input or writing output.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -41,14 +49,19 @@ impl Failure {
         match self {
             Failure::Io(error) => is_pipe(error),
             Failure::Other(error) => error.chain().filter_map(|cause| cause.downcast_ref()).any(is_pipe),
-            Failure::Problem(_) | Failure::Mistakes(_) | Failure::NotRunning(_) | Failure::Unreachable { .. } => false,
+            Failure::Problem(_)
+            | Failure::Mistakes(_)
+            | Failure::NotRunning(_)
+            | Failure::Unreachable { .. }
+            | Failure::Unreadable { .. } => false,
         }
     }
 
-    /// 1: refused or failed. 3: there was nobody to ask.
+    /// 1: refused or failed. 2: there was nothing to read. 3: there was nobody to ask.
     pub(super) fn exit_code(&self) -> ExitCode {
         match self {
             Failure::Problem(_) | Failure::Mistakes(_) | Failure::Io(_) | Failure::Other(_) => ExitCode::from(1),
+            Failure::Unreadable { .. } => ExitCode::from(2),
             Failure::NotRunning(_) | Failure::Unreachable { .. } => ExitCode::from(3),
         }
     }

@@ -1,13 +1,14 @@
 //! The command line. Articles go through the API, like everybody's; keys, export, check and mail are asked of
 //! the running daemon over its control socket, and done on the store itself while no daemon runs.
 //!
-//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon to be reached.
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage or nothing to read, 3 no daemon to be reached.
 
 mod article;
 mod client;
 mod direct;
 mod draft;
 mod failure;
+mod feed;
 mod operate;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,9 @@ enum Command {
     /// Mails of which nobody knows whether they arrived
     #[command(subcommand)]
     Mail(Mail),
+    /// Feeds, of any origin
+    #[command(subcommand)]
+    Feed(feed::Feed),
     /// The configuration
     #[command(subcommand)]
     Config(Config),
@@ -206,6 +210,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Keys(action) => wait(operate::keys(config, action, out)),
         Command::Flood(Flood::Accept) => wait(operate::accept_flood(config, out)),
         Command::Mail(action) => wait(operate::mail(config, action, out)),
+        Command::Feed(action) => wait(feed::run(action, out)),
         Command::Article { remote, action } => {
             let client = match (remote.server, remote.key) {
                 (Some(server), key) => Client::remote(&server, key)?,

@@ -30,6 +30,8 @@ pub fn clean_block(text: &str) -> String {
                 }
             }
             c if is_forbidden(c) => {}
+            // What a wrong decoding left of a character: validators warn of it, and a question mark says the same.
+            '\u{fffd}' => clean.push('?'),
             c => clean.push(c),
         }
     }
@@ -44,6 +46,12 @@ pub fn clean_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_lost_before_it_came_here_is_a_question_mark() {
+        assert_eq!(clean_line("caf\u{fffd}"), "caf?");
+        assert_eq!(clean_block("\u{fffd}\u{fffd}"), "??");
+    }
 
     #[test]
     fn what_xml_forbids_is_dropped_and_the_rest_kept() {

@@ -5,6 +5,7 @@ mod api;
 mod config_docs;
 mod crash;
 mod discovery;
+mod feed_check;
 mod feeds;
 mod harness;
 mod lifecycle;

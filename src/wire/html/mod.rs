@@ -3,7 +3,7 @@
 //! [`sanitise`] and [`markdown`] take anything. The others take what these two have made: markup that is well
 //! nested, at most as deep as `tidy` lets through, with every `<`, `>`, `&` and `"` escaped where it is text.
 
-mod scan;
+pub(super) mod scan;
 mod tidy;
 
 use crate::domain::{clean_block, clean_line};

@@ -3,7 +3,7 @@
 
 /// One piece of markup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(in crate::wire) enum Token<'a> {
     /// Text, its character references not decoded. A `<` that begins no tag is text.
     Text(&'a str),
     /// `<name attributes>`.
@@ -25,13 +25,19 @@ const RAW: [&str; 9] = ["script", "style", "iframe", "noembed", "noframes", "xmp
 
 /// The tokens of `html`. Comments, declarations and the content of [`RAW`] elements are left out.
 pub(super) fn tokens(html: &str) -> Tokens<'_> {
-    Tokens { rest: html }
+    Tokens { rest: html, has_raw: false }
+}
+
+/// The same with the start tags of [`RAW`] elements: for those who look for what should not be there.
+pub(in crate::wire) fn tokens_with_raw(html: &str) -> Tokens<'_> {
+    Tokens { rest: html, has_raw: true }
 }
 
 /// See [`tokens`].
 #[derive(Debug, Clone)]
-pub(super) struct Tokens<'a> {
+pub(in crate::wire) struct Tokens<'a> {
     rest: &'a str,
+    has_raw: bool,
 }
 
 impl<'a> Iterator for Tokens<'a> {
@@ -50,7 +56,9 @@ impl<'a> Iterator for Tokens<'a> {
                     self.rest = rest;
                     if RAW.iter().any(|raw| raw.eq_ignore_ascii_case(name)) {
                         self.rest = behind_close(rest, name);
-                        continue;
+                        if !self.has_raw {
+                            continue;
+                        }
                     }
                     return Some(Token::Open { name, attributes });
                 }
@@ -131,7 +139,7 @@ fn behind_close<'a>(text: &'a str, name: &str) -> &'a str {
 }
 
 /// The attributes of a tag: name as written, value not decoded. The first of one name counts.
-pub(super) fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(in crate::wire) fn attributes(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = text;
     std::iter::from_fn(move || {
         rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
