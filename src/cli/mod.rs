@@ -6,6 +6,7 @@
 mod article;
 mod client;
 mod direct;
+mod dkim;
 mod draft;
 mod failure;
 mod feed;
@@ -64,7 +65,7 @@ enum Command {
     /// Changes that would show known articles as unread
     #[command(subcommand)]
     Flood(Flood),
-    /// Mails of which nobody knows whether they arrived
+    /// Mails of which nobody knows whether they arrived, and the keys that sign mail
     #[command(subcommand)]
     Mail(Mail),
     /// Feeds, of any origin
@@ -105,6 +106,15 @@ enum Mail {
     Resend,
     /// Close all of them: some people may not get one
     Drop,
+    /// Show the DNS records of the keys that sign mail
+    Dkim {
+        /// Make a key of this name first, in the folder that the configuration names
+        #[arg(long, value_name = "SELECTOR")]
+        create: Option<String>,
+        /// Of what kind
+        #[arg(long, value_enum, default_value = "rsa", requires = "create")]
+        algorithm: dkim::Kind,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,7 +16,7 @@ pub fn load_categories(folder: &Path, language: &str) -> Result<Categories, Mist
     let shown = tidy(folder);
     let mut mistakes = Mistakes::default();
     let mut categories = Vec::new();
-    match files(folder) {
+    match toml_files(folder) {
         Ok(files) if files.is_empty() => {
             let expected = "at least one feed definition such as science.toml";
             mistakes.add(&shown, None, Fault::new("feeds.folder", "no *.toml in it", expected));
@@ -33,8 +33,8 @@ pub fn load_categories(folder: &Path, language: &str) -> Result<Categories, Mist
     if mistakes.none() { Ok(Categories::new(categories)) } else { Err(mistakes.in_order()) }
 }
 
-/// The definitions by name. Hidden files are what editors leave behind.
-fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// The TOML files of a folder by name. Hidden files are what editors leave behind.
+pub(super) fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();

@@ -4,6 +4,14 @@
 /// Section name of the keys that stand at the top of a feed definition, `feeds/<slug>.toml`.
 pub const FEED: &str = "feeds/*.toml";
 
+/// Section name of the keys that stand at the top of a file about a signing key, `<selector>.toml`.
+pub const DKIM: &str = "dkim/*.toml";
+
+/// Does `section` stand for files of its own, whose keys stand at the top?
+pub(super) fn is_file(section: &str) -> bool {
+    section == FEED || section == DKIM
+}
+
 /// One key.
 #[derive(Debug, Clone, Copy)]
 pub struct Key {
@@ -28,7 +36,7 @@ impl Key {
 
 /// `name` in `section`, as a message shows it.
 pub(super) fn dotted(section: &str, name: &str) -> String {
-    if section == FEED { name.to_owned() } else { format!("{section}.{name}") }
+    if is_file(section) { name.to_owned() } else { format!("{section}.{name}") }
 }
 
 /// What a key may hold.
@@ -67,6 +75,8 @@ pub enum Form {
     Slug,
     /// An IANA time zone.
     Zone,
+    /// A day.
+    Day,
 }
 
 impl Form {
@@ -90,6 +100,7 @@ impl Form {
             Form::Language => "a language tag such as en or ru-RU".into(),
             Form::Slug => "1 to 64 of a-z, 0-9 and hyphen".into(),
             Form::Zone => "an IANA time zone such as Europe/Moscow".into(),
+            Form::Day => "a day such as 2026-12-31".into(),
         }
     }
 }
@@ -105,7 +116,9 @@ pub enum Standard {
     Rule(&'static str),
 }
 
-use Form::{Addresses, Color, Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone};
+use Form::{
+    Addresses, Color, Day, Flag, Language, Mailbox, Path, SecretPath, Slug, Socket, Text, Url, Whole, Word, Zone,
+};
 use Standard::{Required, Rule, Value};
 
 /// One table of keys, each with a constant of its own, so that the reader cannot ask for one that is not listed.
@@ -167,6 +180,10 @@ keys! {
         "What becomes of mails that were on the wire at a crash: kept for a person to decide, or sent again.";
     MAIL_CONFIRMATIONS_PER_HOUR_MAX: "mail", "confirmations_per_hour_max", Whole { min: 1, max: 1_000_000 },
         Value("1000"), "Confirmation mails sent in an hour, all subscribers together.";
+    MAIL_RETURN_ADDRESS: "mail", "return_address", Mailbox, Rule("mail.from, and no leaving by mail"),
+        "Where bounces come back to; each subscriber's mails get their own by a signed part behind a +, and one can leave by a mail to it.";
+    MAIL_DKIM_FOLDER: "mail", "dkim_folder", Path, Rule("no signatures"),
+        "Folder of signing keys, a file <selector>.toml each; `tidings mail dkim` makes keys and shows their DNS records.";
 
     SMTP_HOST: "mail.smtp", "host", Text, Required, "Name of the mail server.";
     SMTP_PORT: "mail.smtp", "port", Whole { min: 1, max: 65_535 }, Rule("587 for starttls, 465 for implicit, 25 for none"),
@@ -185,6 +202,11 @@ keys! {
         "Seconds that the server gets for each step.";
     SMTP_TIMEOUT_END_S: "mail.smtp", "timeout_end_s", Whole { min: 1, max: 3_600 }, Value("600"),
         "Seconds that it gets to say whether it takes a whole message; after less, nobody knows.";
+
+    DKIM_DOMAIN: DKIM, "domain", Text, Rule("domain of mail.from"), "Domain that signs.";
+    DKIM_KEY_FILE: DKIM, "key_file", SecretPath, Rule("the file's name with .pem"), "Private key, RSA or Ed25519, in PEM.";
+    DKIM_NOT_BEFORE: DKIM, "not_before", Day, Rule("signs at once"), "First day on which it signs (UTC).";
+    DKIM_NOT_AFTER: DKIM, "not_after", Day, Rule("signs for ever"), "Day from which on it signs no more.";
 
     LOG_FORMAT: "log", "format", Word(&["auto", "human", "json"]), Value("auto"),
         "auto is human on a terminal and JSON elsewhere.";

@@ -1,5 +1,6 @@
 //! `[mail]` and `[mail.smtp]`: who sends, how often, and through which server.
 
+use super::dkim::{self, DkimKey};
 use super::keys;
 use super::mistakes::Mistakes;
 use super::section::{Section, Source};
@@ -27,8 +28,35 @@ pub struct Mail {
     pub doubtful: Doubtful,
     /// Confirmation mails in an hour, all subscribers together.
     pub confirmations_per_hour_max: usize,
+    /// Where bounces come back to.
+    pub return_address: Option<ReturnAddress>,
+    /// Folder of the signing keys, if there are to be any.
+    pub dkim_folder: Option<PathBuf>,
+    /// Keys that sign, whether it is their time or not.
+    pub dkim: Vec<DkimKey>,
     /// The mail server; where there is none, mails go to the outbox.
     pub smtp: Option<Smtp>,
+}
+
+/// A mailbox of which every `local+…@domain` is delivered to the same place (RFC 5233).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReturnAddress {
+    /// In front of the `+`.
+    pub local: String,
+    /// Behind the `@`.
+    pub domain: String,
+}
+
+impl ReturnAddress {
+    /// Longest local part to which a signed part can be added: RFC 5321 §4.5.3.1.1 allows 64 letters in all.
+    pub const LOCAL_BYTES_MAX: usize = 18;
+
+    fn parse(text: &str) -> Option<Self> {
+        let Sender { name: None, address } = Sender::parse(text)? else { return None };
+        let (local, domain) = address.split_once('@')?;
+        let fits = local.len() <= Self::LOCAL_BYTES_MAX && !local.contains('+');
+        fits.then(|| ReturnAddress { local: local.to_owned(), domain: domain.to_owned() })
+    }
 }
 
 /// What becomes of a mail of which nobody knows whether the server took it.
@@ -165,8 +193,15 @@ pub(super) fn read(
         "resend" => Some(Doubtful::Resend),
         _ => None,
     });
+    let returns = section.parsed(&keys::MAIL_RETURN_ADDRESS, ReturnAddress::parse);
+    let dkim_folder = section.path(&keys::MAIL_DKIM_FOLDER);
     let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
+    let own_domain = from.address.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    let dkim = dkim_folder.as_deref().map(|folder| dkim::load(folder, own_domain, mistakes)).unwrap_or_default();
     Some(Mail {
+        return_address: returns,
+        dkim_folder,
+        dkim,
         from,
         outbox: outbox?,
         article_age_max: TimeDelta::try_hours(age_max_h?)?,

@@ -1,5 +1,6 @@
 //! `tidings.toml` and `feeds/*.toml` become a [`Config`]; every mistake is told at once, with its line.
 
+mod dkim;
 mod feeds;
 mod keys;
 mod mail;
@@ -8,9 +9,10 @@ mod section;
 #[cfg(test)]
 mod tests;
 
+pub use dkim::{DkimKey, is_selector};
 pub use feeds::load_categories;
-pub use keys::{FEED, Form, Key, Standard};
-pub use mail::{Doubtful, Login, Mail, Secret, Sender, Smtp, Tls};
+pub use keys::{DKIM, FEED, Form, Key, Standard};
+pub use mail::{Doubtful, Login, Mail, ReturnAddress, Secret, Sender, Smtp, Tls};
 pub use mistakes::{Mistake, Mistakes};
 
 use crate::domain::{Categories, Site};

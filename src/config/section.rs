@@ -73,7 +73,7 @@ impl<'a> Section<'a> {
     ) -> Self {
         let mut section = Section { source, name, line: None, entries: BTreeMap::new(), mistakes };
         let mut inner = Some(table);
-        if name != keys::FEED {
+        if !keys::is_file(name) {
             for part in name.split('.') {
                 let value = inner.and_then(|table| table.get(part));
                 section.line = value.map(|value| source.line(&value.span()));
@@ -204,7 +204,8 @@ impl<'a> Section<'a> {
             | Form::Mailbox
             | Form::Language
             | Form::Slug
-            | Form::Zone => shown(value),
+            | Form::Zone
+            | Form::Day => shown(value),
         };
         self.mistake(key, found, key.form.expected());
     }
@@ -227,7 +228,7 @@ impl<'a> Section<'a> {
 
 /// Records every top-level entry that is no section, or no known one.
 pub(super) fn refuse_unknown_sections(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) {
-    let mut known: Vec<&str> = KEYS.iter().map(|key| key.section).filter(|name| *name != keys::FEED).collect();
+    let mut known: Vec<&str> = KEYS.iter().map(|key| key.section).filter(|name| !keys::is_file(name)).collect();
     known.retain(|name| !name.contains('.'));
     known.dedup();
     for (name, value) in table {

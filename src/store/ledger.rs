@@ -211,6 +211,11 @@ impl Store {
         }
     }
 
+    /// Is the article still as it was read?
+    pub fn is_article(&self, read: &Stored<Article>) -> Result<bool, StoreError> {
+        Ok(self.kv.get(Table::Articles, read.record.id.as_str().as_bytes())?.is_some_and(|raw| raw == read.raw))
+    }
+
     /// `batch` then applies only if the article is still as it was read.
     pub fn require_article(&self, batch: &mut Batch, read: &Stored<Article>) {
         batch.require_is(Table::Articles, id_key(&read.record.id), read.raw.clone());

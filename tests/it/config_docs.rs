@@ -3,7 +3,7 @@
 
 use crate::harness::project;
 use std::collections::BTreeSet;
-use tidings::config::{FEED, Form, Key, Standard, reference};
+use tidings::config::{DKIM, FEED, Form, Key, Standard, reference};
 use tidings::wire::Format;
 
 const CONFIG: (&str, &str) = ("<!-- config:begin -->", "<!-- config:end -->");
@@ -20,7 +20,11 @@ fn between<'a>(text: &'a str, (begin, end): (&str, &str)) -> &'a str {
 }
 
 fn row(key: &Key) -> String {
-    let name = if key.section == FEED { format!("`{}` in {FEED}", key.name) } else { format!("`{}`", key.path()) };
+    let name = if [FEED, DKIM].contains(&key.section) {
+        format!("`{}` in {}", key.name, key.section)
+    } else {
+        format!("`{}`", key.path())
+    };
     let standard = match key.standard {
         Standard::Required => "required".to_owned(),
         Standard::Value("") => "empty".to_owned(),
@@ -40,7 +44,8 @@ fn row(key: &Key) -> String {
         | Form::Mailbox
         | Form::Language
         | Form::Slug
-        | Form::Zone => String::new(),
+        | Form::Zone
+        | Form::Day => String::new(),
     };
     format!("| {name} | {standard} | {}{range} |", key.meaning)
 }

@@ -99,3 +99,28 @@ fn every_subscriber_of_a_category_is_told_once() {
         told.iter().map(|mail| mail.subscription(&newsroom.base_url())).collect();
     assert_eq!(links.len(), addresses.len(), "each with a link of its own");
 }
+
+#[test]
+fn a_key_is_made_its_record_shown_and_mail_is_signed_with_it() {
+    let setup = Setup { mail: "dkim_folder = \"keys\"\nreturn_address = \"b@example.org\"\n", ..Setup::default() };
+    let mut newsroom = Newsroom::prepare(setup);
+    assert_eq!(newsroom.cli(&["mail", "dkim"]).good().trim(), "; 0 keys");
+    newsroom.cli(&["mail", "dkim", "--create", "r1"]).good();
+    let said = newsroom.cli(&["mail", "dkim", "--create", "e1", "--algorithm", "ed25519"]).good();
+    let host = "localhost";
+    for (selector, kind) in [("e1", "ed25519"), ("r1", "rsa")] {
+        let start = format!("{selector}._domainkey.{host}. IN TXT ( \"v=DKIM1; k={kind}; p=");
+        assert!(said.lines().any(|line| line.starts_with(&start)), "{start}: {said}");
+    }
+    assert!(said.lines().all(|line| line.split('"').all(|part| part.len() <= 255)), "{said}");
+    let again = newsroom.cli(&["mail", "dkim", "--create", "r1"]);
+    assert!(again.code == Some(1) && again.err.contains("r1.pem"), "nothing is overwritten: {again:?}");
+    let odd = newsroom.cli(&["mail", "dkim", "--create", "../r1"]);
+    assert!(odd.code == Some(1) && odd.err.contains("2026a"), "{odd:?}");
+    newsroom.run();
+    newsroom.subscribe("reader@example.net", &["economy"], || newsroom.outbox());
+    let head = newsroom.outbox().remove(0).head;
+    for selector in ["e1", "r1"] {
+        assert!(head.contains(&format!("s={selector};")), "{head}");
+    }
+}

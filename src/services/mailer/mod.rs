@@ -9,10 +9,12 @@
 mod carrier;
 mod closing;
 mod doubtful;
+mod forms;
 mod line;
 mod outbox;
 mod outcome;
 mod plan;
+mod signing;
 
 pub use doubtful::DoubtfulMessage;
 
@@ -22,8 +24,10 @@ use crate::config::{Mail, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
 use crate::store::{CommitError, Due, LedgerKey, Store, StoreError};
 use crate::telemetry;
+use crate::wire::mail::dkim::SigningKey;
 use carrier::{Carrier, Distrust, Server};
 use closing::Closing;
+use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
 use plan::{Plan, Ready};
@@ -60,7 +64,8 @@ pub struct Mailer {
     idle: Mutex<Vec<(Line, Instant)>>,
     server: Mutex<Server>,
     distrust: Mutex<Distrust>,
-    last_summary: Mutex<Option<(Vec<u8>, Option<String>)>>,
+    forms: Mutex<Forms>,
+    keys: Arc<[SigningKey]>,
     /// One step at a time. Holds whether the messages of the last crash have been looked at.
     turn: tokio::sync::Mutex<bool>,
 }
@@ -87,7 +92,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Mailer {
-    /// `hint` wakes it. Errors: [`Kind::Invalid`] where the certificates cannot be read.
+    /// `hint` wakes it. Errors: [`Kind::Invalid`] where certificates or signing keys cannot be read.
     pub fn new(
         store: Arc<Store>,
         clock: Clock,
@@ -101,6 +106,7 @@ impl Mailer {
             }
             Some(_) | None => None,
         };
+        let keys = signing::keys(&settings.dkim)?;
         Ok(Arc::new(Mailer {
             store,
             clock,
@@ -112,7 +118,8 @@ impl Mailer {
             idle: Mutex::default(),
             server: Mutex::default(),
             distrust: Mutex::default(),
-            last_summary: Mutex::default(),
+            forms: Mutex::default(),
+            keys,
             turn: tokio::sync::Mutex::new(false),
         }))
     }
@@ -296,6 +303,7 @@ impl Mailer {
             let mut batch = self.closing_batch(closings)?;
             let mut failed = 0;
             let mut ready = Vec::with_capacity(due.len());
+            let mut articles: Vec<Arc<Known>> = Vec::new();
             for (at, key) in &due {
                 match self.plan(*at, key)? {
                     Plan::Skip(next) => batch.extend(next),
@@ -303,12 +311,15 @@ impl Mailer {
                         batch.extend(next);
                         failed += u64::from(closed == plan::Closed::Failed);
                     }
-                    Plan::Send(next, message) => {
+                    Plan::Send(next, message, article) => {
                         batch.extend(next);
                         ready.push((key.clone(), *message));
+                        articles.extend(article.filter(|new| !articles.iter().any(|known| Arc::ptr_eq(known, new))));
                     }
                 }
             }
+            articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
+            let ready = self.signed(ready).await?;
             match self.store.commit(batch).await {
                 Ok(_) => {
                     closings.drain(..).for_each(|closing| self.closed(&closing));

@@ -2,12 +2,14 @@
 //! retracted or a subscriber who left since then is not mailed.
 
 use super::Mailer;
+use super::forms::Known;
 use super::outcome::shortened;
-use crate::domain::{Article, Category, Fault, Labels, Selection, Slug, Subscription, SubscriptionState, Time};
+use crate::domain::{Category, Fault, Labels, Selection, Slug, Subscription, SubscriptionState, Time};
 use crate::services::newsroom::Newsroom;
-use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError, Stored};
-use crate::wire::{html, mail};
+use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
+use crate::wire::mail;
 use aws_lc_rs::digest;
+use std::sync::Arc;
 
 /// What is to be done.
 pub(super) enum Plan {
@@ -15,8 +17,8 @@ pub(super) enum Plan {
     Skip(Batch),
     /// It is closed without being sent.
     Close(Batch, Closed),
-    /// The batch puts it on the wire, if all it was built from is still the same.
-    Send(Batch, Box<Ready>),
+    /// The batch puts it on the wire, if all it was built from is still the same: the article too, if it is about one.
+    Send(Batch, Box<Ready>, Option<Arc<Known>>),
 }
 
 /// How a message ended without the wire.
@@ -38,9 +40,6 @@ pub(super) struct Ready {
     /// Is every byte of it below 128?
     pub(super) is_ascii: bool,
 }
-
-/// Long enough to say what it is about, short enough for a preview.
-const SUMMARY_CHARS_MAX: usize = 400;
 
 /// Why a message is not sent.
 enum Stop {
@@ -96,10 +95,10 @@ impl Mailer {
             return Ok(Plan::Skip(batch));
         };
         let (state, closed) = match self.ready(&row.record, now, &mut batch) {
-            Ok(ready) => {
+            Ok((ready, article)) => {
                 let state = Delivery::OnWire { since: now, attempts };
                 self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
-                return Ok(Plan::Send(batch, Box::new(ready)));
+                return Ok(Plan::Send(batch, Box::new(ready), article));
             }
             Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
             Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),
@@ -110,46 +109,45 @@ impl Mailer {
         Ok(Plan::Close(batch, closed))
     }
 
-    /// The mail of `row` as it has to be now; `batch` then requires what it was built from.
-    fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<Ready, Stop> {
+    /// The mail of `row` as it has to be now; `batch` then requires the subscription that it was built from.
+    fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<(Ready, Option<Arc<Known>>), Stop> {
         let Some(subscription) = self.store.subscription(row.subscription)? else {
             return Err(Stop::Recall("there is no such subscription"));
         };
         self.store.require_subscription(batch, &subscription);
         let newsroom = self.newsroom.load();
+        let secret = &self.store.identity().secret;
         let id = self.id(&row.key());
-        let from = &self.settings.from;
-        let to = &subscription.record.address;
-        let frame = mail::Frame { site: &newsroom.site, from, to, id: &id, date: now };
-        let bytes = match &row.message {
+        let (from, to) = (&self.settings.from, &subscription.record.address);
+        let returns = self.settings.return_address.as_ref();
+        let frame = mail::Frame { site: &newsroom.site, from, to, returns, id: &id, date: now };
+        let (bytes, article) = match &row.message {
             Message::Notice { article } => {
-                let article = self.store.article(article)?.filter(|article| article.record.is_public());
+                let article = self.known(article)?.filter(|known| known.article.record.is_public());
                 let article = article.ok_or(Stop::Recall("the article has been retracted"))?;
-                is_owed(&subscription.record, row, &article.record)?;
-                self.store.require_article(batch, &article);
-                let summary = self.summary(&article);
-                let notice = mail::Notice {
-                    article: &article.record,
-                    summary: summary.as_deref(),
-                    list: row.list.as_ref().and_then(|slug| category(&newsroom, slug)),
-                    wanted: &wanted(&newsroom, &subscription.record.selection),
-                    leave: &mail::Token::leave(row.subscription).seal(&self.store.identity().secret),
-                };
-                mail::notice(&frame, &notice)?
+                is_owed(&subscription.record, row, &article.labels)?;
+                let leave = mail::Token::leave(row.subscription).seal(secret);
+                let wanted = wanted(&newsroom, &subscription.record.selection);
+                let list = row.list.as_ref().and_then(|slug| category(&newsroom, slug));
+                (self.notice(&frame, &article, list, wanted, &leave, newsroom.changed_at)?, Some(article))
             }
             Message::Confirmation { round } => {
                 let asked = asked_for(&subscription.record, *round, now)?;
                 let confirmation = mail::Confirmation {
                     wanted: &wanted(&newsroom, asked),
                     is_change: subscription.record.wished.is_some(),
-                    confirm: &mail::Token::confirm(&subscription.record).seal(&self.store.identity().secret),
+                    confirm: &mail::Token::confirm(&subscription.record).seal(secret),
                     days: Subscription::CONFIRM_WITHIN_DAYS,
                 };
-                mail::confirmation(&frame, &confirmation)?
+                (mail::confirmation(&frame, &confirmation)?, None)
             }
         };
+        let from = match returns {
+            Some(address) => mail::envelope_sender(address, row.subscription, now, secret),
+            None => from.address.clone(),
+        };
         let is_ascii = bytes.is_ascii();
-        Ok(Ready { id, from: from.address.clone(), to: to.as_str().to_owned(), bytes, is_ascii })
+        Ok((Ready { id, from, to: to.as_str().to_owned(), bytes, is_ascii }, article))
     }
 
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.
@@ -158,27 +156,10 @@ impl Mailer {
         let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         format!("{hex}.{}", self.store.identity().instance)
     }
-
-    /// The article's own summary, or one from its text. An article goes to many at a time: the last one is kept.
-    fn summary(&self, article: &Stored<crate::domain::Article>) -> Option<String> {
-        if let Some(summary) = &article.record.content.summary {
-            return Some(summary.clone());
-        }
-        let body = article.record.content.body.as_ref()?;
-        let mut last = self.last_summary.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((raw, summary)) = &*last
-            && *raw == article.raw
-        {
-            return summary.clone();
-        }
-        let summary = html::summary(&body.html, SUMMARY_CHARS_MAX);
-        *last = Some((article.raw.clone(), summary.clone()));
-        summary
-    }
 }
 
 /// Is the notice still owed?
-fn is_owed(subscription: &Subscription, row: &LedgerRow, article: &Article) -> Result<(), Stop> {
+fn is_owed(subscription: &Subscription, row: &LedgerRow, labels: &Labels) -> Result<(), Stop> {
     match &subscription.state {
         SubscriptionState::Confirmed { at } if *at > row.created_at => {
             return Err(Stop::Recall("the subscriber had left meanwhile"));
@@ -188,7 +169,7 @@ fn is_owed(subscription: &Subscription, row: &LedgerRow, article: &Article) -> R
         SubscriptionState::Unsubscribed { .. } => return Err(Stop::Recall("the subscriber has left")),
         SubscriptionState::Refused { .. } => return Err(Stop::Recall("the mailbox does not exist")),
     }
-    if subscription.selection.matches(&Labels::of(&article.content)) {
+    if subscription.selection.matches(labels) {
         Ok(())
     } else {
         Err(Stop::Recall("the subscription no longer asks for it"))

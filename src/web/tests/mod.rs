@@ -90,6 +90,9 @@ impl Newspaper {
         ]);
         let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
         let mail = Mail {
+            return_address: None,
+            dkim_folder: None,
+            dkim: vec![],
             from: Sender { name: None, address: "news@news.example".into() },
             outbox: folder.path().join("outbox"),
             article_age_max: chrono::TimeDelta::days(2),

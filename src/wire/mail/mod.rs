@@ -1,13 +1,19 @@
 //! Mails as bytes: headers, the text and the HTML part. Nothing in a mail is fetched from anywhere, and nothing
 //! tells that it was read.
 
+pub mod dkim;
+mod form;
+mod return_path;
 mod token;
 
+pub use form::{Form, Own};
+pub use return_path::{Returned, envelope_sender};
 pub use token::{Purpose, Token};
 
 use super::html;
-use crate::config::Sender;
+use crate::config::{ReturnAddress, Sender};
 use crate::domain::{Address, Article, Category, Fault, Selection, Site, Time, clean_line};
+use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use minijinja::syntax::SyntaxConfig;
@@ -24,6 +30,8 @@ pub struct Frame<'a> {
     pub from: &'a Sender,
     /// Whom it goes to.
     pub to: &'a Address,
+    /// Where mails come back to, if there is such a place: then one can leave by mail as well.
+    pub returns: Option<&'a ReturnAddress>,
     /// First half of the message id (the second is the site's host): letters, digits and dots, and always the same
     /// for the same message, so that a mail that came twice can be told.
     pub id: &'a str,
@@ -65,11 +73,20 @@ pub fn wanted<'a>(selection: &Selection, title: impl Fn(&str) -> Option<&'a str>
     if titles.is_empty() { "everything".to_owned() } else { titles.join(", ") }
 }
 
+/// Gmail hides what is behind this many bytes of HTML, and with it the link by which one leaves; less what a relay may
+/// add. Seen at 102 KB, documented nowhere.
+pub const HTML_BYTES_MAX: usize = 100_000;
+/// A summary beyond this is cut off and ends in a mark; whatever it is made of, the HTML then stays below
+/// [`HTML_BYTES_MAX`], also as it is encoded: no character takes more than 12 bytes there.
+const SUMMARY_CHARS_MAX: usize = 6_000;
+/// The same for a title and for the authors.
+const LINE_CHARS_MAX: usize = 500;
+
 /// The bytes of a notice. RFC 5322, RFC 2369, RFC 2919, RFC 8058, RFC 3834.
 /// Errors: a [`Fault`] where an address cannot stand in a mail.
 pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> {
     let site = frame.site;
-    let title = clean_line(&notice.article.content.title);
+    let title = cut(&clean_line(&notice.article.content.title), LINE_CHARS_MAX);
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
     let (list_title, list_label) = match notice.list {
         Some(category) => (&category.title, Some(category.slug.as_str())),
@@ -77,23 +94,30 @@ pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> 
     };
     let mail = builder(frame, &title)?
         .raw_header(list_id(list_title, list_label, host(site)))
-        .raw_header(plain_header("List-Unsubscribe", format!("<{leave}>")))
+        .raw_header(plain_header("List-Unsubscribe", by_web_and_mail(&leave, frame.returns, notice.leave)))
         .raw_header(plain_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()))
+        // Nobody writes to the list but the newsroom.
+        .raw_header(plain_header("List-Post", "NO".to_owned()))
+        .raw_header(plain_header(
+            "List-Archive",
+            format!("<{}>", site.category_page(notice.list.map(|list| &list.slug))),
+        ))
+        .raw_header(plain_header("Feedback-ID", feedback_id(notice, host(site))))
         // Tells out-of-office answerers to keep quiet, also those that do not know Auto-Submitted.
-        .raw_header(plain_header("Precedence", "list".to_owned()));
+        .raw_header(plain_header("Precedence", "bulk".to_owned()));
     let language = notice.article.content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
     let values = context! {
         title => title.as_str(),
-        summary => notice.summary,
-        authors => notice.article.content.authors.join(", "),
+        summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
+        authors => cut(&notice.article.content.authors.join(", "), LINE_CHARS_MAX),
         link => site.article_link(notice.article),
         print => site.print_page(&notice.article.id),
         leave => leave.as_str(),
-        wanted => notice.wanted,
+        wanted => cut(notice.wanted, LINE_CHARS_MAX),
         newsroom => site.title.as_str(),
         language => language.unwrap_or(&site.language),
     };
-    finish(frame, mail, "notice", &values)
+    finish(mail, "notice", &values)
 }
 
 /// The bytes of a confirmation mail. Errors: as for [`notice`].
@@ -112,7 +136,7 @@ pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Resul
         confirm => site.address(&format!("subscriptions/{}", confirmation.confirm)),
         days => confirmation.days,
     };
-    finish(frame, builder(frame, &subject)?, "confirmation", &values)
+    finish(builder(frame, &subject)?, "confirmation", &values)
 }
 
 fn host(site: &Site) -> &str {
@@ -126,16 +150,64 @@ pub fn mail_address(field: &str, address: &str) -> Result<lettre::Address, Fault
     lettre::Address::new(local, domain).map_err(|_| fault())
 }
 
+/// The address that leaves at a click (RFC 8058), and the one that does by mail (RFC 6068), for programs that know no
+/// other way.
+fn by_web_and_mail(leave: &str, returns: Option<&ReturnAddress>, token: &str) -> String {
+    match returns {
+        Some(ReturnAddress { local, domain }) => {
+            format!("<{leave}>,<mailto:{local}+leave@{domain}?subject={token}>")
+        }
+        None => format!("<{leave}>"),
+    }
+}
+
+/// What Gmail's statistics are grouped by: article, list, kind, and the sender's own name, which comes last and stays.
+/// support.google.com/a/answer/6254652: fields have no colon, and none names a person.
+fn feedback_id(notice: &Notice<'_>, host: &str) -> String {
+    /// Shorter than the shortest mail header line that anybody asks for; an id that is cut still groups.
+    const FIELD_CHARS_MAX: usize = 32;
+    let field = |text: &str| -> String {
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' };
+        text.chars().map(plain).take(FIELD_CHARS_MAX).collect()
+    };
+    let list = notice.list.map_or("all", |list| list.slug.as_str());
+    [field(notice.article.id.as_str()), field(list), "notice".to_owned(), field(host)].join(":")
+}
+
+/// `text` itself, or its beginning and a mark.
+fn cut(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default().trim_end()),
+        None => text.to_owned(),
+    }
+}
+
 /// The headers that every mail has. No text that comes from outside keeps a line break.
 fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
     let name = frame.from.name.as_deref().map(clean_line).filter(|name| !name.is_empty());
+    let from = mail_address("from", &frame.from.address)?;
+    // The envelope is the dialogue's affair; the library only wants one to be there.
+    let envelope = Envelope::new(None, vec![from.clone()]);
     Ok(lettre::Message::builder()
-        .from(Mailbox::new(name, mail_address("from", &frame.from.address)?))
-        .to(Mailbox::new(None, mail_address("to", frame.to.as_str())?))
+        .envelope(envelope.map_err(|error| Fault::new("from", error.to_string(), "an envelope"))?)
+        .from(Mailbox::new(name, from))
+        .raw_header(address_header("To", frame.to))
         .subject(subject)
         .date(SystemTime::from(frame.date))
-        .message_id(Some(format!("<{}@{}>", frame.id, host(frame.site))))
+        .message_id(Some(format!("<{}>", message_id(frame.id, frame.site))))
         .raw_header(plain_header("Auto-Submitted", "auto-generated".to_owned())))
+}
+
+/// The message id of which `id` is the first half.
+pub fn message_id(id: &str, site: &Site) -> String {
+    format!("{id}@{}", host(site))
+}
+
+/// An address was checked letter by letter when it was read, so it stands as it is: also a long one on one line, and
+/// one beyond ASCII in UTF-8 (RFC 6532).
+fn address_header(name: &'static str, address: &Address) -> HeaderValue {
+    let value = address.as_str().to_owned();
+    HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value.clone(), value)
 }
 
 /// A header whose value is ASCII of our own making and must not be encoded or folded, as an address in `<>`.
@@ -157,14 +229,12 @@ fn list_id(title: &str, label: Option<&str>, host: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str("List-Id"), format!("{phrase} <{id}>"))
 }
 
+/// Between the parts.
+const BOUNDARY: &str = "=_tidings";
+
 /// Both parts from the templates of this name, always as quoted-printable: no line is longer than 76 characters,
 /// so no relay has a reason to rewrite it.
-fn finish(
-    frame: &Frame<'_>,
-    mail: MessageBuilder,
-    template: &str,
-    values: &minijinja::Value,
-) -> Result<Vec<u8>, Fault> {
+fn finish(mail: MessageBuilder, template: &str, values: &minijinja::Value) -> Result<Vec<u8>, Fault> {
     let part = |extension: &str, kind: ContentType| {
         let name = format!("{template}.{extension}");
         let rendered = TEMPLATES.get_template(&name).and_then(|template| template.render(values));
@@ -174,8 +244,8 @@ fn finish(
         Ok::<_, Fault>(SinglePart::builder().header(kind).body(body))
     };
     let parts = MultiPart::alternative()
-        // Follows from the id, so that the same mail has the same bytes; '=_' cannot occur in quoted-printable text.
-        .boundary(format!("=_{}", frame.id))
+        // Always the same, so that the same mail has the same bytes: '=_' cannot occur in quoted-printable text.
+        .boundary(BOUNDARY)
         .singlepart(part("txt", ContentType::TEXT_PLAIN)?)
         .singlepart(part("html", ContentType::TEXT_HTML)?);
     let mail = mail.multipart(parts).map_err(|error| Fault::new("mail", error.to_string(), "a complete mail"))?;

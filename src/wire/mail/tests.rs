@@ -64,7 +64,7 @@ fn written(title: &str, summary: &str, list: &str, from: &str) -> Vec<u8> {
     let (site, article, category, from) = (site("The <News>"), article(title), category(list), sender(from));
     let to = Address::parse("to", "o'brien+x@example.com").unwrap();
     let date = Time::UNIX_EPOCH + chrono::Duration::days(20_000);
-    let frame = Frame { site: &site, from: &from, to: &to, id: "0123abcd.ef", date };
+    let frame = Frame { site: &site, from: &from, to: &to, returns: None, id: "0123abcd.ef", date };
     let summary = Some(summary);
     let said = Notice { article: &article, summary, list: Some(&category), wanted: "everything", leave: "T0ken_-" };
     notice(&frame, &said).unwrap()
@@ -81,7 +81,8 @@ fn a_notice_has_the_headers_that_mailbox_providers_ask_for() {
     assert!(bytes.is_ascii());
     let text = String::from_utf8(bytes.clone()).unwrap();
     for line in text.split("\r\n") {
-        assert!(line.len() <= 78 || line.starts_with("List-Unsubscribe"), "{} bytes: {line}", line.len());
+        let is_whole = ["List-Unsubscribe", "List-Archive", "Feedback-ID"].iter().any(|name| line.starts_with(name));
+        assert!(line.len() <= 78 || is_whole, "{} bytes: {line}", line.len());
         assert!(!line.contains(['\r', '\n']), "a bare line end");
     }
     let mail = MessageParser::new().parse(&bytes).unwrap();
@@ -96,6 +97,10 @@ fn a_notice_has_the_headers_that_mailbox_providers_ask_for() {
     assert_eq!(header(&mail, "List-Unsubscribe"), Some(leave));
     assert_eq!(header(&mail, "List-Unsubscribe-Post"), Some("List-Unsubscribe=One-Click"));
     assert_eq!(header(&mail, "Auto-Submitted"), Some("auto-generated"));
+    assert_eq!(header(&mail, "Precedence"), Some("bulk"));
+    assert_eq!(header(&mail, "List-Post"), Some("NO"));
+    assert_eq!(header(&mail, "List-Archive"), Some("<https://news.example.org/science>"));
+    assert_eq!(header(&mail, "Feedback-ID"), Some("a.1:science:notice:news.example.org"));
     assert_eq!(header(&mail, "MIME-Version"), Some("1.0"));
     let Some(Parsed::ContentType(kind)) = mail.header("Content-Type") else { panic!("no content type") };
     assert_eq!((kind.ctype(), kind.subtype()), ("multipart", Some("alternative")));
@@ -125,8 +130,11 @@ fn no_text_from_outside_can_add_a_header() {
             "Auto-Submitted",
             "Content-Type",
             "Date",
+            "Feedback-ID",
             "From",
+            "List-Archive",
             "List-ID",
+            "List-Post",
             "List-Unsubscribe",
             "List-Unsubscribe-Post",
             "MIME-Version",
@@ -162,12 +170,14 @@ fn a_list_title_in_any_script_is_a_phrase() {
 fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
     let (site, from) = (site("The News"), sender(""));
     let to = Address::parse("to", "reader@example.com").unwrap();
-    let frame = Frame { site: &site, from: &from, to: &to, id: "c.1", date: Time::UNIX_EPOCH };
+    let frame = Frame { site: &site, from: &from, to: &to, returns: None, id: "c.1", date: Time::UNIX_EPOCH };
     for is_change in [false, true] {
         let asked = Confirmation { wanted: "Science, Economy", is_change, confirm: "T", days: 14 };
         let bytes = confirmation(&frame, &asked).unwrap();
         let mail = MessageParser::new().parse(&bytes).unwrap();
-        assert!(mail.header("List-Unsubscribe").is_none());
+        for name in ["List-Unsubscribe", "List-Id", "Precedence", "Feedback-ID"] {
+            assert!(mail.header(name).is_none(), "{name}: it is no mail to a list");
+        }
         assert_eq!(header(&mail, "Auto-Submitted"), Some("auto-generated"));
         for body in [mail.body_text(0).unwrap(), mail.body_html(0).unwrap()] {
             for part in ["Science, Economy", "https://news.example.org/subscriptions/T", "14 days", "do nothing"] {
@@ -176,4 +186,101 @@ fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
             assert_eq!(body.contains("change what is mailed"), is_change);
         }
     }
+}
+
+/// Everything that comes from outside and may stand in a header: what is put there comes out as text, or not at all.
+fn hostile() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let odd = prop_oneof![
+        Just("\r\n".to_owned()),
+        Just("\r\nBcc: victim@example.net\r\n\r\nBody".to_owned()),
+        Just("=?utf-8?q?=0D=0ABcc:_x?=".to_owned()),
+        Just("\u{2028}\u{85}\0\u{b}".to_owned()),
+        Just("\"<>(),;:@\\".to_owned()),
+        "\\PC{0,30}",
+        any::<String>(),
+    ];
+    proptest::collection::vec(odd, 0..4).prop_map(|parts| parts.concat())
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(100))]
+    #[test]
+    fn no_hostile_text_changes_the_headers_of_a_mail(
+        title in hostile(), summary in hostile(), list in hostile(), from in hostile(),
+    ) {
+        let names = |bytes: &[u8]| -> Vec<String> {
+            let head = memchr::memmem::find(bytes, b"\r\n\r\n").expect("an end of the headers");
+            let head = String::from_utf8(bytes[..head].to_vec()).expect("ASCII").replace("\r\n ", "").replace("\r\n\t", "");
+            assert!(!head.contains('\0'));
+            head.split("\r\n").map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
+        };
+        let plain = names(&written("Title", "s", "List", "From"));
+        let bytes = written(&title, &summary, &list, &from);
+        proptest::prop_assert_eq!(names(&bytes), plain);
+        let lines = String::from_utf8(bytes).expect("ASCII");
+        proptest::prop_assert!(lines.split("\r\n").all(|line| line.len() <= 998 && !line.contains(['\r', '\n'])));
+    }
+}
+
+#[test]
+fn a_mail_from_a_form_has_the_bytes_of_one_that_was_written_whole() {
+    let (site, article, category, from) =
+        (site("The News"), article("Ставки: what < now"), category("Sci"), sender("N"));
+    let returns = ReturnAddress { local: "bounces".into(), domain: "news.example.org".into() };
+    let secret = [7; 32];
+    let token = |number: u128| Token::leave(crate::domain::SubscriptionId(uuid::Uuid::from_u128(number))).seal(&secret);
+    let long = "Слово и дело, word after word. ".repeat(40);
+    for (returns, summary) in [(None, "s"), (Some(&returns), long.as_str()), (Some(&returns), "AB AABB BAAB")] {
+        let write = |to: &Address, id: &str, date: Time, leave: &str| {
+            let frame = Frame { site: &site, from: &from, to, returns, id, date };
+            let said =
+                Notice { article: &article, summary: Some(summary), list: Some(&category), wanted: "all", leave };
+            notice(&frame, &said).unwrap()
+        };
+        let first = Address::parse("to", "first@example.com").unwrap();
+        let form = Form::of(&token(1), |leave| Ok(write(&first, "x.y", Time::UNIX_EPOCH, leave))).unwrap();
+        let mut long_address = format!("{}@{}.example", "a".repeat(64), "b".repeat(60));
+        for number in 0..50_u128 {
+            let to = Address::parse("to", &long_address).unwrap();
+            let (id, leave) = (format!("{number:032x}.ef"), token(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)));
+            let date = Time::UNIX_EPOCH + chrono::Duration::hours(7 * i64::try_from(number).unwrap());
+            let own = Own { date, to: &to, id: &message_id(&id, &site), leave: &leave };
+            let (filled, whole) = (form.fill(&own).unwrap(), write(&to, &id, date, &leave));
+            assert_eq!(String::from_utf8(filled).unwrap(), String::from_utf8(whole).unwrap());
+            long_address = format!("reader{number}@example.org");
+        }
+        let short = Own { date: Time::UNIX_EPOCH, to: &first, id: "x", leave: "short" };
+        assert!(form.fill(&short).is_err(), "it would not be the same mail");
+    }
+}
+
+#[test]
+fn a_mail_stays_below_what_is_clipped_and_shows_how_to_leave() {
+    for text in ["<&\"", "Ж", "新", "🗞"] {
+        let much = text.repeat(50_000);
+        let bytes = written(&much, &much, "Science", "The News");
+        let raw = String::from_utf8(bytes.clone()).unwrap();
+        let html = raw.split("Content-Type: text/html").nth(1).unwrap();
+        assert!(html.len() < HTML_BYTES_MAX, "{text}: {} bytes as encoded", html.len());
+        let mail = MessageParser::new().parse(&bytes).unwrap();
+        let html = mail.body_html(0).unwrap();
+        assert!(html.contains("/subscriptions/T0ken_-") && html.contains('…'), "{text}");
+        assert!(mail.body_text(0).unwrap().contains("Read it: https://"), "{text}: and the way to the rest");
+    }
+}
+
+#[test]
+fn one_can_leave_by_mail_where_mail_comes_back_to_us() {
+    let (site, article, from) = (site("The News"), article("T"), sender("N"));
+    let to = Address::parse("to", "reader@example.com").unwrap();
+    let returns = ReturnAddress { local: "bounces".into(), domain: "news.example.org".into() };
+    let frame = Frame { site: &site, from: &from, to: &to, returns: Some(&returns), id: "x.y", date: Time::UNIX_EPOCH };
+    let said = Notice { article: &article, summary: None, list: None, wanted: "everything", leave: "T0ken_-" };
+    let bytes = notice(&frame, &said).unwrap();
+    let mail = MessageParser::new().parse(&bytes).unwrap();
+    let expected = "<https://news.example.org/subscriptions/T0ken_->,\
+                    <mailto:bounces+leave@news.example.org?subject=T0ken_->";
+    assert_eq!(header(&mail, "List-Unsubscribe"), Some(expected));
+    assert_eq!(header(&mail, "List-Archive"), Some("<https://news.example.org/>"));
 }

@@ -4,6 +4,7 @@ mod asking;
 mod faults;
 mod notices;
 mod server;
+mod signed;
 
 use crate::smtp::{Act, At, Offer, Peer, Security, certificates};
 use arc_swap::ArcSwap;
@@ -237,6 +238,9 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         attempts_max: 5,
         doubtful: Doubtful::Hold,
         confirmations_per_hour_max: 20,
+        return_address: None,
+        dkim_folder: None,
+        dkim: vec![],
         smtp,
     }
 }

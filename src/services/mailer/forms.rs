@@ -1,0 +1,115 @@
+//! What many messages have in common, worked out once: the article they are about, and the mail but for what differs
+//! from one recipient to the next.
+
+use super::{Mailer, locked};
+use crate::domain::{Article, ArticleId, Category, Fault, Labels, Slug, Time};
+use crate::store::{StoreError, Stored};
+use crate::wire::{html, mail};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Articles that are remembered: mail is about few at a time, and each is looked at again in the store.
+const ARTICLES_MAX: usize = 8;
+/// Forms that are remembered: one for each article, list and selection that mail is about now.
+const FORMS_MAX: usize = 128;
+/// And the memory they may take; a form has some 5 to 100 KB.
+const FORMS_BYTES_MAX: usize = 8 << 20;
+/// Long enough to say what it is about, short enough for a preview.
+const SUMMARY_CHARS_MAX: usize = 400;
+
+/// An article as its mails need it.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// As it is stored, but without its body.
+    pub(super) article: Stored<Article>,
+    pub(super) labels: Labels,
+    summary: Option<String>,
+}
+
+/// What a form was made of: the same of all gives the same mail.
+#[derive(Debug, PartialEq, Eq)]
+struct Made {
+    list: Option<Slug>,
+    wanted: String,
+    /// When the newsroom's own name and titles last changed.
+    newsroom_at: Time,
+}
+
+/// The newest in front.
+#[derive(Default)]
+pub(super) struct Forms {
+    articles: VecDeque<Arc<Known>>,
+    forms: VecDeque<(Arc<Known>, Made, Arc<mail::Form>)>,
+}
+
+impl Mailer {
+    /// The article as it is now; none where it is not there.
+    pub(super) fn known(&self, id: &ArticleId) -> Result<Option<Arc<Known>>, StoreError> {
+        let known = locked(&self.forms).articles.iter().find(|known| known.article.record.id == *id).cloned();
+        if let Some(known) = known
+            && self.store.is_article(&known.article)?
+        {
+            return Ok(Some(known));
+        }
+        let Some(mut article) = self.store.article(id)? else { return Ok(None) };
+        let labels = Labels::of(&article.record.content);
+        let body = article.record.content.body.take();
+        let derived = || html::summary(&body.as_ref()?.html, SUMMARY_CHARS_MAX);
+        let summary = article.record.content.summary.clone().or_else(derived);
+        let known = Arc::new(Known { article, labels, summary });
+        let mut forms = locked(&self.forms);
+        forms.articles.retain(|old| old.article.record.id != *id);
+        forms.articles.push_front(Arc::clone(&known));
+        forms.articles.truncate(ARTICLES_MAX);
+        Ok(Some(known))
+    }
+
+    /// The notice of `known` to the recipient of `frame`, whose leaving link bears the token `leave`.
+    /// Errors: a [`Fault`] where an address cannot stand in a mail.
+    pub(super) fn notice(
+        &self,
+        frame: &mail::Frame<'_>,
+        known: &Arc<Known>,
+        list: Option<&Category>,
+        wanted: String,
+        leave: &str,
+        newsroom_at: Time,
+    ) -> Result<Vec<u8>, Fault> {
+        let made = Made { list: list.map(|list| list.slug.clone()), wanted, newsroom_at };
+        let write = |leave: &str| {
+            let (article, summary) = (&known.article.record, known.summary.as_deref());
+            mail::notice(frame, &mail::Notice { article, summary, list, wanted: &made.wanted, leave })
+        };
+        let is_it = |(article, other, _): &(Arc<Known>, Made, _)| Arc::ptr_eq(article, known) && *other == made;
+        let found = locked(&self.forms).forms.iter().find(|form| is_it(form)).map(|(.., form)| Arc::clone(form));
+        let form = match found {
+            Some(form) => form,
+            None => match mail::Form::of(leave, write) {
+                Ok(form) => Arc::new(form),
+                // One that cannot be filled in is written whole, or that tells what is wrong.
+                Err(_) => return write(leave),
+            },
+        };
+        let id = mail::message_id(frame.id, frame.site);
+        let own = mail::Own { date: frame.date, to: frame.to, id: &id, leave };
+        let bytes = form.fill(&own).or_else(|_| write(leave))?;
+        locked(&self.forms).keep(known, made, form);
+        Ok(bytes)
+    }
+}
+
+impl Forms {
+    fn keep(&mut self, known: &Arc<Known>, made: Made, form: Arc<mail::Form>) {
+        if self.forms.iter().any(|(.., kept)| Arc::ptr_eq(kept, &form)) {
+            return;
+        }
+        self.forms.push_front((Arc::clone(known), made, form));
+        let mut bytes = 0;
+        let fits = |(.., form): &&(_, _, Arc<mail::Form>)| {
+            bytes += form.bytes();
+            bytes <= FORMS_BYTES_MAX
+        };
+        let count = self.forms.iter().take_while(fits).count();
+        self.forms.truncate(count.clamp(1, FORMS_MAX));
+    }
+}

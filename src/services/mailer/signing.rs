@@ -1,0 +1,50 @@
+//! Messages get the domain's signatures before they are put on the wire.
+
+use super::Mailer;
+use super::plan::Ready;
+use crate::config::DkimKey;
+use crate::domain::{Fault, Problem};
+use crate::store::{LedgerKey, StoreError};
+use crate::wire::mail::dkim::{self, SigningKey};
+use std::sync::Arc;
+
+/// The keys, ready to sign. Errors: names the file of a key that cannot.
+pub(super) fn keys(described: &[DkimKey]) -> Result<Arc<[SigningKey]>, Problem> {
+    let read = |key: &DkimKey| {
+        let pair = SigningKey::from_pem(&key.domain, &key.selector, key.pem.expose(), key.not_before, key.not_after);
+        pair.map_err(|found| {
+            let field = format!("mail: {} `key_file`", key.file.display());
+            Problem::invalid(vec![Fault::new(field, found, "a private key of RSA or Ed25519 in PEM")])
+        })
+    };
+    described.iter().map(read).collect()
+}
+
+impl Mailer {
+    /// `messages` with their signatures; RSA takes its time where it holds up nobody.
+    /// Errors: a key cannot sign, and mail without signatures would count against the newsroom.
+    pub(super) async fn signed(
+        &self,
+        messages: Vec<(LedgerKey, Ready)>,
+    ) -> Result<Vec<(LedgerKey, Ready)>, StoreError> {
+        let now = self.clock.now();
+        if messages.is_empty() || !self.keys.iter().any(|key| key.is_active(now)) {
+            return Ok(messages);
+        }
+        let keys = Arc::clone(&self.keys);
+        let is_slow = keys.iter().any(|key| key.is_active(now) && key.is_slow());
+        let all = move || {
+            let sign = |(key, ready): (LedgerKey, Ready)| {
+                let bytes = dkim::sign(&*keys, ready.bytes, now);
+                let bytes = bytes.map_err(|_| StoreError::Engine("a signing key cannot sign".into()))?;
+                Ok((key, Ready { bytes, ..ready }))
+            };
+            messages.into_iter().map(sign).collect::<Result<Vec<_>, StoreError>>()
+        };
+        if !is_slow {
+            return all();
+        }
+        let signed = tokio::task::spawn_blocking(all).await;
+        signed.unwrap_or_else(|panic| Err(StoreError::Engine(format!("signing broke off: {panic}"))))
+    }
+}
