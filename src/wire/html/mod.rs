@@ -10,7 +10,10 @@ use crate::domain::{clean_block, clean_line};
 use ammonia::{Builder, UrlRelative};
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 use scan::{Token, attributes, tokens};
+use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 use url::Url;
 
 /// Columns of the text part of a mail: RFC 5322 §2.1.1 asks for at most 78, and quoting takes some.
@@ -23,18 +26,24 @@ const SCHEMES: [&str; 4] = ["http", "https", "mailto", "tel"];
 /// no character that XML forbids (nor a reference to one), every link and image absolute against `base`.
 /// Whatever it holds, it takes time in proportion to its length: see `tidy`.
 pub fn sanitise(html: &str, base: &Url) -> String {
-    let builder = rules(base);
-    let clean = builder.clean(&tidy::tidy(&clean_block(html))).to_string();
+    BASE.set(Some(base.clone()));
+    let clean = RULES.clean(&tidy::tidy(&clean_block(html))).to_string();
     let cleaner = clean_block(&clean);
     if cleaner == clean {
         return clean;
     }
     // A reference such as `&#11;` has become its character only now. Taking it out changes a text that was already
     // judged, so it is judged again.
-    builder.clean(&cleaner).to_string()
+    RULES.clean(&cleaner).to_string()
 }
 
-fn rules(base: &Url) -> Builder<'_> {
+thread_local! {
+    /// What the links of the text in hand are relative to. The rules cannot be told otherwise without being made anew.
+    static BASE: RefCell<Option<Url>> = const { RefCell::new(None) };
+}
+
+/// Many small tables: made once.
+static RULES: LazyLock<Builder<'static>> = LazyLock::new(|| {
     let mut builder = Builder::default();
     builder
         .tags(HashSet::from(tidy::TAGS))
@@ -43,10 +52,14 @@ fn rules(base: &Url) -> Builder<'_> {
         .add_generic_attributes(["dir"])
         .rm_tag_attributes("bdo", ["dir"])
         .url_schemes(HashSet::from(SCHEMES))
-        .url_relative(UrlRelative::RewriteWithBase(base.clone()))
+        .url_relative(UrlRelative::Custom(Box::new(absolute)))
         // `target` does not survive, so there is no opener to protect; and who is linked to may know from where.
         .link_rel(None);
     builder
+});
+
+fn absolute(url: &str) -> Option<Cow<'_, str>> {
+    BASE.with_borrow(|base| base.as_ref()?.join(url).ok()).map(|url| Cow::Owned(url.into()))
 }
 
 /// Markdown (CommonMark with tables, strikethrough and footnotes) as sanitised HTML. HTML within it is kept as far
