@@ -72,6 +72,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let (names, floods) = (Arc::clone(&newsroom), config.flood_max);
     let app = App::new(Arc::clone(&store), names, clock.clone(), mail, &config.server, floods)?;
     let app = Arc::new(app);
+    app.quarantine.look().await?;
 
     let stop = CancellationToken::new();
     let limits = Limits {
@@ -219,6 +220,9 @@ fn announce(config: &Config, store: &Store, look: &Look) -> anyhow::Result<()> {
     writeln!(out, "  subscribe  {}", site.address("subscribe"))?;
     writeln!(out, "  API        {}", site.address("api/v1/articles"))?;
     writeln!(out, "  health     http://{}/healthz, /readyz, /metrics", config.server.admin_listen)?;
+    if store.quarantined_since()?.is_some() {
+        writeln!(out, "  quarantine this store was restored or copied: no mail leaves it; see `tidings quarantine`")?;
+    }
     match &config.mail.smtp {
         Some(smtp) => writeln!(out, "  mail       by {}:{}", smtp.host, smtp.port)?,
         None => writeln!(

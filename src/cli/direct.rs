@@ -1,12 +1,13 @@
 //! The same commands on the store itself, while no daemon runs. One function a command.
 
 use super::failure::Failure;
-use super::operate::{DoubtfulRow, Finding, KeyRow, NewKey, Report};
+use super::operate::{DoubtfulRow, Finding, HeldRow, KeyRow, NewKey, Report};
 use crate::config;
 use crate::domain::{Clock, Time};
 use crate::services::keys::Keys;
 use crate::services::mailer::{DoubtfulMessage, Mailer};
 use crate::services::newsroom::Newsroom;
+use crate::services::quarantine::{Owed, Quarantine};
 use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -95,6 +96,24 @@ pub(super) fn settle_doubtful(config_file: &Path, resend: bool) -> Result<u64, F
     let mailer = mailer(config_file)?;
     let settled = if resend { wait(mailer.resend_doubtful()) } else { wait(mailer.drop_doubtful()) };
     Ok(settled.map_err(anyhow::Error::from)? as u64)
+}
+
+/// How the store stands, if it is in quarantine.
+pub(super) fn quarantine(config_file: &Path) -> Result<Option<HeldRow>, Failure> {
+    let held = wait(watched(config_file)?.held()).map_err(anyhow::Error::from)?;
+    Ok(held.map(|held| HeldRow { since: moment(held.since), waiting: held.waiting, doubtful: held.doubtful }))
+}
+
+/// Ends it; tells how many messages were closed.
+pub(super) fn release(config_file: &Path, drop: bool) -> Result<Option<usize>, Failure> {
+    let owed = if drop { Owed::Drop } else { Owed::Send };
+    Ok(wait(watched(config_file)?.release(owed)).map_err(anyhow::Error::from)?)
+}
+
+fn watched(config_file: &Path) -> Result<Quarantine, Failure> {
+    let quarantine = Quarantine::new(open(config_file)?, Clock::system(), Arc::default());
+    wait(quarantine.look()).map_err(anyhow::Error::from)?;
+    Ok(quarantine)
 }
 
 /// A mailer that sends nothing: it knows the ledger.

@@ -71,6 +71,9 @@ enum Command {
     /// Feeds, of any origin
     #[command(subcommand)]
     Feed(feed::Feed),
+    /// A store that was restored or copied: whether mail may leave it
+    #[command(subcommand)]
+    Quarantine(Quarantine),
     /// The configuration
     #[command(subcommand)]
     Config(Config),
@@ -114,6 +117,18 @@ enum Mail {
         /// Of what kind
         #[arg(long, value_enum, default_value = "rsa", requires = "create")]
         algorithm: dkim::Kind,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Quarantine {
+    /// Show whether the store is in quarantine, and what waits in it
+    Show,
+    /// Let mail leave again
+    Release {
+        /// What becomes of the messages that the original owed: sent if it is lost, dropped if it has sent them itself
+        #[arg(long, value_name = "WHAT", value_parser = ["send", "drop"])]
+        owed: String,
     },
 }
 
@@ -221,6 +236,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Flood(Flood::Accept) => wait(operate::accept_flood(config, out)),
         Command::Mail(action) => wait(operate::mail(config, action, out)),
         Command::Feed(action) => wait(feed::run(action, out)),
+        Command::Quarantine(action) => wait(operate::quarantine(config, action, out)),
         Command::Article { remote, action } => {
             let client = match (remote.server, remote.key) {
                 (Some(server), key) => Client::remote(&server, key)?,

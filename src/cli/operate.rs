@@ -2,7 +2,7 @@
 
 use super::client::{Client, Request};
 use super::failure::Failure;
-use super::{Keys, Mail, Outcome, direct, dkim};
+use super::{Keys, Mail, Outcome, Quarantine, direct, dkim};
 use crate::config;
 use anyhow::Context;
 use reqwest::Method;
@@ -230,6 +230,67 @@ async fn list_doubtful(config_file: &Path, out: &mut dyn Write) -> Result<Outcom
         writeln!(out, "{since:<24}  {article:<36}  {address}")?;
     }
     writeln!(out, "{} doubtful", messages.len())?;
+    Ok(Outcome::Done)
+}
+
+/// A store in quarantine.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HeldRow {
+    /// Since when, RFC 3339.
+    pub(super) since: String,
+    /// Messages that wait.
+    pub(super) waiting: usize,
+    /// Messages that were on the wire.
+    pub(super) doubtful: usize,
+}
+
+#[derive(Deserialize)]
+struct Quarantined {
+    held: Option<HeldRow>,
+}
+
+#[derive(Deserialize)]
+struct Released {
+    closed: Option<usize>,
+}
+
+/// `tidings quarantine`.
+pub(super) async fn quarantine(
+    config_file: &Path,
+    action: Quarantine,
+    out: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    match action {
+        Quarantine::Show => {
+            let held = match ask(config_file, Request::new(Method::GET, &["control", "quarantine"])).await? {
+                Some(Quarantined { held }) => held,
+                None => direct::quarantine(config_file)?,
+            };
+            match held {
+                None => writeln!(out, "free: mail leaves this store")?,
+                Some(HeldRow { since, waiting, doubtful }) => writeln!(
+                    out,
+                    "in quarantine since {since}: the store was restored or copied\n\
+                     {waiting} messages wait, {doubtful} were on the wire\n\
+                     `tidings quarantine release --owed send|drop` lets mail leave again"
+                )?,
+            }
+        }
+        Quarantine::Release { owed } => {
+            let drop = owed == "drop";
+            let body = json!({ "drop": drop });
+            let path = ["control", "quarantine", "release"];
+            let request = Request { body: Some(&body), patient: true, ..Request::new(Method::POST, &path) };
+            let closed = match ask(config_file, request).await? {
+                Some(Released { closed }) => closed,
+                None => direct::release(config_file, drop)?,
+            };
+            match closed {
+                None => writeln!(out, "it was free already")?,
+                Some(closed) => writeln!(out, "released; {closed} messages closed")?,
+            }
+        }
+    }
     Ok(Outcome::Done)
 }
 

@@ -7,6 +7,7 @@ pub mod mailer;
 pub mod newsroom;
 pub mod notify;
 pub mod publish;
+pub mod quarantine;
 pub mod sources;
 pub mod subscribe;
 

@@ -188,9 +188,19 @@ impl Store {
         after: Option<&(Time, LedgerKey)>,
         limit: usize,
     ) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
-        let mut range = Range::prefix(Due::OnWire.prefix()).limit(limit);
+        self.messages_in(Due::OnWire, after, limit)
+    }
+
+    /// Up to `limit` messages that have a due row of `kind`, due or not, behind `after`, the oldest first.
+    pub fn messages_in(
+        &self,
+        kind: Due,
+        after: Option<&(Time, LedgerKey)>,
+        limit: usize,
+    ) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let mut range = Range::prefix(kind.prefix()).limit(limit);
         if let Some((at, key)) = after {
-            range = range.after(due(Due::OnWire, *at, &key.0));
+            range = range.after(due(kind, *at, &key.0));
         }
         let rows = self.kv.range(Table::Due, range)?;
         let read = |(key, _): (Vec<u8>, Vec<u8>)| Some((time_from_key(&key[1..])?, LedgerKey(key.get(9..)?.to_vec())));

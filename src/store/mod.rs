@@ -7,6 +7,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | [`Table::Meta`] | `identity` | [`Identity`]: instance id, secret of signed links |
+//! | | `epoch` | where the store lies, and whether it is in quarantine |
 //! | | `cursor/<reader>` | [`Cursor`] of a log reader |
 //! | | `touched/` or `touched/<category>` | [`Touched`]: the last change that its feeds show |
 //! | | `key/<id>` | [`ApiKey`] |
@@ -34,6 +35,7 @@
 mod articles;
 mod check;
 mod dump;
+mod epoch;
 mod error;
 mod files;
 mod head;
@@ -144,7 +146,7 @@ impl Store {
         let kv: Arc<dyn Kv> = Arc::new(kv);
         let identity = match kv.get(Table::Meta, b"identity")? {
             Some(raw) => record::decode(Table::Meta, b"identity", &raw)?,
-            None if is_empty(&*kv)? => found(&*kv)?,
+            None if is_empty(&*kv)? => found(&*kv, folder)?,
             None => {
                 let what = "its identity is missing".to_owned();
                 return Err(StoreError::Damaged { folder: folder.display().to_string(), what });
@@ -212,8 +214,8 @@ fn is_empty(kv: &dyn Kv) -> Result<bool, StoreError> {
     Ok(true)
 }
 
-/// Gives a new store its identity.
-fn found(kv: &dyn Kv) -> Result<Identity, StoreError> {
+/// Gives a new store its identity, and its place.
+fn found(kv: &dyn Kv, folder: &Path) -> Result<Identity, StoreError> {
     let mut random = [0_u8; 48];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| StoreError::Engine("no randomness".into()))?;
     let (secret, name) = random.split_at(32);
@@ -223,6 +225,7 @@ fn found(kv: &dyn Kv) -> Result<Identity, StoreError> {
     let mut batch = Batch::default();
     batch.require_absent(Table::Meta, *b"identity");
     batch.put(Table::Meta, *b"identity", record::encode(b"identity", &identity));
+    epoch::begin(&mut batch, folder)?;
     match wait(kv.commit(batch)) {
         Ok(_) => Ok(identity),
         Err(CommitError::Store(error)) => Err(error),

@@ -4,6 +4,7 @@ use super::App;
 use super::body::read_body;
 use super::problem::ApiProblem;
 use crate::domain::{Address, Kind, Problem};
+use crate::services::quarantine::Owed;
 use crate::store::{check, export};
 use axum::Json;
 use axum::body::Body;
@@ -59,6 +60,28 @@ pub(super) async fn check_store(State(app): State<Arc<App>>) -> Answer {
     let mut shown = json!(report);
     shown["ok"] = report.is_clean().into();
     Ok(Json(shown).into_response())
+}
+
+/// `GET /control/quarantine`
+pub(super) async fn quarantine(State(app): State<Arc<App>>) -> Answer {
+    let held = app.quarantine.held().await?;
+    let shown = held.map(|held| json!({ "since": held.since, "waiting": held.waiting, "doubtful": held.doubtful }));
+    Ok(Json(json!({ "held": shown })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Release {
+    drop: bool,
+}
+
+/// `POST /control/quarantine/release`
+pub(super) async fn release(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let body = read_body(request.into_body(), app.body_bytes_max).await?;
+    let release: Release =
+        serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let owed = if release.drop { Owed::Drop } else { Owed::Send };
+    Ok(Json(json!({ "closed": app.quarantine.release(owed).await? })).into_response())
 }
 
 /// Doubtful messages that are listed at once: a crash leaves one a connection.

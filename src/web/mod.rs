@@ -31,6 +31,7 @@ use crate::services::keys::Keys;
 use crate::services::mailer::Mailer;
 use crate::services::newsroom::SharedNewsroom;
 use crate::services::publish::Publisher;
+use crate::services::quarantine::Quarantine;
 use crate::services::subscribe::Subscriptions;
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -57,6 +58,8 @@ pub struct App {
     pub mailer: Arc<Mailer>,
     /// Wakes it.
     pub mail_hint: Arc<Notify>,
+    /// Whether mail may leave.
+    pub quarantine: Quarantine,
     /// Prepared feeds.
     pub feeds: Arc<Feeds>,
     /// With clients that poll in a loop.
@@ -101,6 +104,7 @@ impl App {
             keys: Keys::new(Arc::clone(&store), clock.clone()),
             subscriptions: Subscriptions::new(rows, clock.clone(), names, budget, Arc::clone(&hint)),
             mailer: Mailer::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), mail.clone(), hint)?,
+            quarantine: Quarantine::new(Arc::clone(&store), clock.clone(), Arc::clone(&mail_hint)),
             mail_hint,
             feeds: Arc::new(Feeds::new(
                 Arc::clone(&store),
@@ -188,6 +192,8 @@ pub fn control(app: &Arc<App>) -> Router {
         .route("/control/keys/{id}", delete(control::revoke_key))
         .route("/control/check", get(control::check_store))
         .route("/control/flood/accept", post(control::accept_flood))
+        .route("/control/quarantine", get(control::quarantine))
+        .route("/control/quarantine/release", post(control::release))
         .route("/control/export", get(control::export_store))
         .route("/control/mail/doubtful", get(control::doubtful))
         .route("/control/mail/doubtful/resend", post(control::resend_doubtful))

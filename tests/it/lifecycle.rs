@@ -244,6 +244,11 @@ fn an_export_makes_an_equal_store_elsewhere() {
     assert!(again.code == Some(1) && !again.err.is_empty(), "into a store that is not empty: {again:?}");
     second.run();
     assert_eq!(second.titles("/rss.xml"), ["Two"]);
+    assert!(second.cli(&["quarantine", "show"]).good().starts_with("in quarantine since "));
+    assert_eq!(second.cli(&["quarantine", "release", "--owed", "drop"]).good(), "released; 0 messages closed\n");
+    second.stop();
+    assert_eq!(second.cli(&["quarantine", "show"]).good(), "free: mail leaves this store\n", "for good");
+    second.run();
     let import = second.cli(&["import", &dump]);
     assert!(import.code == Some(1) && import.err.contains("running"), "{import:?}");
     let answer = crate::harness::api(&mut second.client(), &key, "GET", "/articles", &[], "").expect("an answer");

@@ -124,7 +124,8 @@ impl Mailer {
         }))
     }
 
-    /// Sends all that is due now. [`Step::Idle`] if there was nothing, or if the server is left in peace.
+    /// Sends all that is due now. [`Step::Idle`] if there was nothing, if the server is left in peace, or if the store is in
+    /// quarantine.
     pub async fn step(self: &Arc<Self>) -> Result<Step, StoreError> {
         self.drain(&CancellationToken::new()).await
     }
@@ -155,6 +156,9 @@ impl Mailer {
         let mut has_looked_back = self.turn.lock().await;
         // A step that was broken off may have left something here.
         *locked(&self.queue) = Queue::default();
+        if self.store.quarantined_since()?.is_some() {
+            return Ok(Step::Idle);
+        }
         if !*has_looked_back {
             self.look_back().await?;
             *has_looked_back = true;

@@ -2,6 +2,7 @@
 
 use crate::domain::{Article, ArticleId, Change, Subscription, SubscriptionId};
 use crate::store::articles::Replay;
+use crate::store::epoch::Epoch;
 use crate::store::files::TakenFile;
 use crate::store::keys::ApiKey;
 use crate::store::ledger::LedgerRow;
@@ -26,7 +27,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 12] = [
+pub(super) const KINDS: [Kind; 13] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -36,6 +37,7 @@ pub(super) const KINDS: [Kind; 12] = [
     kind::<SubscriptionId>("subscription_id"),
     kind::<LedgerRow>("message"),
     kind::<Identity>("identity"),
+    kind::<Epoch>("epoch"),
     kind::<ApiKey>("api_key"),
     kind::<Cursor>("cursor"),
     kind::<Touched>("touched"),

@@ -6,7 +6,7 @@ use crate::store::kv::{Batch, Kv};
 use crate::store::log::LOG_CHECK_KEY;
 use crate::store::sled::Sled;
 use crate::store::sled::open::{ENGINE, HEAD, sync_folder, sync_tree};
-use crate::store::{Store, StoreError, Table, check, lock, wait};
+use crate::store::{Store, StoreError, Table, check, epoch, lock, wait};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::io::{BufRead, Read};
 use std::path::Path;
@@ -66,7 +66,7 @@ fn expect_empty(folder: &Path) -> Result<(), DumpError> {
     let store = Store::open(folder)?;
     for table in Table::ALL {
         let rows = store.kv().range(table, crate::store::kv::Range::prefix(*b"").limit(2))?;
-        if rows.iter().any(|(key, _)| table != Table::Meta || key != b"identity") {
+        if rows.iter().any(|(key, _)| table != Table::Meta || (key != b"identity" && key != epoch::KEY)) {
             let what = "there is a store with content already; import into an empty folder";
             return Err(DumpError::Occupied(format!("{}: {what}", folder.display())));
         }

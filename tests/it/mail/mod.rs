@@ -3,6 +3,7 @@
 mod asking;
 mod faults;
 mod notices;
+mod quarantine;
 mod server;
 mod signed;
 

@@ -1,0 +1,143 @@
+//! A store that was restored or copied owes what the original has sent since: nothing leaves it until a person, who
+//! knows what became of the original, has said what is to become of that.
+
+use crate::domain::{Clock, Time};
+use crate::store::{Batch, CommitError, Delivery, Due, LedgerKey, LedgerRow, Store, StoreError};
+use crate::telemetry;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Messages that are settled in one commit.
+const PAGE_ROWS_MAX: usize = 200;
+/// Counting what waits stops here.
+const COUNTED_MAX: usize = 1_000_000;
+/// Rounds against somebody who changes the same rows all the time.
+const CONFLICTS_MAX: usize = 8;
+
+/// The quarantine of this store.
+pub struct Quarantine {
+    store: Arc<Store>,
+    clock: Clock,
+    hint: Arc<Notify>,
+}
+
+/// How a store in quarantine stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Since when.
+    pub since: Time,
+    /// Messages that wait to be sent.
+    pub waiting: usize,
+    /// Messages that were on the wire when the copy was taken.
+    pub doubtful: usize,
+}
+
+/// What becomes of the messages that the store owed when it was restored or copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owed {
+    /// They are sent: the original is lost, and they had not gone out.
+    Send,
+    /// They are closed: the original has sent them.
+    Drop,
+}
+
+impl Quarantine {
+    /// Of `store`. `hint` wakes the mailer.
+    pub fn new(store: Arc<Store>, clock: Clock, hint: Arc<Notify>) -> Self {
+        Quarantine { store, clock, hint }
+    }
+
+    /// Looks whether the store is where it was; to be called before anything of it is sent.
+    ///
+    /// Errors: the store's.
+    pub async fn look(&self) -> Result<(), StoreError> {
+        self.store.take_place(self.clock.now()).await?;
+        self.gauge()?;
+        if let Some(since) = self.store.quarantined_since()? {
+            tracing::warn!(
+                %since,
+                "this store was restored or copied: no mail leaves it until `tidings quarantine release`"
+            );
+        }
+        Ok(())
+    }
+
+    /// How it stands; none if the store is free.
+    ///
+    /// Errors: the store's.
+    pub async fn held(&self) -> Result<Option<Held>, StoreError> {
+        let count = |store: &Store| {
+            let Some(since) = store.quarantined_since()? else { return Ok(None) };
+            let (waiting, doubtful) =
+                (store.count_due(Due::Message, COUNTED_MAX)?, store.count_due(Due::OnWire, COUNTED_MAX)?);
+            Ok(Some(Held { since, waiting, doubtful }))
+        };
+        self.store.scan(count).await
+    }
+
+    /// Lets mail leave again. Returns how many messages were closed; none if the store was free. What came to be owed
+    /// since the quarantine began is sent whatever `owed` says.
+    ///
+    /// Errors: the store's; it is then in quarantine still, and can be released again.
+    pub async fn release(&self, owed: Owed) -> Result<Option<usize>, StoreError> {
+        let Some(since) = self.store.quarantined_since()? else { return Ok(None) };
+        let mut closed = 0;
+        if owed == Owed::Drop {
+            for kind in [Due::Message, Due::OnWire] {
+                closed += self.close(kind, since).await?;
+            }
+        }
+        let mut batch = Batch::default();
+        self.store.release(&mut batch)?;
+        self.committed(batch).await?;
+        self.gauge()?;
+        tracing::info!(closed, "released from quarantine; {closed} messages that were owed before it were closed");
+        self.hint.notify_one();
+        Ok(Some(closed))
+    }
+
+    /// Closes what was owed at `since`.
+    async fn close(&self, kind: Due, since: Time) -> Result<usize, StoreError> {
+        let mut closed = 0;
+        let mut after = None;
+        loop {
+            let page = self.store.messages_in(kind, after.as_ref(), PAGE_ROWS_MAX)?;
+            let Some(last) = page.last().cloned() else { return Ok(closed) };
+            after = Some(last);
+            closed += self.close_page(page, since).await?;
+        }
+    }
+
+    async fn close_page(&self, page: Vec<(Time, LedgerKey)>, since: Time) -> Result<usize, StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let mut batch = Batch::default();
+            let mut closed = 0;
+            for (_, key) in &page {
+                let Some(old) = self.store.message(key)?.filter(|old| old.record.created_at <= since) else { continue };
+                let why = "owed by the store that this one was restored or copied from".to_owned();
+                let state = Delivery::Recalled { at: self.clock.now(), why };
+                self.store.write_message(&mut batch, Some(&old), &LedgerRow { state, ..old.record.clone() });
+                closed += 1;
+            }
+            if self.committed(batch).await? {
+                return Ok(closed);
+            }
+        }
+        Err(StoreError::Engine("the messages are being changed elsewhere; please try again".into()))
+    }
+
+    /// Commits; false if it was decided on what has changed meanwhile.
+    async fn committed(&self, batch: Batch) -> Result<bool, StoreError> {
+        match self.store.commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Conflict { .. }) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    fn gauge(&self) -> Result<(), StoreError> {
+        let is_held = self.store.quarantined_since()?.is_some();
+        metrics::gauge!(telemetry::QUARANTINED).set(f64::from(u8::from(is_held)));
+        Ok(())
+    }
+}

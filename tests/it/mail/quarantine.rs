@@ -1,0 +1,54 @@
+//! A store that was restored mails nobody a second time: nothing leaves it until a person has said so.
+
+use super::*;
+use tidings::services::quarantine::{Held, Owed, Quarantine};
+use tidings::store::{export, import};
+
+/// A room in which one notice is owed; a restored copy of it, in which another came to be owed since; and the copy's
+/// quarantine.
+async fn restored() -> (Room, Room, Quarantine) {
+    let original = Room::open();
+    original.subscribed(1, &Selection::all()).await;
+    original.clock.advance(Duration::minutes(1));
+    original.publish("Before", &["science"]).await;
+    original.notified().await;
+    let mut exported = Vec::new();
+    export(&original.store, &mut exported).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    import(&folder.path().join("store"), &mut exported.as_slice()).unwrap();
+    let copy = Room::open_in(folder, original.clock.clone());
+    copy.clock.advance(Duration::minutes(1));
+    let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
+    let taken = Quarantine::new(Arc::clone(&original.store), original.clock.clone(), Arc::clone(&original.hint));
+    taken.look().await.unwrap();
+    assert_eq!(taken.held().await.unwrap(), None);
+    (original, copy, quarantine)
+}
+
+async fn sent(room: &Room) -> Vec<String> {
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails = room.mails();
+    let subject = |mail: &Vec<u8>| MessageParser::new().parse(mail).unwrap().subject().unwrap().to_owned();
+    let mut subjects: Vec<String> = mails.iter().map(subject).collect();
+    subjects.sort();
+    subjects
+}
+
+#[tokio::test]
+async fn a_restored_store_sends_nothing_until_it_is_released() {
+    for (owed, closed, expected) in [(Owed::Drop, 1, &["After"][..]), (Owed::Send, 0, &["After", "Before"])] {
+        let (original, copy, quarantine) = restored().await;
+        quarantine.look().await.unwrap();
+        let since = copy.clock.now();
+        copy.clock.advance(Duration::minutes(1));
+        copy.publish("After", &["science"]).await;
+        copy.notified().await;
+        assert_eq!(sent(&copy).await, [""; 0]);
+        assert_eq!(quarantine.held().await.unwrap(), Some(Held { since, waiting: 2, doubtful: 0 }));
+        assert_eq!(quarantine.release(owed).await.unwrap(), Some(closed));
+        assert_eq!(sent(&copy).await, expected, "{owed:?}");
+        assert_eq!(quarantine.release(owed).await.unwrap(), None, "it is free");
+        assert_eq!(sent(&original).await, ["Before"], "the original never noticed");
+    }
+}
