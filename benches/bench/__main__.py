@@ -15,10 +15,12 @@ from pathlib import Path
 import feeds
 import publish
 import scale
+import selections
 from report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = {"feeds": feeds.run, "publish": publish.run, "visible": publish.visible, "scale": scale.run}
+PARTS = {"feeds": feeds.run, "publish": publish.run, "visible": publish.visible, "selections": selections.run,
+         "scale": scale.run}
 
 
 class Bench:

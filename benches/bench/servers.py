@@ -29,14 +29,15 @@ def get(port, path, **headers):
 class Tidings:
     """A daemon in a folder of its own. `prepare` alone is enough for work on its store."""
 
-    def __init__(self, programs, folder, threads=2, feed_limit=50):
+    def __init__(self, programs, folder, threads=2, feed_limit=50, feeds_bytes=None):
         self.programs, self.folder, self.threads = programs, Path(folder), threads
-        self.port, admin = free_ports(2)
+        self.port, self.admin = free_ports(2)
         self.config = self.folder / "tidings.toml"
         (self.folder / "feeds").mkdir(parents=True, exist_ok=True)
         self.config.write_text(
             f'[site]\ntitle = "Bench"\ndescription = "Measured."\nbase_url = "http://127.0.0.1:{self.port}/"\n'
-            f'[server]\nlisten = "127.0.0.1:{self.port}"\nadmin_listen = "127.0.0.1:{admin}"\nthreads = {threads}\n'
+            f'[server]\nlisten = "127.0.0.1:{self.port}"\nadmin_listen = "127.0.0.1:{self.admin}"\nthreads = {threads}\n'
+            f'{"" if feeds_bytes is None else f"feeds_bytes_max = {feeds_bytes}"}\n'
             f'[store]\nfolder = "data"\n[feeds]\nfolder = "feeds"\n[log]\nlevel = "warn"\n'
         )
         feed = f'title = "Science"\ndescription = "Research and industry."\nlimit = {feed_limit}\n'

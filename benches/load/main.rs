@@ -6,6 +6,7 @@
 mod http;
 mod measure;
 mod publish;
+mod rebuild;
 mod store;
 mod text;
 
@@ -53,6 +54,13 @@ enum Verb {
     },
     /// Fill a store in large batches, dates spread over five years.
     Fill {
+        #[command(flatten)]
+        on: OnStore,
+        #[command(flatten)]
+        amount: Amount,
+    },
+    /// Publish into a full feed, one after another, and have it built in every format and coding each time.
+    Rebuild {
         #[command(flatten)]
         on: OnStore,
         #[command(flatten)]
@@ -130,6 +138,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Visible { api, amount, gzip } => runtime.block_on(publish::visible(api, amount, gzip))?,
         Verb::Bare { on, amount } => runtime.block_on(store::bare(on, amount))?,
         Verb::Fill { on, amount } => runtime.block_on(store::fill(on, amount))?,
+        Verb::Rebuild { on, amount } => runtime.block_on(rebuild::rebuild(on, amount))?,
         Verb::Records { on, amount } => return store::records(on, amount, &mut out),
     };
     writeln!(out, "{result}").context("the result could not be printed")

@@ -82,24 +82,24 @@ pub(crate) fn records(on: OnStore, amount: Amount, out: &mut dyn Write) -> anyho
     Ok(())
 }
 
-fn load(on: &OnStore) -> anyhow::Result<Config> {
+pub(crate) fn load(on: &OnStore) -> anyhow::Result<Config> {
     config::load(&on.config).map_err(|mistakes| anyhow!("{mistakes}"))
 }
 
 /// Articles as they are behind the door, Markdown made to HTML.
-struct Source<'a> {
+pub(crate) struct Source<'a> {
     config: &'a Config,
     category: &'a str,
     texts: Texts,
 }
 
 impl<'a> Source<'a> {
-    fn new(config: &'a Config, on: &'a OnStore, amount: &Amount) -> Self {
+    pub(crate) fn new(config: &'a Config, on: &'a OnStore, amount: &Amount) -> Self {
         let texts = Texts { seed: amount.seed, bytes_median: amount.bytes };
         Source { config, category: &on.category, texts }
     }
 
-    fn content(&self, number: usize) -> anyhow::Result<Content> {
+    pub(crate) fn content(&self, number: usize) -> anyhow::Result<Content> {
         self.read(&self.texts.article(number, self.category).to_string())
     }
 
@@ -110,7 +110,7 @@ impl<'a> Source<'a> {
     }
 }
 
-fn article(content: Content, at: Time) -> Article {
+pub(crate) fn article(content: Content, at: Time) -> Article {
     Article {
         id: ArticleId::mint(),
         external_id: None,
@@ -124,7 +124,7 @@ fn article(content: Content, at: Time) -> Article {
     }
 }
 
-fn write(store: &Store, batch: &mut Batch, article: &Article) {
+pub(crate) fn write(store: &Store, batch: &mut Batch, article: &Article) {
     store.write_article(batch, None, article);
     let change = Change {
         kind: ChangeKind::Published,
