@@ -23,6 +23,8 @@ pub const READER_LAG: &str = "tidings_reader_lag";
 pub const MAIL_SENT_TOTAL: &str = "tidings_mail_sent_total";
 /// Tries that are to be repeated.
 pub const MAIL_DEFERRED_TOTAL: &str = "tidings_mail_deferred_total";
+/// Mails that were given a later turn, since their destination takes only so many.
+pub const MAIL_PUT_OFF_TOTAL: &str = "tidings_mail_put_off_total";
 /// Mails given up.
 pub const MAIL_FAILED_TOTAL: &str = "tidings_mail_failed_total";
 /// Mails waiting.
@@ -84,6 +86,7 @@ pub const METRICS: &[Metric] = &[
     gauge(READER_LAG, &["reader"], "Entries of the change log that a reader has not applied yet."),
     counter(MAIL_SENT_TOTAL, &[], "Mails that a mail server took, or that were written to the outbox."),
     counter(MAIL_DEFERRED_TOTAL, &[], "Tries at a mail that will be repeated."),
+    counter(MAIL_PUT_OFF_TOTAL, &[], "Mails given a later turn, since their destination takes only so many."),
     counter(MAIL_FAILED_TOTAL, &[], "Mails given up."),
     gauge(MAIL_PENDING, &[], "Mails waiting to be sent."),
     gauge(MAIL_DOUBTFUL, &[], "Mails on the wire at a crash, waiting for a decision."),

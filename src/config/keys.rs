@@ -7,9 +7,12 @@ pub const FEED: &str = "feeds/*.toml";
 /// Section name of the keys that stand at the top of a file about a signing key, `<selector>.toml`.
 pub const DKIM: &str = "dkim/*.toml";
 
+/// Section name of the keys that stand at the top of a file about a group of domains, `<name>.toml`.
+pub const SHAPING: &str = "shaping/*.toml";
+
 /// Does `section` stand for files of its own, whose keys stand at the top?
 pub(super) fn is_file(section: &str) -> bool {
-    section == FEED || section == DKIM
+    [FEED, DKIM, SHAPING].contains(&section)
 }
 
 /// One key.
@@ -176,6 +179,15 @@ keys! {
         "Hours; an article dated earlier than this before it is published is not mailed, so importing an archive mails nobody.";
     MAIL_ATTEMPTS_MAX: "mail", "attempts_max", Whole { min: 1, max: 100 }, Value("30"),
         "Tries for one mail before it is given up.";
+    MAIL_AGE_MAX_H: "mail", "age_max_h", Whole { min: 1, max: 8_760 }, Value("120"),
+        "Hours after which a mail that is refused for now is not tried again.";
+    MAIL_SHAPING_FOLDER: "mail", "shaping_folder", Path, Rule("what is built in for gmail, outlook and yahoo"),
+        "Folder of files that say how fast mail goes to which domains, a file <name>.toml for each group.";
+    MAIL_WARM_UP_FROM: "mail", "warm_up_from", Day, Rule("no plan"),
+        "First day of a plan for a sending domain that is new: so many mails that day, and more each day.";
+    MAIL_WARM_UP_MESSAGES: "mail", "warm_up_messages", Whole { min: 1, max: 1_000_000 }, Value("500"), "Mails on that day.";
+    MAIL_WARM_UP_GROWTH_PERCENT: "mail", "warm_up_growth_percent", Whole { min: 1, max: 1_000 }, Value("50"),
+        "How many more on each next day.";
     MAIL_DOUBTFUL: "mail", "doubtful", Word(&["hold", "resend"]), Value("hold"),
         "What becomes of mails that were on the wire at a crash: kept for a person to decide, or sent again.";
     MAIL_CONFIRMATIONS_PER_HOUR_MAX: "mail", "confirmations_per_hour_max", Whole { min: 1, max: 1_000_000 },
@@ -207,6 +219,17 @@ keys! {
     DKIM_KEY_FILE: DKIM, "key_file", SecretPath, Rule("the file's name with .pem"), "Private key, RSA or Ed25519, in PEM.";
     DKIM_NOT_BEFORE: DKIM, "not_before", Day, Rule("signs at once"), "First day on which it signs (UTC).";
     DKIM_NOT_AFTER: DKIM, "not_after", Day, Rule("signs for ever"), "Day from which on it signs no more.";
+
+    SHAPING_DOMAINS: SHAPING, "domains", Text, Rule("as built in; none in others.toml"),
+        "The group's domains, separated by spaces. others.toml holds for each domain that is in no group.";
+    SHAPING_CONNECTIONS: SHAPING, "connections", Whole { min: 1, max: 100 }, Rule("as built in, else any number"),
+        "Connections that carry mail to it at once.";
+    SHAPING_MESSAGES_PER_CONNECTION: SHAPING, "messages_per_connection", Whole { min: 1, max: 1_000_000 },
+        Rule("as built in, else any number"), "Mails that one connection carries to it.";
+    SHAPING_MESSAGES_PER_MINUTE: SHAPING, "messages_per_minute", Whole { min: 0, max: 1_000_000 },
+        Rule("as built in, else any number"), "Mails in a minute; any number if 0.";
+    SHAPING_REFUSALS_MAX: SHAPING, "refusals_max", Whole { min: 1, max: 10_000 }, Rule("10"),
+        "Transient refusals in a row after which it gets peace, longer each time.";
 
     LOG_FORMAT: "log", "format", Word(&["auto", "human", "json"]), Value("auto"),
         "auto is human on a terminal and JSON elsewhere.";

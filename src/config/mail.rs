@@ -4,8 +4,10 @@ use super::dkim::{self, DkimKey};
 use super::keys;
 use super::mistakes::Mistakes;
 use super::section::{Section, Source};
-use crate::domain::{Address, clean_line};
+use super::shaping::{self, Shape, WarmUp};
+use crate::domain::{Address, clean_line, parse_time};
 use chrono::TimeDelta;
+use jiff::tz::TimeZone;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,12 @@ pub struct Mail {
     pub article_age_max: TimeDelta,
     /// Tries for one mail before it is given up.
     pub attempts_max: u32,
+    /// One that is refused for now is not tried again when it is older.
+    pub age_max: TimeDelta,
+    /// How fast mail goes to whom.
+    pub shapes: Vec<Shape>,
+    /// Plan for a new sending domain.
+    pub warm_up: Option<WarmUp>,
     /// What becomes of mails that were on the wire at a crash.
     pub doubtful: Doubtful,
     /// Confirmation mails in an hour, all subscribers together.
@@ -188,6 +196,9 @@ pub(super) fn read(
     let outbox = section.path(&keys::MAIL_OUTBOX).or_else(|| store_folder.map(|folder| folder.join("outbox")));
     let age_max_h = section.whole(&keys::MAIL_ARTICLE_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
     let attempts_max = narrow(section.whole(&keys::MAIL_ATTEMPTS_MAX));
+    let mail_age_max_h = section.whole(&keys::MAIL_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
+    let shaping_folder = section.path(&keys::MAIL_SHAPING_FOLDER);
+    let warm_up = warm_up(&mut section);
     let doubtful = section.parsed(&keys::MAIL_DOUBTFUL, |word| match word {
         "hold" => Some(Doubtful::Hold),
         "resend" => Some(Doubtful::Resend),
@@ -198,7 +209,11 @@ pub(super) fn read(
     let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
     let own_domain = from.address.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
     let dkim = dkim_folder.as_deref().map(|folder| dkim::load(folder, own_domain, mistakes)).unwrap_or_default();
+    let shapes = shaping::load(shaping_folder.as_deref(), mistakes);
     Some(Mail {
+        age_max: TimeDelta::try_hours(mail_age_max_h?)?,
+        shapes,
+        warm_up,
         return_address: returns,
         dkim_folder,
         dkim,
@@ -213,6 +228,13 @@ pub(super) fn read(
             None => None,
         },
     })
+}
+
+fn warm_up(section: &mut Section<'_>) -> Option<WarmUp> {
+    let from = section.parsed(&keys::MAIL_WARM_UP_FROM, |text| parse_time("day", text, &TimeZone::UTC).ok());
+    let messages = section.whole(&keys::MAIL_WARM_UP_MESSAGES);
+    let growth_percent = narrow(section.whole(&keys::MAIL_WARM_UP_GROWTH_PERCENT));
+    Some(WarmUp { from: from?, messages: messages?, growth_percent: growth_percent? })
 }
 
 fn smtp(mut section: Section<'_>) -> Option<Smtp> {

@@ -6,14 +6,16 @@ mod keys;
 mod mail;
 mod mistakes;
 mod section;
+mod shaping;
 #[cfg(test)]
 mod tests;
 
 pub use dkim::{DkimKey, is_selector};
 pub use feeds::load_categories;
-pub use keys::{DKIM, FEED, Form, Key, Standard};
+pub use keys::{DKIM, FEED, Form, Key, SHAPING, Standard};
 pub use mail::{Doubtful, Login, Mail, ReturnAddress, Secret, Sender, Smtp, Tls};
 pub use mistakes::{Mistake, Mistakes};
+pub use shaping::{OTHERS, Shape, WarmUp};
 
 use crate::domain::{Categories, Site};
 use section::{Section, Source};

@@ -45,6 +45,9 @@ pub enum Delivery {
         /// What the last try came to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reply: Option<String>,
+        /// Has it been given `due_at` as its turn at its destination? Then it needs no other.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        booked: bool,
     },
     /// Handed to a connection. Where no connection has it any more, it is doubtful: it may have been accepted.
     OnWire {
@@ -120,7 +123,7 @@ impl LedgerKey {
 impl LedgerRow {
     /// A new row that is due at once.
     pub fn new(message: Message, subscription: SubscriptionId, list: Option<Slug>, created_at: Time) -> Self {
-        let state = Delivery::Pending { attempts: 0, due_at: created_at, reply: None };
+        let state = Delivery::Pending { attempts: 0, due_at: created_at, reply: None, booked: false };
         LedgerRow { message, subscription, list, created_at, state }
     }
 
@@ -260,7 +263,7 @@ mod tests {
         let later = at + Duration::minutes(1);
         for (state, due, on_wire) in [
             (Delivery::OnWire { since: later, attempts: 0 }, 0, 1),
-            (Delivery::Pending { attempts: 1, due_at: later, reply: Some("450 later".into()) }, 1, 0),
+            (Delivery::Pending { attempts: 1, due_at: later, reply: Some("450 later".into()), booked: true }, 1, 0),
             (Delivery::Sent { at: later, reply: "250 OK".into() }, 0, 0),
         ] {
             let next = LedgerRow { state, ..row.clone() };

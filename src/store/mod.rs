@@ -11,6 +11,7 @@
 //! | | `cursor/<reader>` | [`Cursor`] of a log reader |
 //! | | `touched/` or `touched/<category>` | [`Touched`]: the last change that its feeds show |
 //! | | `key/<id>` | [`ApiKey`] |
+//! | | `pace/<destination>` | [`Pace`]: how mail to it fares, where it does not fare well |
 //! | [`Table::Log`] | seq, 8 bytes | [`Change`](crate::domain::Change) |
 //! | [`Table::Articles`] | article id | [`Article`](crate::domain::Article) |
 //! | [`Table::Index`] | `a` `!time` id | empty; every article |
@@ -43,6 +44,7 @@ mod keys;
 pub mod kv;
 pub mod ledger;
 mod log;
+mod pace;
 mod record;
 mod select;
 mod sled;
@@ -57,6 +59,7 @@ pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
 pub use ledger::{Delivery, LedgerKey, LedgerRow, Message};
 pub use log::{Cursor, Read, Touched};
+pub use pace::Pace;
 pub use record::{Record, Stored};
 pub use select::{Picked, Picks, Window};
 

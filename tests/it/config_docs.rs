@@ -3,7 +3,7 @@
 
 use crate::harness::project;
 use std::collections::BTreeSet;
-use tidings::config::{DKIM, FEED, Form, Key, Standard, reference};
+use tidings::config::{DKIM, FEED, Form, Key, SHAPING, Standard, reference};
 use tidings::wire::Format;
 
 const CONFIG: (&str, &str) = ("<!-- config:begin -->", "<!-- config:end -->");
@@ -20,7 +20,7 @@ fn between<'a>(text: &'a str, (begin, end): (&str, &str)) -> &'a str {
 }
 
 fn row(key: &Key) -> String {
-    let name = if [FEED, DKIM].contains(&key.section) {
+    let name = if [FEED, DKIM, SHAPING].contains(&key.section) {
         format!("`{}` in {}", key.name, key.section)
     } else {
         format!("`{}`", key.path())

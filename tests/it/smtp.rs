@@ -1,7 +1,7 @@
 //! A mail server on loopback that does what a test tells it to: refuse, stall, cut off, at any stage.
 
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -72,6 +72,13 @@ pub(crate) struct Offer {
 pub(crate) struct Log {
     script: VecDeque<(At, Act)>,
     offer: Offer,
+    /// Domains whose recipients are refused, with the reply.
+    refusing: HashMap<String, &'static str>,
+    /// Recipients refused so.
+    pub(crate) refused: usize,
+    /// Messages that are under way by domain, and the most that ever were.
+    under_way: HashMap<String, usize>,
+    pub(crate) at_once: HashMap<String, usize>,
     /// Every MAIL command.
     pub(crate) senders: Vec<String>,
     /// Commands that came by then in one read with others before them.
@@ -111,6 +118,15 @@ impl Peer {
     /// Does `act` the next time a connection comes to `at`, behind what is in the script for that stage already.
     pub(crate) fn will(&self, at: At, act: Act) {
         self.log.lock().unwrap().script.push_back((at, act));
+    }
+
+    /// Refuses every recipient at `domain` with `reply`, until told otherwise.
+    pub(crate) fn refuse(&self, domain: &str, reply: Option<&'static str>) {
+        let mut log = self.log.lock().unwrap();
+        match reply {
+            Some(reply) => log.refusing.insert(domain.to_owned(), reply),
+            None => log.refusing.remove(domain),
+        };
     }
 
     /// Whom mails were accepted for, in order.
@@ -238,7 +254,21 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
             }
             "RCPT" => {
                 to = line["RCPT TO:<".len()..].trim_end_matches('>').to_owned();
-                let act = next(log, At::Rcpt).filter(|act| *act != Act::Usual);
+                let mut act = next(log, At::Rcpt).filter(|act| *act != Act::Usual);
+                {
+                    let mut log = log.lock().unwrap();
+                    let log = &mut *log;
+                    let domain = to.rsplit('@').next().unwrap_or_default().to_owned();
+                    if let Some(words) = log.refusing.get(&domain) {
+                        log.refused += 1;
+                        act = Some(Act::Say(words));
+                    } else {
+                        let count = log.under_way.entry(domain.clone()).or_default();
+                        *count += 1;
+                        let most = log.at_once.entry(domain).or_default();
+                        *most = (*most).max(*count);
+                    }
+                }
                 // Nobody is left to send the message to, as with any server.
                 if matches!(act, Some(Act::Say(_))) {
                     to.clear();
@@ -288,7 +318,12 @@ async fn end<S: AsyncRead + AsyncWrite + Unpin>(
     if to.is_empty() {
         return perform(stream, Act::Say("554 no valid recipients")).await;
     }
+    // Another connection may come in between.
+    tokio::task::yield_now().await;
     let act = next(log, At::Body).filter(|act| *act != Act::Usual);
+    if let Some(count) = log.lock().unwrap().under_way.get_mut(to.rsplit('@').next().unwrap_or_default()) {
+        *count = count.saturating_sub(1);
+    }
     let accepted = act.is_none();
     let kept = !matches!(act, Some(Act::Say(_)));
     log.lock().unwrap().mails.push(Received { to, bytes, accepted, kept });

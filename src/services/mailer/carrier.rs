@@ -4,6 +4,7 @@
 use super::line::{Lies, Line};
 use super::outcome::Outcome;
 use super::plan::Ready;
+use super::shaping::Lane;
 use super::{Mailer, locked, outbox};
 use crate::domain::Time;
 use std::path::PathBuf;
@@ -48,6 +49,23 @@ impl Carrier {
     pub(super) fn is_worn(&self) -> bool {
         match self {
             Carrier::Line(line) => line.is_worn(),
+            Carrier::Outbox { .. } => false,
+        }
+    }
+
+    /// Counts what it carries to each destination. Is one of them at its limit now?
+    pub(super) fn count(&mut self, lanes: &[Lane], limit: impl Fn(&Lane) -> usize) -> bool {
+        match self {
+            Carrier::Line(line) => {
+                let mut is_spent = false;
+                for lane in lanes {
+                    let limit = limit(lane);
+                    if limit < usize::MAX {
+                        is_spent |= line.count(lane) >= limit;
+                    }
+                }
+                is_spent
+            }
             Carrier::Outbox { .. } => false,
         }
     }

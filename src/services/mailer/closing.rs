@@ -55,12 +55,16 @@ impl Mailer {
             Outcome::Accepted { reply } => Delivery::Sent { at: now, reply: reply.clone() },
             Outcome::Rejected { reply, .. } => Delivery::Failed { at: now, reply: reply.clone() },
             Outcome::Deferred { reply, is_lines_fault: true } => {
-                Delivery::Pending { attempts, due_at: now, reply: Some(reply.clone()) }
+                Delivery::Pending { attempts, due_at: now, reply: Some(reply.clone()), booked: true }
             }
-            Outcome::Deferred { reply, is_lines_fault: false } => self.deferred(&closing.key, attempts, reply, now),
+            Outcome::Deferred { reply, is_lines_fault: false } => {
+                self.deferred(&row.record, &closing.key, attempts, reply, now)
+            }
             Outcome::Doubtful => match self.settings.doubtful {
                 Doubtful::Hold => return Ok(()),
-                Doubtful::Resend => self.deferred(&closing.key, attempts, "no reply to the whole message", now),
+                Doubtful::Resend => {
+                    self.deferred(&row.record, &closing.key, attempts, "no reply to the whole message", now)
+                }
             },
         };
         self.store.write_message(batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
@@ -80,12 +84,17 @@ impl Mailer {
     }
 
     /// Tried once more, later each time; or given up.
-    fn deferred(&self, key: &LedgerKey, attempts: u32, reply: &str, now: Time) -> Delivery {
+    fn deferred(&self, row: &LedgerRow, key: &LedgerKey, attempts: u32, reply: &str, now: Time) -> Delivery {
         let attempts = attempts.saturating_add(1);
-        if attempts >= self.settings.attempts_max {
+        if attempts >= self.settings.attempts_max || now - row.created_at > self.settings.age_max {
             return Delivery::Failed { at: now, reply: format!("given up after {attempts} tries: {reply}") };
         }
-        Delivery::Pending { attempts, due_at: now + backoff(key, attempts), reply: Some(reply.to_owned()) }
+        Delivery::Pending {
+            attempts,
+            due_at: now + backoff(key, attempts),
+            reply: Some(reply.to_owned()),
+            booked: false,
+        }
     }
 
     /// It is closed durably: counts it, and takes it out of the connection's hands.

@@ -48,7 +48,9 @@ impl Mailer {
 
     /// Sends them again, all that are doubtful now; returns how many.
     pub async fn resend_doubtful(&self) -> Result<usize, StoreError> {
-        let count = self.decide(|attempts, now| Delivery::Pending { attempts, due_at: now, reply: None }).await?;
+        let count = self
+            .decide(|attempts, now| Delivery::Pending { attempts, due_at: now, reply: None, booked: false })
+            .await?;
         self.hint.notify_one();
         Ok(count)
     }

@@ -14,6 +14,7 @@ mod line;
 mod outbox;
 mod outcome;
 mod plan;
+mod shaping;
 mod signing;
 
 pub use doubtful::DoubtfulMessage;
@@ -31,6 +32,7 @@ use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
 use plan::{Plan, Ready};
+use shaping::{Lane, Shaping};
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,6 +49,8 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 const POLL_MAX: Duration = Duration::from_secs(30);
 /// After an error of the store.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
+/// Rounds of a connection in one step: then the work is spread over all connections anew.
+const ROUNDS_MAX: usize = 64;
 /// Rounds against somebody who changes the same rows all the time.
 const CONFLICTS_MAX: usize = 8;
 /// Counting the waiting messages for the gauge stops here.
@@ -65,6 +69,7 @@ pub struct Mailer {
     server: Mutex<Server>,
     distrust: Mutex<Distrust>,
     forms: Mutex<Forms>,
+    shaping: Mutex<Shaping>,
     keys: Arc<[SigningKey]>,
     /// One step at a time. Holds whether the messages of the last crash have been looked at.
     turn: tokio::sync::Mutex<bool>,
@@ -74,6 +79,8 @@ pub struct Mailer {
 #[derive(Default)]
 struct Queue {
     due: VecDeque<(Time, LedgerKey)>,
+    /// Due, and waiting for another connection to be done with their destination.
+    waiting: VecDeque<(Time, LedgerKey)>,
     /// In the hands of a connection: whatever else is on the wire is doubtful.
     held: HashSet<LedgerKey>,
 }
@@ -111,7 +118,6 @@ impl Mailer {
             store,
             clock,
             newsroom,
-            settings,
             hint,
             tls,
             queue: Mutex::default(),
@@ -119,7 +125,9 @@ impl Mailer {
             server: Mutex::default(),
             distrust: Mutex::default(),
             forms: Mutex::default(),
+            shaping: Mutex::new(Shaping::new(&settings.shapes, settings.warm_up)),
             keys,
+            settings,
             turn: tokio::sync::Mutex::new(false),
         }))
     }
@@ -213,7 +221,11 @@ impl Mailer {
         let mut tally = Tally::default();
         let mut carrier: Option<Carrier> = None;
         let mut closings: Vec<Closing> = Vec::new();
-        while !stop.is_cancelled() && self.is_anything_due()? {
+        let mut held: Vec<Lane> = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            if stop.is_cancelled() || !self.is_anything_due()? {
+                break;
+            }
             // Connected before anything is claimed: a server that cannot be reached leaves no message in doubt.
             let connected = match carrier.take() {
                 Some(carrier) => Ok(carrier),
@@ -235,17 +247,25 @@ impl Mailer {
             };
             let due = self.next_due(own.room().min(share))?;
             tally.handled += due.len();
-            let (keys, messages): (Vec<_>, Vec<_>) = self.claim(due, &mut closings).await?.into_iter().unzip();
+            self.let_go(&mut held);
+            let (keys, messages): (Vec<_>, Vec<_>) =
+                self.claim(due, &mut closings, &mut held).await?.into_iter().unzip();
             if messages.is_empty() {
                 carrier = Some(own);
                 continue;
             }
+            let lanes: Vec<Lane> = messages.iter().map(|message| Arc::clone(&message.lane)).collect();
+            let is_spent = {
+                let shaping = locked(&self.shaping);
+                own.count(&lanes, |lane| shaping.per_connection(lane))
+            };
             let outcomes = own.send(messages).await;
             tally.accepted += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
             let why = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted { .. })).map(Outcome::told);
+            lanes.iter().zip(&outcomes).for_each(|(lane, outcome)| self.hear(lane, outcome));
             closings = keys.into_iter().zip(outcomes).map(|(key, outcome)| Closing { key, outcome }).collect();
             self.learn(&own);
-            if own.is_usable() && own.is_spent() {
+            if own.is_usable() && (is_spent || own.is_spent()) {
                 self.settle(&mut closings).await?;
                 own.quit().await;
             } else if own.is_usable() {
@@ -257,11 +277,24 @@ impl Mailer {
                 break;
             }
         }
+        self.let_go(&mut held);
         self.settle(&mut closings).await?;
         if let Some(Carrier::Line(line)) = carrier {
             locked(&self.idle).push((*line, Instant::now()));
         }
         Ok(tally)
+    }
+
+    /// The connection has no more in hand for these destinations: who waited for that gets a turn.
+    fn let_go(&self, held: &mut Vec<Lane>) {
+        if held.is_empty() {
+            return;
+        }
+        locked(&self.shaping).release(held);
+        let mut queue = locked(&self.queue);
+        while let Some(waiting) = queue.waiting.pop_back() {
+            queue.due.push_front(waiting);
+        }
     }
 
     /// Is there a message that no connection has?
@@ -284,7 +317,8 @@ impl Mailer {
     fn fill(&self, queue: &mut Queue) -> Result<(), StoreError> {
         if queue.due.is_empty() {
             let page = self.store.messages_due(self.clock.now(), PAGE_ROWS_MAX)?;
-            queue.due = page.into_iter().filter(|(_, key)| !queue.held.contains(key)).collect();
+            let is_waiting = |row: &(Time, LedgerKey)| queue.waiting.contains(row);
+            queue.due = page.into_iter().filter(|row| !queue.held.contains(&row.1) && !is_waiting(row)).collect();
         }
         Ok(())
     }
@@ -298,6 +332,7 @@ impl Mailer {
         &self,
         due: Vec<(Time, LedgerKey)>,
         closings: &mut Vec<Closing>,
+        held: &mut Vec<Lane>,
     ) -> Result<Vec<(LedgerKey, Ready)>, StoreError> {
         // A next message may go to the very subscriber whose mailbox turned out not to exist.
         if closings.iter().any(Closing::changes_subscriber) {
@@ -308,13 +343,19 @@ impl Mailer {
             let mut failed = 0;
             let mut ready = Vec::with_capacity(due.len());
             let mut articles: Vec<Arc<Known>> = Vec::new();
+            let mut waiting = Vec::new();
             for (at, key) in &due {
-                match self.plan(*at, key)? {
+                match self.plan(*at, key, held)? {
                     Plan::Skip(next) => batch.extend(next),
                     Plan::Close(next, closed) => {
                         batch.extend(next);
                         failed += u64::from(closed == plan::Closed::Failed);
                     }
+                    Plan::PutOff(next) => {
+                        batch.extend(next);
+                        metrics::counter!(telemetry::MAIL_PUT_OFF_TOTAL).increment(1);
+                    }
+                    Plan::Wait => waiting.push((*at, key.clone())),
                     Plan::Send(next, message, article) => {
                         batch.extend(next);
                         ready.push((key.clone(), *message));
@@ -323,6 +364,7 @@ impl Mailer {
                 }
             }
             articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
+            self.write_paces(&mut batch);
             let ready = self.signed(ready).await?;
             match self.store.commit(batch).await {
                 Ok(_) => {
@@ -330,6 +372,7 @@ impl Mailer {
                     metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
                     let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(key, _)| key).collect();
                     due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
+                    locked(&self.queue).waiting.extend(waiting);
                     return Ok(ready);
                 }
                 Err(CommitError::Conflict { .. }) => self.settle(closings).await?,

@@ -4,6 +4,7 @@
 use super::Mailer;
 use super::forms::Known;
 use super::outcome::shortened;
+use super::shaping::{Lane, Turn};
 use crate::domain::{Category, Fault, Labels, Selection, Slug, Subscription, SubscriptionState, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
@@ -17,6 +18,10 @@ pub(super) enum Plan {
     Skip(Batch),
     /// It is closed without being sent.
     Close(Batch, Closed),
+    /// Its destination takes it later; the batch says when.
+    PutOff(Batch),
+    /// Other connections carry as much to its destination as may be: it keeps its place.
+    Wait,
     /// The batch puts it on the wire, if all it was built from is still the same: the article too, if it is about one.
     Send(Batch, Box<Ready>, Option<Arc<Known>>),
 }
@@ -39,6 +44,8 @@ pub(super) struct Ready {
     pub(super) bytes: Vec<u8>,
     /// Is every byte of it below 128?
     pub(super) is_ascii: bool,
+    /// Its destination.
+    pub(super) lane: Lane,
 }
 
 /// Why a message is not sent.
@@ -70,8 +77,9 @@ impl From<Fault> for Stop {
 }
 
 impl Mailer {
-    /// What is to be done with `key`, which was due at `at`.
-    pub(super) fn plan(&self, at: Time, key: &LedgerKey) -> Result<Plan, StoreError> {
+    /// What is to be done with `key`, which was due at `at`. `held` are the destinations that the asking connection
+    /// carries mail to.
+    pub(super) fn plan(&self, at: Time, key: &LedgerKey, held: &mut Vec<Lane>) -> Result<Plan, StoreError> {
         let now = self.clock.now();
         let row = match self.store.message(key) {
             Ok(row) => row,
@@ -82,7 +90,7 @@ impl Mailer {
             Err(error) => return Err(error),
         };
         let pending = row.as_ref().and_then(|row| match &row.record.state {
-            Delivery::Pending { attempts, due_at, .. } if *due_at == at => Some(*attempts),
+            Delivery::Pending { attempts, due_at, booked, .. } if *due_at == at => Some((*attempts, *booked)),
             Delivery::Pending { .. }
             | Delivery::OnWire { .. }
             | Delivery::Sent { .. }
@@ -90,12 +98,25 @@ impl Mailer {
             | Delivery::Recalled { .. } => None,
         });
         let mut batch = Batch::default();
-        let (Some(row), Some(attempts)) = (row, pending) else {
+        let (Some(row), Some((attempts, is_booked))) = (row, pending) else {
             self.store.drop_due_message(&mut batch, at, key)?;
             return Ok(Plan::Skip(batch));
         };
         let (state, closed) = match self.ready(&row.record, now, &mut batch) {
             Ok((ready, article)) => {
+                // Somebody sits and waits for a confirmation.
+                let is_awaited = matches!(row.record.message, Message::Confirmation { .. });
+                match self.turn(&ready.lane, held, is_booked, is_awaited, now) {
+                    Turn::Now => {}
+                    Turn::Wait => return Ok(Plan::Wait),
+                    Turn::At(due_at) => {
+                        let Delivery::Pending { reply, .. } = row.record.state.clone() else { return Ok(Plan::Wait) };
+                        let state = Delivery::Pending { attempts, due_at, reply, booked: true };
+                        let mut batch = Batch::default();
+                        self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+                        return Ok(Plan::PutOff(batch));
+                    }
+                }
                 let state = Delivery::OnWire { since: now, attempts };
                 self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
                 return Ok(Plan::Send(batch, Box::new(ready), article));
@@ -146,8 +167,8 @@ impl Mailer {
             Some(address) => mail::envelope_sender(address, row.subscription, now, secret),
             None => from.address.clone(),
         };
-        let is_ascii = bytes.is_ascii();
-        Ok((Ready { id, from, to: to.as_str().to_owned(), bytes, is_ascii }, article))
+        let (is_ascii, lane) = (bytes.is_ascii(), self.lane(to)?);
+        Ok((Ready { id, from, to: to.as_str().to_owned(), bytes, is_ascii, lane }, article))
     }
 
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.

@@ -7,6 +7,7 @@ use crate::store::files::TakenFile;
 use crate::store::keys::ApiKey;
 use crate::store::ledger::LedgerRow;
 use crate::store::log::{Cursor, Touched};
+use crate::store::pace::Pace;
 use crate::store::record::{self, Record};
 use crate::store::{Identity, StoreError, Table};
 use serde_json::Value;
@@ -27,7 +28,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 13] = [
+pub(super) const KINDS: [Kind; 14] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -41,6 +42,7 @@ pub(super) const KINDS: [Kind; 13] = [
     kind::<ApiKey>("api_key"),
     kind::<Cursor>("cursor"),
     kind::<Touched>("touched"),
+    kind::<Pace>("pace"),
 ];
 
 const fn kind<R: Record>(name: &'static str) -> Kind {

@@ -91,6 +91,9 @@ impl Newspaper {
         let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
         let mail = Mail {
             return_address: None,
+            age_max: chrono::TimeDelta::days(5),
+            shapes: vec![],
+            warm_up: None,
             dkim_folder: None,
             dkim: vec![],
             from: Sender { name: None, address: "news@news.example".into() },

@@ -5,6 +5,7 @@ mod faults;
 mod notices;
 mod quarantine;
 mod server;
+mod shaped;
 mod signed;
 
 use crate::smtp::{Act, At, Offer, Peer, Security, certificates};
@@ -240,6 +241,9 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         doubtful: Doubtful::Hold,
         confirmations_per_hour_max: 20,
         return_address: None,
+        age_max: chrono::TimeDelta::days(5),
+        shapes: vec![],
+        warm_up: None,
         dkim_folder: None,
         dkim: vec![],
         smtp,

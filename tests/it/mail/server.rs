@@ -10,7 +10,9 @@ async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
         peer.will(at, Act::Say("450 4.2.0 later"));
         mailer.step().await.unwrap();
         let state = room.delivery(&article, &reader);
-        let Delivery::Pending { attempts: 1, due_at, reply: Some(reply) } = state else { panic!("{at:?}: {state:?}") };
+        let Delivery::Pending { attempts: 1, due_at, reply: Some(reply), .. } = state else {
+            panic!("{at:?}: {state:?}")
+        };
         assert!(due_at >= room.clock.now() + Duration::seconds(45), "{at:?}");
         assert!(reply.starts_with("450 4.2.0 later"), "{reply}");
         assert_eq!(mailer.step().await.unwrap(), Step::Idle, "not before its time");

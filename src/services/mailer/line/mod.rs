@@ -16,9 +16,11 @@ pub(super) use tls::tls_config;
 
 use super::outcome::Outcome;
 use super::plan::Ready;
+use super::shaping::Lane;
 use crate::config::Smtp;
 use offers::Offers;
 use open::Wire;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_rustls::rustls::ClientConfig;
@@ -35,6 +37,8 @@ pub(super) struct Line {
     is_half_way: bool,
     lies: Lies,
     left: usize,
+    /// Messages carried to destinations that count them.
+    counted: HashMap<Lane, usize>,
 }
 
 /// How long the server may take. RFC 5321 §4.5.3.2.
@@ -58,7 +62,17 @@ impl Line {
         let (wire, offers) = open::open(smtp, tls, hello, limits).await?;
         let offers = offers.without(lies);
         let (is_worn, is_broken, is_half_way, left) = (false, false, false, smtp.messages_per_connection);
-        Ok(Line { wire, offers, limits, is_worn, is_broken, is_half_way, lies: Lies::default(), left })
+        Ok(Line {
+            wire,
+            offers,
+            limits,
+            is_worn,
+            is_broken,
+            is_half_way,
+            lies: Lies::default(),
+            left,
+            counted: HashMap::new(),
+        })
     }
 
     /// Can it carry another message?
@@ -79,6 +93,13 @@ impl Line {
     /// Messages that it may still carry before its server would rather see a new connection.
     pub(super) fn left(&self) -> usize {
         self.left
+    }
+
+    /// Counts a message to `lane`; returns how many that makes.
+    pub(super) fn count(&mut self, lane: &Lane) -> usize {
+        let count = self.counted.entry(Lane::clone(lane)).or_default();
+        *count += 1;
+        *count
     }
 
     /// What the server promised and did not keep, on this connection.

@@ -1,0 +1,161 @@
+//! How fast mail goes to which provider, with the clock in the test's hand.
+
+use super::*;
+use tidings::config::{OTHERS, Shape, WarmUp};
+
+fn shape(name: &str, domains: &[&str]) -> Shape {
+    Shape {
+        name: name.into(),
+        domains: domains.iter().map(|domain| (*domain).to_owned()).collect(),
+        connections: usize::MAX,
+        messages_per_connection: usize::MAX,
+        messages_per_minute: 0,
+        refusals_max: 10,
+    }
+}
+
+/// Confirmed subscriptions at `domain`.
+async fn readers_at(room: &Room, domain: &str, count: u128) {
+    let mut batch = Batch::default();
+    for number in 0..count {
+        let subscription = Subscription {
+            id: SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{number}{domain}").as_bytes())),
+            address: address(&format!("reader{number}@{domain}")),
+            selection: Selection::all(),
+            wished: None,
+            state: SubscriptionState::Confirmed { at: room.clock.now() },
+            round: 1,
+            created_at: room.clock.now(),
+            asked_at: room.clock.now(),
+        };
+        room.store.write_subscription(&mut batch, None, &subscription);
+    }
+    room.store.commit(batch).await.unwrap();
+}
+
+async fn all_steps(mailer: &Arc<Mailer>) {
+    while mailer.step().await.unwrap() == Step::Worked {}
+}
+
+fn accepted_at(peer: &Peer, domain: &str) -> usize {
+    peer.accepted().iter().filter(|to| to.ends_with(&format!("@{domain}"))).count()
+}
+
+#[tokio::test]
+async fn a_provider_gets_so_many_mails_a_minute_and_others_do_not_wait_for_it() {
+    let mut room = Room::open();
+    readers_at(&room, "slow.example", 20).await;
+    readers_at(&room, "quick.example", 20).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let slow = Shape { messages_per_minute: 60, ..shape("slow", &["slow.example"]) };
+    let settings = Mail { shapes: vec![slow, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        {
+            let mailer = room.mailer(settings.clone());
+            all_steps(&mailer).await;
+        }
+        seen.push(accepted_at(&peer, "slow.example"));
+        assert_eq!(accepted_at(&peer, "quick.example"), 20);
+        // Who has a turn keeps it over a restart, and the others do not come before.
+        room = room.restart().await;
+        room.clock.advance(Duration::seconds(5));
+    }
+    assert_eq!(seen.last(), Some(&20), "{seen:?}");
+    for (at, pair) in seen.windows(2).enumerate() {
+        assert!(pair[1] - pair[0] <= 6 && seen[at] >= (5 * at).min(20), "one a second: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_refuses_for_now_gets_peace_and_costs_no_mail_its_tries() {
+    let mut room = Room::open();
+    readers_at(&room, "tired.example", 12).await;
+    readers_at(&room, "quick.example", 3).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::start(Security::Plain).await;
+    let tired = Shape { refusals_max: 2, ..shape("tired", &["tired.example"]) };
+    let settings = Mail { shapes: vec![tired, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
+    peer.refuse("tired.example", Some("451 4.7.1 greylisted, try again later"));
+    let tries = || peer.log.lock().unwrap().refused;
+    let mailer = room.mailer(settings.clone());
+    all_steps(&mailer).await;
+    assert_eq!((tries(), accepted_at(&peer, "quick.example")), (2, 3));
+    room.clock.advance(Duration::minutes(3));
+    all_steps(&mailer).await;
+    assert_eq!(tries(), 2, "it has peace");
+    drop(mailer);
+    room = room.restart().await;
+    let mailer = room.mailer(settings);
+    all_steps(&mailer).await;
+    assert_eq!(tries(), 2, "also after a restart");
+    room.clock.advance(Duration::minutes(3));
+    all_steps(&mailer).await;
+    assert_eq!(tries(), 3, "one message tries it");
+    peer.refuse("tired.example", None);
+    for _ in 0..20 {
+        room.clock.advance(Duration::minutes(4));
+        all_steps(&mailer).await;
+    }
+    assert_eq!(accepted_at(&peer, "tired.example"), 12, "nobody was lost, and nobody given up");
+}
+
+#[tokio::test]
+async fn a_mail_that_is_refused_for_days_is_given_up_by_its_age() {
+    let (room, peer, article, reader) = on_its_way().await;
+    peer.refuse("example.net", Some("450 4.2.0 later"));
+    let mailer = room.mailer(Mail { attempts_max: 100, ..settings(Some(smtp(&peer))) });
+    for hours in (0..=120).step_by(6) {
+        all_steps(&mailer).await;
+        let state = room.delivery(&article, &reader);
+        assert!(matches!(state, Delivery::Pending { .. }), "{hours} h: {state:?}");
+        room.until_due();
+    }
+    all_steps(&mailer).await;
+    let state = room.delivery(&article, &reader);
+    assert!(matches!(&state, Delivery::Failed { reply, .. } if reply.contains("450 4.2.0 later")), "{state:?}");
+}
+
+#[tokio::test]
+async fn a_new_sending_domain_mails_more_each_day() {
+    let mut room = Room::open();
+    readers_at(&room, "one.example", 40).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let warm_up = Some(WarmUp { from: room.clock.now(), messages: 3, growth_percent: 100 });
+    let settings = Mail { warm_up, ..settings(Some(smtp(&peer))) };
+    for expected in [3, 9, 21, 40] {
+        for _ in 0..24 {
+            {
+                let mailer = room.mailer(settings.clone());
+                all_steps(&mailer).await;
+            }
+            room.clock.advance(Duration::hours(1));
+        }
+        assert_eq!(peer.accepted().len(), expected);
+        room = room.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn a_provider_is_served_by_as_many_connections_as_it_likes_and_all_get_their_mail() {
+    let room = Room::open();
+    readers_at(&room, "shy.example", 60).await;
+    readers_at(&room, "quick.example", 20).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let shy = Shape { connections: 1, messages_per_connection: 20, ..shape("shy", &["shy.example"]) };
+    let way = Smtp { connections: 4, ..smtp(&peer) };
+    let mailer = room.mailer(Mail { shapes: vec![shy, shape(OTHERS, &[])], ..settings(Some(way)) });
+    all_steps(&mailer).await;
+    assert_eq!((accepted_at(&peer, "shy.example"), accepted_at(&peer, "quick.example")), (60, 20));
+    let log = peer.log.lock().unwrap();
+    assert_eq!(log.at_once.get("shy.example"), Some(&1), "{:?}", log.at_once);
+    assert!(log.at_once.get("quick.example").is_some_and(|count| *count > 1), "{:?}", log.at_once);
+    assert!(log.quits >= 2, "a connection is closed when it has carried its share");
+}
