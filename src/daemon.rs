@@ -2,6 +2,7 @@
 
 use crate::config::{Config, load_categories};
 use crate::domain::{Clock, Time};
+use crate::services::digest::Digester;
 use crate::services::feeds::Feeds;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
@@ -70,7 +71,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     }));
     let mail = &config.mail;
     let (names, floods) = (Arc::clone(&newsroom), config.flood_max);
-    let app = App::new(Arc::clone(&store), names, clock.clone(), mail, &config.server, floods)?;
+    let app = App::new(Arc::clone(&store), names, clock.clone(), mail, &config.subscriptions, &config.server, floods)?;
     let app = Arc::new(app);
     app.quarantine.look().await?;
 
@@ -92,7 +93,11 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let mut running = Running { tasks: TaskTracker::new(), failed: CancellationToken::new() };
     running.start("control", serve_router(control, web::control(&app), control_limits));
     running.start("admin", serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
-    let notices = Notices::new(Arc::clone(&store), mail.article_age_max, Arc::clone(&app.mail_hint));
+    let (standard, hint) = (config.subscriptions.clone(), Arc::clone(&app.mail_hint));
+    let digests = Digester::new(Arc::clone(&store), clock.clone(), standard.clone(), mail.article_age_max, hint);
+    running.start("digests", due::run_each(Arc::new(digests), Arc::clone(&store), clock.clone(), stop.clone()));
+    running.start("erasures", due::run_each(Arc::clone(&app.eraser), Arc::clone(&store), clock.clone(), stop.clone()));
+    let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, Arc::clone(&app.mail_hint));
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
     running.start("due", due::run(app.publisher.clone(), clock, stop.clone()));

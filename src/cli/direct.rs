@@ -121,5 +121,5 @@ fn mailer(config_file: &Path) -> Result<Arc<Mailer>, Failure> {
     let config = config::load(config_file)?;
     let (site, categories) = (config.site, config.categories);
     let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
-    Ok(Mailer::new(open(config_file)?, Clock::system(), newsroom, config.mail, Arc::default())?)
+    Ok(Mailer::new(open(config_file)?, Clock::system(), newsroom, config.mail, config.subscriptions, Arc::default())?)
 }

@@ -219,6 +219,20 @@ keys! {
     DKIM_KEY_FILE: DKIM, "key_file", SecretPath, Rule("the file's name with .pem"), "Private key, RSA or Ed25519, in PEM.";
     DKIM_NOT_BEFORE: DKIM, "not_before", Day, Rule("signs at once"), "First day on which it signs (UTC).";
     DKIM_NOT_AFTER: DKIM, "not_after", Day, Rule("signs for ever"), "Day from which on it signs no more.";
+    SUBSCRIPTIONS_CADENCE: "subscriptions", "cadence", Word(&["instant", "daily", "weekly"]), Value("instant"),
+        "How often a subscriber gets mail who does not say: each article as it comes out, or a digest.";
+    SUBSCRIPTIONS_HOUR: "subscriptions", "hour", Whole { min: 0, max: 23 }, Value("7"),
+        "Hour of the digests, on the subscriber's clock, where the subscriber chooses none.";
+    SUBSCRIPTIONS_WEEKDAY: "subscriptions", "weekday", Word(&["mon", "tue", "wed", "thu", "fri", "sat", "sun"]),
+        Value("mon"), "Day of weekly digests where the subscriber chooses none.";
+    SUBSCRIPTIONS_TIME_ZONE: "subscriptions", "time_zone", Zone, Value("UTC"),
+        "Time zone of subscribers who name none.";
+    SUBSCRIPTIONS_INSTANT_PER_DAY_MAX: "subscriptions", "instant_per_day_max", Whole { min: 1, max: 10_000 },
+        Value("20"), "Instant mails to one address in a day; the articles behind them come in one digest.";
+    SUBSCRIPTIONS_DIGEST_ITEMS_MAX: "subscriptions", "digest_items_max", Whole { min: 1, max: 500 }, Value("50"),
+        "Articles in a digest; a link leads to the others.";
+    SUBSCRIPTIONS_DIGEST_BYTES_MAX: "subscriptions", "digest_bytes_max", Whole { min: 10_000, max: 1_000_000 },
+        Value("80000"), "Bytes of a digest; some mailboxes cut off a mail at 102,000.";
 
     SHAPING_DOMAINS: SHAPING, "domains", Text, Rule("as built in; none in others.toml"),
         "The group's domains, separated by spaces. others.toml holds for each domain that is in no group.";

@@ -7,6 +7,7 @@ mod mail;
 mod mistakes;
 mod section;
 mod shaping;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use keys::{DKIM, FEED, Form, Key, SHAPING, Standard};
 pub use mail::{Doubtful, Login, Mail, ReturnAddress, Secret, Sender, Smtp, Tls};
 pub use mistakes::{Mistake, Mistakes};
 pub use shaping::{OTHERS, Shape, WarmUp};
+pub use subscriptions::{Every, Subscriptions};
 
 use crate::domain::{Categories, Site};
 use section::{Section, Source};
@@ -37,6 +39,8 @@ pub struct Config {
     pub store: Store,
     /// Sending mail.
     pub mail: Mail,
+    /// Subscribing to it.
+    pub subscriptions: Subscriptions,
     /// Logging.
     pub log: Log,
     /// The feed definitions.
@@ -143,12 +147,14 @@ fn read(path: &Path, mistakes: &mut Mistakes) -> Option<Config> {
     let base_url = site.as_ref().map(|site| &site.base_url);
     let store_folder = store.as_ref().map(|store| store.folder.as_path());
     let mail = mail::read(&source, &table, base_url, store_folder, mistakes);
+    let subscriptions = subscriptions::read(&source, &table, mistakes);
     let log = log(&source, &table, mistakes);
     let language = site.as_ref().map_or("en", |site| &site.language);
     let feeds = categories(&source, &table, language, mistakes);
     let (categories, feeds_folder, flood_max) = feeds?;
     let (site, server, store, mail, log) = (site?, server?, store?, mail?, log?);
-    Some(Config { site, server, store, mail, log, categories, feeds_folder, flood_max })
+    let subscriptions = subscriptions?;
+    Some(Config { site, server, store, mail, subscriptions, log, categories, feeds_folder, flood_max })
 }
 
 fn site(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Option<Site> {
@@ -262,7 +268,7 @@ fn base_url(text: &str) -> Option<Url> {
 }
 
 /// The shape of a BCP 47 tag (RFC 5646 §2.1): letters first, then letters and digits, 8 at most in a part.
-fn language(text: &str) -> Option<String> {
+pub fn language(text: &str) -> Option<String> {
     let mut parts = text.split('-');
     let first =
         parts.next().is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()));

@@ -77,7 +77,7 @@ level = "loud"
         "tidings.toml:16 `mail.smtp.host`: found nothing, expected text on one line",
         "tidings.toml:17 `mail.smtp.tls`: found \"ssl\", expected one of \"starttls\", \"implicit\", \"none\"",
         "tidings.toml:18 `mail.smtp.port`: found 0, expected 1 to 65535",
-        "tidings.toml:20 `web`: found an unknown section, expected one of site, server, store, feeds, mail, log",
+        "tidings.toml:20 `web`: found an unknown section, expected one of site, server, store, feeds, mail, subscriptions, log",
         "tidings.toml:24 `log.level`: found \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
     ];
     assert_eq!(found, expected);

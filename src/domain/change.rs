@@ -59,6 +59,14 @@ impl Change {
         selection.matches(&self.labels) || self.before.as_ref().is_some_and(|before| selection.matches(before))
     }
 
+    /// Is it the first that the public sees of an article of `selection`? Only that is mailed.
+    pub fn is_news_for(&self, selection: &Selection) -> bool {
+        match self.kind {
+            ChangeKind::Published => selection.matches(&self.labels),
+            ChangeKind::Revised | ChangeKind::Retracted | ChangeKind::Restored => false,
+        }
+    }
+
     /// Every category that shows something else now, those of before and of after, each once.
     pub fn categories(&self) -> Vec<&Slug> {
         let before = self.before.iter().flat_map(Labels::categories);

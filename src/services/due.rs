@@ -1,7 +1,10 @@
 //! One timer over the due table: wakes the owner of each kind of row, at its hour and not before.
 
 use super::publish::Publisher;
+use super::{OnDue, Step};
 use crate::domain::Clock;
+use crate::store::Store;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -30,6 +33,28 @@ pub async fn run(publisher: Publisher, clock: Clock, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(wait) => {}
             () = scheduled => {}
+        }
+    }
+}
+
+/// Lets `owner` do what is due of its kind until `stop`.
+pub async fn run_each<O: OnDue>(owner: Arc<O>, store: Arc<Store>, clock: Clock, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let wait = match owner.step().await {
+            Ok(Step::Worked) => continue,
+            Ok(Step::Idle) => match store.next_due(owner.kind()) {
+                // One that is due already and waits is its owner's decision.
+                Ok(Some(at)) => (at - clock.now()).to_std().map_or(LOOK_EVERY, |wait| wait.min(LOOK_EVERY)),
+                Ok(None) | Err(_) => LOOK_EVERY,
+            },
+            Err(error) => {
+                tracing::error!(%error, "what is due could not be done; trying again: {error}");
+                RETRY_WAIT
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }

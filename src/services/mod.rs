@@ -1,6 +1,8 @@
 //! Readers and writers of the log. A worker is a step and a loop around it; tests drive the step.
 
+pub mod digest;
 pub mod due;
+pub mod erase;
 pub mod feeds;
 pub mod keys;
 pub mod mailer;
@@ -12,7 +14,7 @@ pub mod sources;
 pub mod subscribe;
 
 use crate::domain::{Change, Seq};
-use crate::store::{Batch, CommitError, Cursor, Store, StoreError, Table};
+use crate::store::{Batch, CommitError, Cursor, Due, Store, StoreError, Table};
 use crate::telemetry;
 use std::future::Future;
 use std::sync::Arc;
@@ -32,6 +34,15 @@ pub trait Reader: Send + Sync + 'static {
         cursor: &Cursor,
         changes: Vec<(Seq, Change)>,
     ) -> impl Future<Output = Result<(Batch, Cursor), StoreError>> + Send;
+}
+
+/// The owner of one kind of row of the due table.
+pub trait OnDue: Send + Sync + 'static {
+    /// Which kind.
+    fn kind(&self) -> Due;
+
+    /// Does a piece of what is due now.
+    fn step(self: &Arc<Self>) -> impl Future<Output = Result<Step, StoreError>> + Send;
 }
 
 /// What a step of a worker did.

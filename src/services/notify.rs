@@ -1,33 +1,66 @@
-//! The reader that turns a published article into one ledger row for each subscription that asks for it.
+//! The reader that turns a published article into one ledger row for each subscription that asks for it at once.
 //!
 //! An article goes to its subscriptions in pieces, each committed with the cursor that says how far it went. Only
 //! what is public for the first time is mailed: no edit, and no return after a retraction. A retraction needs
 //! nothing here, since the mailer looks at the article when it sends.
+//!
+//! An address gets an article once, however many of its subscriptions ask for it; and above a number of mails in its day
+//! none at once any more: the rest waits for a digest. How many there were is read off the log, which nobody has to count.
 
 use super::Reader;
-use crate::domain::{Article, Change, ChangeKind, Selection, Seq, Slug, SubscriptionId, SubscriptionState, Term};
-use crate::store::{Batch, Cursor, LedgerRow, Message, Store, StoreError};
+use crate::config;
+use crate::domain::{
+    Article, Cadence, Change, ChangeKind, Digests, Selection, Seq, Slug, Subscriber, Subscription, SubscriptionId,
+    Term, Time, Weekdays, Zone,
+};
+use crate::store::{Batch, Cursor, LedgerRow, Message, Store, StoreError, Stored};
 use chrono::Duration;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use uuid::Uuid;
 
 /// Ledger rows of one batch.
 const PIECE_ROWS_MAX: usize = 200;
 /// Subscriptions that one piece looks at where few ask for the article; keeps a reading short.
 const PIECE_LOOKED_MAX: usize = 10_000;
+/// A day has 25 hours at most where clocks are set back by one, and zones have set theirs back by more.
+const DAY_MAX: Duration = Duration::hours(26);
+/// Log entries that are looked at for what came out today.
+const TODAY_MAX: usize = 10_000;
 
 /// The reader `notify`.
 pub struct Notify {
     store: Arc<Store>,
+    standard: config::Subscriptions,
     article_age_max: Duration,
     hint: Arc<tokio::sync::Notify>,
+    /// What came out in the day before the article that is being mailed, and its place.
+    today: Mutex<(Seq, Today)>,
 }
+
+/// What came out in a day, the last first.
+type Today = Arc<Vec<(Seq, Change)>>;
 
 impl Notify {
     /// Nothing is mailed of articles that were dated longer than `article_age_max` before they came out, as an
-    /// import brings them. `hint` wakes the mailer.
-    pub fn new(store: Arc<Store>, article_age_max: Duration, hint: Arc<tokio::sync::Notify>) -> Self {
-        Notify { store, article_age_max, hint }
+    /// import brings them. `standard` says how many mails a day are too many. `hint` wakes the mailer.
+    pub fn new(
+        store: Arc<Store>,
+        standard: config::Subscriptions,
+        article_age_max: Duration,
+        hint: Arc<tokio::sync::Notify>,
+    ) -> Self {
+        Notify { store, standard, article_age_max, hint, today: Mutex::default() }
+    }
+
+    /// What came out in the day before `change`, at the place `seq`.
+    fn today(&self, seq: Seq, change: &Change) -> Result<Today, StoreError> {
+        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        if today.0 != seq {
+            let news = self.store.news_since(change.at - DAY_MAX, seq, self.article_age_max, TODAY_MAX)?;
+            *today = (seq, Arc::new(news));
+        }
+        Ok(Arc::clone(&today.1))
     }
 
     /// The article of `change`, if its subscribers are to be told.
@@ -56,7 +89,9 @@ impl Reader for Notify {
         for (seq, change) in changes {
             if let Some(article) = self.news(&change)? {
                 let after = Uuid::from_slice(&done.within).ok().map(SubscriptionId);
-                let piece = self.store.scan(move |store| piece(store, &change, &article, after)).await?;
+                let (today, standard) = (self.today(seq, &change)?, self.standard.clone());
+                let news = News { seq, change, article, today, standard, counted: HashMap::new() };
+                let piece = self.store.scan(move |store| news.piece(store, after)).await?;
                 if let Some((batch, last)) = piece {
                     return Ok((batch, Cursor { seq: done.seq, within: last.0.as_bytes().to_vec() }));
                 }
@@ -67,41 +102,118 @@ impl Reader for Notify {
     }
 }
 
-/// The rows of the next subscriptions behind `after`, and the last one that was looked at; none at their end.
-fn piece(
-    store: &Store,
-    change: &Change,
-    article: &Article,
-    mut after: Option<SubscriptionId>,
-) -> Result<Option<(Batch, SubscriptionId)>, StoreError> {
-    let mut batch = Batch::default();
-    let (mut rows, mut looked) = (0, 0);
-    let mut last = None;
-    while rows < PIECE_ROWS_MAX && looked < PIECE_LOOKED_MAX {
-        let page = store.subscriptions(after, PIECE_ROWS_MAX - rows)?;
-        let Some(end) = page.last().map(|stored| stored.record.id) else { break };
-        looked += page.len();
-        (after, last) = (Some(end), Some(end));
-        for subscription in page.into_iter().map(|stored| stored.record) {
-            // Who confirmed later did not ask for what was out already.
-            let is_owed = match subscription.state {
-                SubscriptionState::Confirmed { at } => at <= change.at && change.touches(&subscription.selection),
-                SubscriptionState::Pending
-                | SubscriptionState::Unsubscribed { .. }
-                | SubscriptionState::Refused { .. } => false,
-            };
-            if !is_owed {
-                continue;
-            }
-            let message = Message::Notice { article: article.id.clone() };
-            let row = LedgerRow::new(message, subscription.id, list(article, &subscription.selection), change.at);
-            if store.message(&row.key())?.is_none() {
-                store.write_message(&mut batch, None, &row);
-                rows += 1;
+/// An article that has come out, and what else did that day.
+struct News {
+    seq: Seq,
+    change: Change,
+    article: Article,
+    today: Today,
+    standard: config::Subscriptions,
+    /// How many of `today` are for these selections, behind a place and since a time.
+    counted: HashMap<(Vec<Selection>, Seq, Time), usize>,
+}
+
+impl News {
+    /// The rows of the next subscriptions behind `after`, and the last one that was looked at; none at their end.
+    fn piece(
+        mut self,
+        store: &Store,
+        mut after: Option<SubscriptionId>,
+    ) -> Result<Option<(Batch, SubscriptionId)>, StoreError> {
+        let mut batch = Batch::default();
+        let (mut rows, mut looked) = (0, 0);
+        let mut last = None;
+        while rows < PIECE_ROWS_MAX && looked < PIECE_LOOKED_MAX {
+            let page = store.subscriptions(after, PIECE_ROWS_MAX - rows)?;
+            let Some(end) = page.last().map(|stored| stored.record.id) else { break };
+            looked += page.len();
+            (after, last) = (Some(end), Some(end));
+            for stored in page {
+                if self.is_for(&stored.record) {
+                    rows += usize::from(self.owe(store, &mut batch, &stored)?);
+                }
             }
         }
+        Ok(last.map(|last| (batch, last)))
     }
-    Ok(last.map(|last| (batch, last)))
+
+    /// Does the subscription ask for it at once? Who confirmed later did not ask for what was out already.
+    fn is_for(&self, subscription: &Subscription) -> bool {
+        subscription.cadence.is_instant()
+            && subscription.active_since().is_some_and(|since| since <= self.change.at)
+            && self.change.is_news_for(&subscription.selection)
+    }
+
+    /// Puts what is owed to a subscription that asks for it into `batch`, if there is anything.
+    fn owe(&mut self, store: &Store, batch: &mut Batch, stored: &Stored<Subscription>) -> Result<bool, StoreError> {
+        let subscription = &stored.record;
+        // It will be in the digest that is on its way, or was in one.
+        if subscription.digests.next.is_some() || self.seq <= subscription.digests.since {
+            return Ok(false);
+        }
+        let Some(subscriber) = store.subscriber_of(&subscription.address)? else { return Ok(false) };
+        let own = match subscriber.record.subscriptions.as_slice() {
+            [_] => vec![subscription.clone()],
+            _ => store.subscriptions_of(&subscriber.record)?.into_iter().map(|stored| stored.record).collect(),
+        };
+        if own.iter().find(|one| self.is_for(one)).is_some_and(|first| first.id != subscription.id) {
+            return Ok(false);
+        }
+        let message = Message::Notice { article: self.article.id.clone() };
+        let list = list(&self.article, &subscription.selection);
+        let row = LedgerRow::new(message, subscription.id, list, self.change.at);
+        if store.message(&row.key())?.is_some() {
+            return Ok(false);
+        }
+        if let Some(folded) = self.folded(&subscriber.record, subscription, &own) {
+            store.write_subscription(batch, Some(stored), &folded);
+        } else {
+            store.write_message(batch, None, &row);
+        }
+        Ok(true)
+    }
+
+    /// The subscription with a digest to come that begins with this article, if its address has had enough mails today.
+    fn folded(
+        &mut self,
+        subscriber: &Subscriber,
+        subscription: &Subscription,
+        own: &[Subscription],
+    ) -> Option<Subscription> {
+        // So it is nearly always, and nothing has to be counted.
+        if self.today.len() < self.standard.instant_per_day_max {
+            return None;
+        }
+        let zone = subscriber.zone.as_ref().unwrap_or(&self.standard.zone);
+        let start = zone.day_start(self.change.at)?;
+        let instant = || own.iter().filter(|one| one.cadence.is_instant() && one.active_since().is_some());
+        let selections: Vec<Selection> = instant().map(|one| one.selection.clone()).collect();
+        // What came in a digest was no mail of its own.
+        let behind = instant().filter(|one| one.digests.last.is_some()).map(|one| one.digests.since).max();
+        let begun = instant().filter_map(Subscription::active_since).min().unwrap_or(start).max(start);
+        let today = &self.today;
+        let count = self.counted.entry((selections, behind.unwrap_or_default(), begun)).or_insert_with_key(
+            |(selections, behind, begun)| {
+                let is_counted = |(seq, change): &&(Seq, Change)| {
+                    seq > behind
+                        && change.at >= *begun
+                        && selections.iter().any(|selection| change.is_news_for(selection))
+                };
+                today.iter().filter(is_counted).count()
+            },
+        );
+        (*count >= self.standard.instant_per_day_max).then(|| fold(subscription, zone, self, &self.standard))
+    }
+}
+
+/// The subscription with a digest at the next standard hour that begins with this article.
+fn fold(subscription: &Subscription, zone: &Zone, news: &News, standard: &config::Subscriptions) -> Subscription {
+    let daily = Cadence::Daily { hour: standard.hour, days: Weekdays::ALL };
+    let after = subscription.digests.last.as_ref().map(|last| last.window.date);
+    let next = daily.next(zone, after, news.change.at);
+    let since = Seq(news.seq.0.saturating_sub(1));
+    let digests = Digests { next, since, last: subscription.digests.last.clone() };
+    Subscription { digests, ..subscription.clone() }
 }
 
 /// The first of the article's categories that the selection names; its home if it names none.

@@ -186,15 +186,23 @@ pub enum Due {
     Message,
     /// A message of the ledger that is on the wire, since the row's time.
     OnWire,
+    /// A digest of a subscription.
+    Digest,
+    /// A subscription that is to be erased.
+    Erasure,
 }
 
 impl Due {
+    pub(super) const ALL: [Due; 6] = [Due::Article, Due::Replay, Due::Message, Due::OnWire, Due::Digest, Due::Erasure];
+
     pub(super) fn prefix(self) -> &'static [u8] {
         match self {
             Due::Article => b"a",
             Due::Replay => b"i",
             Due::Message => b"m",
             Due::OnWire => b"w",
+            Due::Digest => b"d",
+            Due::Erasure => b"e",
         }
     }
 }

@@ -5,6 +5,9 @@
 //! |---|---|
 //! | `a` article id `0` subscription id, 16 bytes | the notice of an article |
 //! | `c` subscription id, 16 bytes; round, u32 | the confirmation mail of a round |
+//! | `d` subscription id, 16 bytes; date of its window | a digest |
+//! | `f` subscription id, 16 bytes; round, u32 | the mail that tells of having left |
+//! | `p` subscription id, 16 bytes; number, u32 | the mail with a link to the preferences |
 //!
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
@@ -13,8 +16,11 @@ use super::articles::{due, id_key, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Due, Store, StoreError, Table};
-use crate::domain::{Article, ArticleId, Slug, SubscriptionId, Time};
+use crate::domain::{Article, ArticleId, Slug, Span, SubscriptionId, Time};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use uuid::Uuid;
 
 /// What a message is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +35,25 @@ pub enum Message {
     Confirmation {
         /// The subscription's round that it asks about.
         round: u32,
+    },
+    /// Its owner is told that it was left, and how to take that back.
+    Farewell {
+        /// The subscription's round since it was left.
+        round: u32,
+    },
+    /// The owner of the address has asked for a link to all that is known of it.
+    Preferences {
+        /// The number of the link.
+        round: u32,
+    },
+    /// All that came out since the last one.
+    Digest {
+        /// The local date of its window.
+        window: NaiveDate,
+        /// What it tells of.
+        span: Span,
+        /// Is it what was too much to be mailed one by one?
+        is_fold: bool,
     },
 }
 
@@ -111,6 +136,9 @@ impl LedgerKey {
         LedgerKey(match message {
             Message::Notice { article } => [b"a", article.as_str().as_bytes(), b"\0", subscription].concat(),
             Message::Confirmation { round } => [&b"c"[..], subscription, &round.to_be_bytes()].concat(),
+            Message::Farewell { round } => [&b"f"[..], subscription, &round.to_be_bytes()].concat(),
+            Message::Preferences { round } => [&b"p"[..], subscription, &round.to_be_bytes()].concat(),
+            Message::Digest { window, .. } => [&b"d"[..], subscription, window.to_string().as_bytes()].concat(),
         })
     }
 
@@ -210,6 +238,43 @@ impl Store {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
+    /// Every message of these subscriptions that stands in the next piece of the ledger behind `after`, and the last key
+    /// of that piece; none behind the end. Reads many rows: use [`Store::scan`].
+    pub fn messages_of(
+        &self,
+        ids: &HashSet<SubscriptionId>,
+        after: Option<&LedgerKey>,
+    ) -> Result<(Vec<Stored<LedgerRow>>, Option<LedgerKey>), StoreError> {
+        /// Ranges of one piece: some thousands of rows, some milliseconds.
+        const RANGES_MAX: usize = 32;
+        let mut range = Range::prefix(*b"");
+        if let Some(after) = after {
+            range = range.after(after.0.clone());
+        }
+        let mut found = Vec::new();
+        let mut last = None;
+        for _ in 0..RANGES_MAX {
+            let rows = self.kv.range(Table::Ledger, range.clone())?;
+            let Some((end, _)) = rows.last().cloned() else { return Ok((found, None)) };
+            for (key, raw) in rows.into_iter().filter(|(key, _)| owner(key).is_some_and(|id| ids.contains(&id))) {
+                found.push(Stored { record: record::decode(Table::Ledger, &key, &raw)?, raw });
+            }
+            last = Some(LedgerKey(end.clone()));
+            range = range.after(end);
+        }
+        Ok((found, last))
+    }
+
+    /// Takes a message out with its due row. The batch requires that it is still as it was read.
+    pub fn delete_message(&self, batch: &mut Batch, old: &Stored<LedgerRow>) {
+        let key = old.record.key().0;
+        batch.require_is(Table::Ledger, key.clone(), old.raw.clone());
+        batch.delete(Table::Ledger, key);
+        if let Some(due) = old.record.due_key() {
+            batch.delete(Table::Due, due);
+        }
+    }
+
     /// How many due rows of `kind` there are, due or not; counts no further than `max`. Many rows: use [`Store::scan`].
     pub fn count_due(&self, kind: Due, max: usize) -> Result<usize, StoreError> {
         let mut range = Range::prefix(kind.prefix());
@@ -235,12 +300,20 @@ impl Store {
     }
 }
 
+/// Whose message it is, by its key: an article's id is before the subscription's, everything else behind it.
+fn owner(key: &[u8]) -> Option<SubscriptionId> {
+    let id = match key.split_first()? {
+        (b'a', rest) => rest.get(rest.len().checked_sub(16)?..)?,
+        (_, rest) => rest.get(..16)?,
+    };
+    Uuid::from_slice(id).ok().map(SubscriptionId)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::{CommitError, wait};
     use chrono::Duration;
-    use uuid::Uuid;
 
     #[test]
     fn a_message_is_owed_once_and_its_due_row_follows_its_state() {

@@ -26,8 +26,11 @@
 //! | | `i` `time` digest | empty; the idempotency key is to be forgotten |
 //! | | `m` `time` ledger key | empty; the message is to be sent |
 //! | | `w` `time` ledger key | empty; the message is on the wire since then |
+//! | | `d` `time` subscription id | empty; its next digest is to be made |
+//! | | `e` `time` subscription id | empty; the subscription is to be erased |
 //! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
-//! | | `m` folded address | subscription id |
+//! | | `m` folded address | [`Subscriber`](crate::domain::Subscriber); before, the id of its one subscription |
+//! | | `o` subscriber id, 16 bytes | address |
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
 //!
 //! The engine keeps its format version and its counts in rows of its own, beside these tables. In the store's folder:
@@ -44,6 +47,7 @@ mod keys;
 pub mod kv;
 pub mod ledger;
 mod log;
+mod news;
 mod pace;
 mod record;
 mod select;

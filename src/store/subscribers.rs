@@ -1,13 +1,26 @@
-//! Subscriptions by id and by address.
+//! Subscribers by address and by id, and their subscriptions by id, with what is due of them.
 
+use super::articles::{Due, due};
 use super::kv::{Batch, Range};
 use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Address, Subscription, SubscriptionId};
+use crate::domain::{Address, Subscriber, SubscriberId, Subscription, SubscriptionId};
 
-/// A pointer: the id of the subscription of an address.
+/// A pointer: the id of the one subscription of an address. Written by the versions in which an address had one; read
+/// as a subscriber of that subscription, and replaced when the subscriber is next written.
 impl Record for SubscriptionId {
     const KIND: u8 = b'U';
+    const SCHEMA: u8 = 1;
+}
+
+impl Record for Subscriber {
+    const KIND: u8 = b'B';
+    const SCHEMA: u8 = 1;
+}
+
+/// A pointer: the address of a subscriber.
+impl Record for Address {
+    const KIND: u8 = b'D';
     const SCHEMA: u8 = 1;
 }
 
@@ -19,34 +32,111 @@ pub(super) fn address_key(address: &Address) -> Vec<u8> {
     [b"m", address.folded().as_bytes()].concat()
 }
 
+pub(super) fn owner_key(id: SubscriberId) -> Vec<u8> {
+    [&b"o"[..], id.0.as_bytes()].concat()
+}
+
+/// The due rows that `subscription` calls for.
+pub(super) fn due_keys(subscription: &Subscription) -> impl Iterator<Item = Vec<u8>> {
+    let id = *subscription.id.0.as_bytes();
+    let digest = subscription.digests.next.as_ref().map(|next| due(Due::Digest, next.at, &id));
+    let erasure = subscription.erase_at.map(|at| due(Due::Erasure, at, &id));
+    digest.into_iter().chain(erasure)
+}
+
 impl Store {
     /// The subscription of this id.
     pub fn subscription(&self, id: SubscriptionId) -> Result<Option<Stored<Subscription>>, StoreError> {
         self.stored(Table::Subscribers, &id_key(id))
     }
 
-    /// The subscription of a mailbox, however its address is spelled.
-    pub fn subscription_of(&self, address: &Address) -> Result<Option<Stored<Subscription>>, StoreError> {
-        let pointer: Option<Stored<SubscriptionId>> = self.stored(Table::Subscribers, &address_key(address))?;
-        pointer.map_or(Ok(None), |pointer| self.subscription(pointer.record))
+    /// The subscriber of a mailbox, however its address is spelled.
+    pub fn subscriber_of(&self, address: &Address) -> Result<Option<Stored<Subscriber>>, StoreError> {
+        let key = address_key(address);
+        let Some(raw) = self.kv.get(Table::Subscribers, &key)? else { return Ok(None) };
+        if record::kind(&key, &raw) != Ok(SubscriptionId::KIND) {
+            return Ok(Some(Stored { record: record::decode(Table::Subscribers, &key, &raw)?, raw }));
+        }
+        let id: SubscriptionId = record::decode(Table::Subscribers, &key, &raw)?;
+        let only = self.subscription(id)?;
+        Ok(only.map(|only| Stored { record: Subscriber::of(&only.record), raw }))
     }
 
-    /// Puts `new` into `batch`, which then requires that it is still as `old` says, or that neither id nor address
-    /// is known. The address of a stored subscription stays.
+    /// The subscriber of this id.
+    pub fn subscriber(&self, id: SubscriberId) -> Result<Option<Stored<Subscriber>>, StoreError> {
+        let owner: Option<Stored<Address>> = self.stored(Table::Subscribers, &owner_key(id))?;
+        let address = match owner {
+            Some(owner) => Some(owner.record),
+            // One that was never written as a subscriber bears the id of its subscription.
+            None => self.subscription(SubscriptionId(id.0))?.map(|only| only.record.address),
+        };
+        let found = address.map_or(Ok(None), |address| self.subscriber_of(&address))?;
+        Ok(found.filter(|found| found.record.id == id))
+    }
+
+    /// All subscriptions of `subscriber`, the oldest first.
+    pub fn subscriptions_of(&self, subscriber: &Subscriber) -> Result<Vec<Stored<Subscription>>, StoreError> {
+        let mut all = Vec::with_capacity(subscriber.subscriptions.len());
+        for id in &subscriber.subscriptions {
+            all.extend(self.subscription(*id)?);
+        }
+        Ok(all)
+    }
+
+    /// Puts `new` into `batch` with the rows that lead to it, which then requires that it is still as `old` says, or
+    /// still unknown. The address of a stored subscriber stays.
+    pub fn write_subscriber(&self, batch: &mut Batch, old: Option<&Stored<Subscriber>>, new: &Subscriber) {
+        let key = address_key(&new.address);
+        match old {
+            Some(old) => batch.require_is(Table::Subscribers, key.clone(), old.raw.clone()),
+            None => batch.require_absent(Table::Subscribers, key.clone()),
+        }
+        let value = record::encode(&key, new);
+        batch.put(Table::Subscribers, key, value);
+        let owner = owner_key(new.id);
+        let value = record::encode(&owner, &new.address);
+        batch.put(Table::Subscribers, owner, value);
+    }
+
+    /// Takes a subscriber out, once its subscriptions are. The batch requires that it is still as it was read.
+    pub fn delete_subscriber(&self, batch: &mut Batch, old: &Stored<Subscriber>) {
+        let key = address_key(&old.record.address);
+        batch.require_is(Table::Subscribers, key.clone(), old.raw.clone());
+        batch.delete(Table::Subscribers, key);
+        batch.delete(Table::Subscribers, owner_key(old.record.id));
+    }
+
+    /// Puts `new` and what is due of it into `batch`, which then requires that it is still as `old` says, or still
+    /// unknown. Its subscriber has to be written to know a new one. The address of a stored one stays.
     pub fn write_subscription(&self, batch: &mut Batch, old: Option<&Stored<Subscription>>, new: &Subscription) {
         let key = id_key(new.id);
         match old {
             Some(old) => batch.require_is(Table::Subscribers, key.clone(), old.raw.clone()),
-            None => {
-                let address = address_key(&new.address);
-                batch.require_absent(Table::Subscribers, key.clone());
-                batch.require_absent(Table::Subscribers, address.clone());
-                let value = record::encode(&address, &new.id);
-                batch.put(Table::Subscribers, address, value);
-            }
+            None => batch.require_absent(Table::Subscribers, key.clone()),
         }
         let value = record::encode(&key, new);
         batch.put(Table::Subscribers, key, value);
+        let before: Vec<_> = old.into_iter().flat_map(|old| due_keys(&old.record)).collect();
+        let after: Vec<_> = due_keys(new).collect();
+        for key in before.iter().filter(|key| !after.contains(key)) {
+            batch.delete(Table::Due, key.as_slice());
+        }
+        for key in after.into_iter().filter(|key| !before.contains(key)) {
+            batch.put(Table::Due, key, []);
+        }
+    }
+
+    /// Takes a subscription out with what is due of it. The batch requires that it is still as it was read.
+    pub fn delete_subscription(&self, batch: &mut Batch, old: &Stored<Subscription>) {
+        self.require_subscription(batch, old);
+        batch.delete(Table::Subscribers, id_key(old.record.id));
+        due_keys(&old.record).for_each(|key| batch.delete(Table::Due, key));
+    }
+
+    /// Puts a subscription and its subscriber, both new, into `batch`.
+    pub fn write_first_subscription(&self, batch: &mut Batch, new: &Subscription) {
+        self.write_subscription(batch, None, new);
+        self.write_subscriber(batch, None, &Subscriber::of(new));
     }
 
     /// `batch` then applies only if the subscription is still as it was read.
@@ -75,39 +165,102 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Selection, SubscriptionState, Time};
-    use crate::store::{CommitError, wait};
+    use crate::domain::{Cadence, Digests, Hour, Selection, SubscriptionState, Time, Weekdays, Window};
+    use crate::store::{CommitError, check, wait};
+    use uuid::Uuid;
+
+    fn subscription(number: u128, address: &str) -> Subscription {
+        let address = Address::parse("address", address).unwrap();
+        Subscription::asked(SubscriptionId(Uuid::from_u128(number)), address, Selection::all(), Time::UNIX_EPOCH)
+    }
 
     #[test]
-    fn a_mailbox_has_one_subscription_however_its_address_is_spelled() {
+    fn a_mailbox_has_one_subscriber_however_its_address_is_spelled() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(folder.path()).unwrap();
-        let subscription = |number: u128, address: &str| Subscription {
-            id: SubscriptionId(uuid::Uuid::from_u128(number)),
-            address: Address::parse("address", address).unwrap(),
-            selection: Selection::all(),
-            wished: None,
-            state: SubscriptionState::Pending,
-            round: 1,
-            created_at: Time::UNIX_EPOCH,
-            asked_at: Time::UNIX_EPOCH,
-        };
         let add = |new: &Subscription| {
             let mut batch = Batch::default();
-            store.write_subscription(&mut batch, None, new);
+            store.write_first_subscription(&mut batch, new);
             wait(store.commit(batch))
         };
         let first = subscription(7, "Reader@example.org");
         add(&first).unwrap();
-        assert!(matches!(add(&subscription(8, "reader@EXAMPLE.org")), Err(CommitError::Conflict { .. })));
+        let second = subscription(8, "reader@EXAMPLE.org");
+        assert!(matches!(add(&second), Err(CommitError::Conflict { .. })));
         add(&subscription(3, "other@example.org")).unwrap();
-        let found = store.subscription_of(&Address::parse("address", "READER@example.org").unwrap()).unwrap().unwrap();
-        assert_eq!(found.record, first);
+        let found = || store.subscriber_of(&Address::parse("address", "READER@example.org").unwrap()).unwrap().unwrap();
+        let reader = found();
+        assert_eq!(store.subscriptions_of(&reader.record).unwrap()[0].record, first);
+        let mut batch = Batch::default();
+        store.write_subscription(&mut batch, None, &second);
+        let both = Subscriber { subscriptions: vec![first.id, second.id], ..reader.record.clone() };
+        store.write_subscriber(&mut batch, Some(&reader), &both);
+        wait(store.commit(batch)).unwrap();
+        assert_eq!(found().record, both);
+        assert_eq!(store.subscriber(both.id).unwrap().unwrap().record, both);
         let numbers = |after, limit| {
             let page = store.subscriptions(after, limit).unwrap();
             page.iter().map(|stored| stored.record.id.0.as_u128()).collect::<Vec<_>>()
         };
         assert_eq!(numbers(None, 1), [3]);
-        assert_eq!(numbers(Some(SubscriptionId(uuid::Uuid::from_u128(3))), 10), [7]);
+        assert_eq!(numbers(Some(SubscriptionId(Uuid::from_u128(3))), 10), [7, 8]);
+        assert!(check(&store).is_clean());
+    }
+
+    #[test]
+    fn what_was_written_when_an_address_had_one_subscription_is_its_subscriber() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let old = Subscription { erase_at: None, ..subscription(7, "reader@example.org") };
+        let key = address_key(&old.address);
+        let mut batch = Batch::default();
+        store.write_subscription(&mut batch, None, &old);
+        batch.put(Table::Subscribers, key.clone(), record::encode(&key, &old.id));
+        wait(store.commit(batch)).unwrap();
+        assert!(check(&store).is_clean());
+        let read = store.subscriber_of(&old.address).unwrap().unwrap();
+        assert_eq!(read.record, Subscriber::of(&old));
+        assert_eq!(store.subscriber(read.record.id).unwrap().unwrap().record, read.record);
+        let mut batch = Batch::default();
+        let new = Subscriber { language: Some("ru".into()), ..read.record.clone() };
+        store.write_subscriber(&mut batch, Some(&read), &new);
+        wait(store.commit(batch)).unwrap();
+        assert_eq!(store.subscriber(new.id).unwrap().unwrap().record, new);
+        assert!(check(&store).is_clean());
+    }
+
+    #[test]
+    fn the_due_rows_of_a_subscription_follow_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let first = subscription(7, "reader@example.org");
+        let mut batch = Batch::default();
+        store.write_first_subscription(&mut batch, &first);
+        wait(store.commit(batch)).unwrap();
+        let at = Time::UNIX_EPOCH + chrono::Duration::days(1);
+        let window = Window { date: at.date_naive(), at };
+        let confirmed = Subscription {
+            state: SubscriptionState::Confirmed { at },
+            cadence: Cadence::Daily { hour: Hour::try_from(0).unwrap(), days: Weekdays::ALL },
+            digests: Digests { next: Some(window), ..Digests::default() },
+            erase_at: None,
+            ..first.clone()
+        };
+        for (new, digests, erasures) in [(&first, 0, 1), (&confirmed, 1, 0), (&confirmed.left(at), 0, 1)] {
+            let old = store.subscription(new.id).unwrap().unwrap();
+            let mut batch = Batch::default();
+            store.write_subscription(&mut batch, Some(&old), new);
+            wait(store.commit(batch)).unwrap();
+            assert_eq!(store.count_due(Due::Digest, 9).unwrap(), digests);
+            assert_eq!(store.count_due(Due::Erasure, 9).unwrap(), erasures);
+            assert!(check(&store).is_clean());
+        }
+        let mut batch = Batch::default();
+        store.delete_subscription(&mut batch, &store.subscription(first.id).unwrap().unwrap());
+        store.delete_subscriber(&mut batch, &store.subscriber_of(&first.address).unwrap().unwrap());
+        wait(store.commit(batch)).unwrap();
+        assert_eq!(store.count_due(Due::Erasure, 9).unwrap(), 0);
+        assert!(store.subscriber(Subscriber::of(&first).id).unwrap().is_none());
+        assert!(check(&store).is_clean());
     }
 }

@@ -1,12 +1,9 @@
-//! `/api/v1`: articles and subscriptions as JSON, for the newsroom's programs and the command line.
+//! `/api/v1`: articles as JSON, for the newsroom's programs and the command line.
 
 use super::App;
 use super::body::read_body;
 use super::problem::ApiProblem;
-use crate::domain::{
-    Address, Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Site, Slug, State as ArticleState,
-    SubscriptionId, Term,
-};
+use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, Slug, State as ArticleState, Term};
 use crate::services::publish::{Idempotency, Outcome};
 use crate::store::{Order, Place};
 use crate::wire::source::{Door, from_json};
@@ -22,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
 
-type Answer = Result<Response, ApiProblem>;
+pub(super) type Answer = Result<Response, ApiProblem>;
 
 /// Who is asking. Idempotency keys of one caller mean nothing to another.
 #[derive(Debug, Clone)]
@@ -191,76 +188,6 @@ pub(super) async fn refused_feeds(State(app): State<Arc<App>>) -> Response {
     Json(json!({ "refused": app.feeds.refused() })).into_response()
 }
 
-/// Body of `POST /subscriptions`.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ask {
-    address: String,
-    /// None stands for the whole newsroom, or for `selection`.
-    categories: Option<Vec<String>>,
-    /// A query.
-    selection: Option<String>,
-}
-
-/// `POST /subscriptions`: asks the owner of the address; nothing is mailed to it but that question.
-pub(super) async fn ask(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let body = read_json(&app, request).await?;
-    let ask: Ask = serde_json::from_slice(&body).map_err(|error| {
-        let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
-        Problem::new(kind, format!("the body is not what is expected: {error}"))
-    })?;
-    let address = Address::parse("address", &ask.address)?;
-    let selection = match (ask.categories, ask.selection) {
-        (None, None) => Selection::all(),
-        (None, Some(query)) => {
-            Selection::parse(&query).map_err(|fault| Fault { field: "selection".to_owned(), ..Fault::from(fault) })?
-        }
-        (Some(_), Some(_)) => {
-            return Err(Problem::field("selection", "categories as well", "one of the two").into());
-        }
-        (Some(slugs), None) if slugs.is_empty() => {
-            return Err(Problem::field("categories", "none", "at least one, or leave the field out for all").into());
-        }
-        (Some(slugs), None) => {
-            let term = |slug: &String| category(&app, "categories", slug).map(Term::Category);
-            Selection::any(slugs.iter().map(term).collect::<Result<Vec<_>, Problem>>()?)
-        }
-    };
-    app.subscriptions.ask(address, selection).await?;
-    let said =
-        json!({ "detail": "the owner of the address is asked by mail; nothing else is sent until they confirm" });
-    Ok((StatusCode::ACCEPTED, Json(said)).into_response())
-}
-
-/// What a list of subscriptions can be narrowed to.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct SubscriptionsQuery {
-    limit: Option<String>,
-    cursor: Option<String>,
-}
-
-/// `GET /subscriptions`
-pub(super) async fn subscriptions(
-    State(app): State<Arc<App>>,
-    query: Result<Query<SubscriptionsQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
-    let limit = limit(query.limit.as_deref())?;
-    let after = match query.cursor.as_deref() {
-        None => None,
-        Some(text) => Some(SubscriptionId(text.parse().map_err(|_| bad_cursor(text))?)),
-    };
-    let found = app.subscriptions.list(after, limit)?;
-    let mut answer = json!({ "subscriptions": found });
-    if found.len() == limit
-        && let Some(last) = found.last()
-    {
-        answer["next"] = last.id.to_string().into();
-    }
-    Ok(Json(answer).into_response())
-}
-
 fn one(app: &App, article: &Article, status: StatusCode) -> Response {
     let shown = Shown::new(article, &app.newsroom.load().site);
     let location = shown.links.own.clone();
@@ -306,7 +233,7 @@ fn revision_tag(article: &Article) -> HeaderValue {
 }
 
 /// The body of a request that says it is JSON, up to the limit.
-async fn read_json(app: &App, request: Request) -> Result<Bytes, Problem> {
+pub(super) async fn read_json(app: &App, request: Request) -> Result<Bytes, Problem> {
     let media_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
     let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -362,7 +289,7 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     bytes.try_into().expect("SHA-256 has 32 bytes")
 }
 
-fn category(app: &App, field: &str, text: &str) -> Result<Slug, Problem> {
+pub(super) fn category(app: &App, field: &str, text: &str) -> Result<Slug, Problem> {
     Ok(app.newsroom.load().categories.find(field, text)?.slug.clone())
 }
 
@@ -373,7 +300,7 @@ fn article_state(text: &str) -> Result<ArticleState, Problem> {
         .ok_or_else(|| Problem::field("state", text, "draft, scheduled, published or retracted"))
 }
 
-fn limit(text: Option<&str>) -> Result<usize, Problem> {
+pub(super) fn limit(text: Option<&str>) -> Result<usize, Problem> {
     /// Rows of a list where the caller does not say, and at most.
     const LIMIT: usize = 50;
     const LIMIT_MAX: usize = 200;
@@ -386,6 +313,6 @@ fn cursor(text: &str) -> Result<Place, Problem> {
     Place::parse(text).ok_or_else(|| bad_cursor(text))
 }
 
-fn bad_cursor(text: &str) -> Problem {
+pub(super) fn bad_cursor(text: &str) -> Problem {
     Problem::field("cursor", text, "the `next` of the page before")
 }

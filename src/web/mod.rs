@@ -1,6 +1,8 @@
 //! The whole URL space in one table, and what its handlers share.
 
 mod api;
+mod api_subscriptions;
+mod asking;
 mod body;
 mod control;
 mod counters;
@@ -11,7 +13,9 @@ mod frame;
 mod health;
 mod linked;
 mod pages;
+mod preferences;
 mod print;
+mod private;
 mod problem;
 mod selections;
 pub mod server;
@@ -24,8 +28,9 @@ mod view;
 pub use counters::Counters;
 pub use templates::Templates;
 
-use crate::config::{Mail, Server};
+use crate::config::{Mail, Server, Subscriptions as Standard};
 use crate::domain::{Clock, Kind, Problem};
+use crate::services::erase::Eraser;
 use crate::services::feeds::Feeds;
 use crate::services::keys::Keys;
 use crate::services::mailer::Mailer;
@@ -54,6 +59,8 @@ pub struct App {
     pub keys: Keys,
     /// Mail is asked for, confirmed and left through it.
     pub subscriptions: Subscriptions,
+    /// Ends all that is known of an address.
+    pub eraser: Arc<Eraser>,
     /// For the operator's decisions on doubtful messages.
     pub mailer: Arc<Mailer>,
     /// Wakes it.
@@ -81,7 +88,7 @@ pub struct App {
 }
 
 impl App {
-    /// Everything that serves the newsroom in `store`, with mail as `mail` says. Nothing of it runs yet.
+    /// Everything that serves the newsroom in `store`, with mail as `mail` and `standard` say. Nothing of it runs yet.
     ///
     /// Errors: the certificates for mail cannot be read.
     pub fn new(
@@ -89,6 +96,7 @@ impl App {
         newsroom: SharedNewsroom,
         clock: Clock,
         mail: &Mail,
+        standard: &Standard,
         server: &Server,
         flood_max: usize,
     ) -> Result<Self, Problem> {
@@ -102,8 +110,16 @@ impl App {
         Ok(App {
             publisher: Publisher::new(Arc::clone(&store), clock.clone(), flood_max),
             keys: Keys::new(Arc::clone(&store), clock.clone()),
-            subscriptions: Subscriptions::new(rows, clock.clone(), names, budget, Arc::clone(&hint)),
-            mailer: Mailer::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), mail.clone(), hint)?,
+            subscriptions: Subscriptions::new(rows, clock.clone(), names, standard.clone(), budget, Arc::clone(&hint)),
+            mailer: Mailer::new(
+                Arc::clone(&store),
+                clock.clone(),
+                Arc::clone(&newsroom),
+                mail.clone(),
+                standard.clone(),
+                hint,
+            )?,
+            eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone())),
             quarantine: Quarantine::new(Arc::clone(&store), clock.clone(), Arc::clone(&mail_hint)),
             mail_hint,
             feeds: Arc::new(Feeds::new(
@@ -130,12 +146,15 @@ const API: &str = "/api/v1";
 
 /// `/api/v1` below its authorisation.
 fn api() -> Router<Arc<App>> {
+    use api_subscriptions as held;
     Router::new()
         .route("/articles", get(api::list).post(api::create))
         .route("/articles/{id}", get(api::show).put(api::replace).delete(api::retract))
         .route("/categories", get(api::categories))
         .route("/feeds/refused", get(api::refused_feeds))
-        .route("/subscriptions", get(api::subscriptions).post(api::ask))
+        .route("/subscriptions", get(held::list).post(held::ask))
+        .route("/subscriptions/{id}", get(held::show).patch(held::edit).delete(held::remove))
+        .route("/subscribers/{address}", get(held::export).delete(held::erase))
         .fallback(async |uri: Uri| unknown(&format!("{API}{}", uri.path())))
         .method_not_allowed_fallback(async |uri: Uri| wrong_method(&format!("{API}{}", uri.path())))
 }
@@ -155,6 +174,8 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/articles/{id}/{slug}", get(pages::article))
         .route("/subscribe", get(subscribe::form).post(subscribe::ask))
         .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
+        .route("/subscriptions/{token}/export.json", get(preferences::export))
+        .route("/subscriptions/{token}/{file}", get(private::feed))
         .route("/opml.xml", get(discovery::opml))
         .route("/robots.txt", get(discovery::robots))
         .route("/sitemap.xml", get(discovery::index))

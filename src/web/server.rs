@@ -2,6 +2,7 @@
 //! core and the kernel spreads the load. The accept loop is ours: it carries the limits that axum's has not.
 
 use super::App;
+use super::asking::AskedFrom;
 use super::direct::{self, Replay};
 use super::feeds::{self, Body};
 use crate::telemetry;
@@ -163,11 +164,12 @@ async fn public(
     request: Request<Incoming>,
     peer: Option<IpAddr>,
 ) -> Result<Response<Body>, Infallible> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     if let Some(response) = feeds::serve(app, &parts, peer).await {
         app.counters.feed(response.status()).increment(1);
         return Ok(response);
     }
+    parts.extensions.insert(AskedFrom::of(&parts, peer, &app.proxies));
     let response = routed(router, Request::from_parts(parts, body)).await?;
     app.counters.other(response.status()).increment(1);
     Ok(response)

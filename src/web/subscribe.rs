@@ -6,11 +6,15 @@
 //! What `/subscriptions/{token}` does, the token alone allows, and mailbox providers post there from their own sites.
 
 use super::App;
+use super::asking::{AskedFrom, Pace, zone};
 use super::body::read_body;
 use super::frame::{Head, PageProblem, Segments, page, private, segments, sentence};
 use super::pages::parameter;
+use super::preferences;
+use crate::config::{Every, Subscriptions as Standard};
 use crate::domain::{Address, Category, Fault, Kind, Problem, Selection, Slug, Term};
 use crate::services::newsroom::Newsroom;
+use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -37,11 +41,19 @@ pub(super) async fn form(State(app): State<Arc<App>>, RawQuery(query): RawQuery)
 }
 
 /// `POST /subscribe`: asks, and answers the same for every address.
-pub(super) async fn ask(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, PageProblem> {
+pub(super) async fn ask(
+    State(app): State<Arc<App>>,
+    from: AskedFrom,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, PageProblem> {
     let filled = Filled::read(&form_body(&headers, body).await?);
     let newsroom = app.newsroom.load_full();
-    let asked = match filled.checked(&newsroom) {
-        Ok((address, selection)) => app.subscriptions.ask(address.clone(), selection).await.map(|()| address),
+    let asked = match filled.checked(&newsroom, app.subscriptions.standard()) {
+        Ok(asking) => {
+            let address = asking.address.clone();
+            app.subscriptions.ask(Asking { from: from.0, ..asking }).await.map(|()| address)
+        }
         Err(faults) => Err(Problem::invalid(faults)),
     };
     match asked {
@@ -57,15 +69,20 @@ pub(super) async fn ask(State(app): State<Arc<App>>, headers: HeaderMap, body: B
     }
 }
 
-/// `GET /subscriptions/{token}`: one button for what the link is for. Changes nothing, since software opens links too.
+/// `GET /subscriptions/{token}`: one button for what the link is for, or the preferences. Changes nothing, since software
+/// opens links too.
 pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<String>) -> Result<Response, PageProblem> {
     let token = segments(path)?;
+    if app.subscriptions.purpose(&token)? == Purpose::Preferences {
+        return preferences::show(&app, &token);
+    }
     let (purpose, subscription) = app.subscriptions.look(&token)?;
     let newsroom = app.newsroom.load();
     let selection = subscription.wished.as_ref().filter(|_| purpose == Purpose::Confirm);
     let title = match purpose {
         Purpose::Confirm => "Confirm your subscription",
-        Purpose::Leave => "Unsubscribe",
+        Purpose::Undo => "Take it back",
+        Purpose::Leave | Purpose::Preferences | Purpose::Feed => "Unsubscribe",
     };
     let content = context! {
         purpose => word(purpose),
@@ -80,26 +97,41 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
 /// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
 ///
 /// Leaving takes any body: a mailbox provider's `List-Unsubscribe=One-Click` (RFC 8058 §3.1, as a form or in parts)
-/// gets a plain line, no redirect and no cookie. Confirming takes only what the page's own button sends.
+/// gets a plain line, no redirect and no cookie. All else takes only what the page's own buttons send.
 pub(super) async fn act(
     State(app): State<Arc<App>>,
     path: Segments<String>,
+    from: AskedFrom,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, PageProblem> {
     let token = segments(path)?;
-    let (purpose, _) = app.subscriptions.look(&token)?;
+    let purpose = app.subscriptions.purpose(&token)?;
     let sent = read_body(body, FORM_BYTES_MAX).await?;
-    let pressed = form_urlencoded::parse(&sent).any(|(name, value)| name == "act" && value == word(purpose));
     let is_form = is_form(&headers);
-    let (subscription, title) = match (purpose, pressed && is_form) {
-        (Purpose::Confirm, true) => (app.subscriptions.confirm(&token).await?, "You are subscribed"),
-        (Purpose::Confirm, false) => {
+    let has_pressed =
+        |act: &str| is_form && form_urlencoded::parse(&sent).any(|(name, value)| name == "act" && value == act);
+    let (subscription, done, title) = match purpose {
+        Purpose::Preferences if is_form => return preferences::act(&app, &token, &sent, from.0).await,
+        Purpose::Confirm if has_pressed(word(purpose)) => {
+            (app.subscriptions.confirm(&token, from.0).await?, word(purpose), "You are subscribed")
+        }
+        Purpose::Undo if has_pressed(word(purpose)) => {
+            (app.subscriptions.undo(&token).await?, word(purpose), "You are subscribed again")
+        }
+        Purpose::Confirm | Purpose::Undo | Purpose::Preferences | Purpose::Feed => {
             let detail = "nothing was changed: please open the link of the mail and press the button there";
             return Err(Problem::new(Kind::Malformed, detail).into());
         }
-        (Purpose::Leave, true) => (app.subscriptions.leave(&token).await?, "You are unsubscribed"),
-        (Purpose::Leave, false) => {
+        Purpose::Leave if has_pressed(word(Purpose::Preferences)) => {
+            let (_, subscription) = app.subscriptions.look(&token)?;
+            app.subscriptions.send_link(&token).await?;
+            (subscription, word(Purpose::Preferences), "Look into your mailbox")
+        }
+        Purpose::Leave if has_pressed(word(purpose)) => {
+            (app.subscriptions.leave(&token).await?, word(purpose), "You are unsubscribed")
+        }
+        Purpose::Leave => {
             app.subscriptions.leave(&token).await?;
             let headers = [
                 (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
@@ -110,7 +142,7 @@ pub(super) async fn act(
     };
     let newsroom = app.newsroom.load();
     let content = context! {
-        purpose => word(purpose),
+        purpose => done,
         address => veiled(&subscription.address),
         selection => titles(&subscription.selection, &newsroom),
     };
@@ -123,6 +155,8 @@ struct Filled {
     address: String,
     is_everything: bool,
     categories: Vec<String>,
+    pace: Pace,
+    time_zone: String,
 }
 
 impl Filled {
@@ -133,6 +167,10 @@ impl Filled {
                 "address" => filled.address = value.into_owned(),
                 "everything" => filled.is_everything = true,
                 "category" => filled.categories.push(value.into_owned()),
+                "cadence" => filled.pace.every = value.into_owned(),
+                "hour" => filled.pace.hour = value.into_owned(),
+                "day" => filled.pace.days.push(value.into_owned()),
+                "time_zone" => filled.time_zone = value.into_owned(),
                 _ => {}
             }
         }
@@ -140,7 +178,7 @@ impl Filled {
     }
 
     /// Errors: a [`Fault`] for each field that is wrong.
-    fn checked(&self, newsroom: &Newsroom) -> Result<(Address, Selection), Vec<Fault>> {
+    fn checked(&self, newsroom: &Newsroom, standard: &Standard) -> Result<Asking, Vec<Fault>> {
         let mut faults = Vec::new();
         let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
         let known = |text: &String| {
@@ -155,9 +193,13 @@ impl Filled {
             let terms: Result<Vec<Term>, Fault> = self.categories.iter().map(known).collect();
             terms.map(Selection::any).map_err(|fault| faults.push(fault)).ok()
         };
-        match (address, selection) {
-            (Some(address), Some(selection)) => Ok((address, selection)),
-            (_, _) => Err(faults),
+        let cadence = self.pace.read(standard).map_err(|wrong| faults.extend(wrong)).ok();
+        let zone = zone(&self.time_zone).map_err(|fault| faults.push(fault)).ok();
+        match (address, selection, cadence, zone) {
+            (Some(address), Some(selection), Some(cadence), Some(zone)) => {
+                Ok(Asking { cadence, zone, ..Asking::new(address, selection) })
+            }
+            (_, _, _, _) => Err(faults),
         }
     }
 }
@@ -192,6 +234,7 @@ fn show(
     filled: &Filled,
     faults: &[Fault],
 ) -> Result<Response, Problem> {
+    let standard = app.subscriptions.standard();
     let choices: Vec<_> = newsroom.categories.iter().map(|category| Choice::new(category, filled)).collect();
     let said: BTreeMap<&str, String> = faults.iter().map(|fault| (field(fault), told(fault))).collect();
     let content = context! {
@@ -200,6 +243,10 @@ fn show(
             address => &filled.address,
             is_everything => filled.is_everything,
             choices => Serde(&choices),
+            every => if filled.pace.every.is_empty() { every(standard.every) } else { &filled.pace.every },
+            hours => (0..24).collect::<Vec<u8>>(),
+            hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
+            time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
         },
         faults => Serde(&said),
     };
@@ -209,14 +256,26 @@ fn show(
 
 /// The form's name of the field that a fault is about: the service speaks of `categories`.
 fn field(fault: &Fault) -> &str {
-    if fault.field == "address" { "address" } else { "category" }
+    match fault.field.as_str() {
+        field @ ("address" | "cadence" | "hour" | "days" | "time_zone") => field,
+        _ => "category",
+    }
 }
 
 /// A fault as a sentence beside its field.
-fn told(fault: &Fault) -> String {
+pub(super) fn told(fault: &Fault) -> String {
     match fault.found.as_str() {
         "\"\"" | "nothing" => sentence(&format!("please give {}", fault.expected)),
         found => sentence(&format!("found {found}, expected {}", fault.expected)),
+    }
+}
+
+/// As the form has it.
+pub(super) fn every(every: Every) -> &'static str {
+    match every {
+        Every::Instant => "instant",
+        Every::Day => "daily",
+        Every::Week => "weekly",
     }
 }
 
@@ -225,6 +284,9 @@ fn word(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Confirm => "confirm",
         Purpose::Leave => "leave",
+        Purpose::Undo => "undo",
+        Purpose::Preferences => "preferences",
+        Purpose::Feed => "feed",
     }
 }
 

@@ -8,14 +8,16 @@ use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior
 use std::fmt::Write as _;
 
 /// All templates by their names.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("article.html", include_str!("../../templates/pages/article.html")),
     ("asked.html", include_str!("../../templates/pages/asked.html")),
     ("base.html", include_str!("../../templates/pages/base.html")),
     ("category.html", include_str!("../../templates/pages/category.html")),
     ("done.html", include_str!("../../templates/pages/done.html")),
+    ("erased.html", include_str!("../../templates/pages/erased.html")),
     ("home.html", include_str!("../../templates/pages/home.html")),
     ("parts.html", include_str!("../../templates/pages/parts.html")),
+    ("preferences.html", include_str!("../../templates/pages/preferences.html")),
     ("print.html", include_str!("../../templates/pages/print.html")),
     ("feed.html", include_str!("../../templates/pages/feed.html")),
     ("search.html", include_str!("../../templates/pages/search.html")),

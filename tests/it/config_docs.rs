@@ -88,7 +88,7 @@ fn routes() -> BTreeSet<String> {
         }
         let (Some(prefix), Some(route)) = (prefix, line.trim().strip_prefix(".route(\"")) else { continue };
         let (path, handlers) = route.split_once('"').expect("an address in quotes");
-        for method in ["get", "post", "put", "delete"] {
+        for method in ["get", "post", "put", "patch", "delete"] {
             let call = format!("{method}(");
             if handlers.contains(&format!(" {call}")) || handlers.contains(&format!(".{call}")) {
                 found.insert(format!("{} {prefix}{path}", method.to_uppercase()));

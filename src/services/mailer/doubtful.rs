@@ -35,6 +35,9 @@ impl Mailer {
                         self.store.article(article)?.map(|article| article.record.content.title)
                     }
                     Message::Confirmation { .. } => Some("confirmation".to_owned()),
+                    Message::Farewell { .. } => Some("farewell".to_owned()),
+                    Message::Preferences { .. } => Some("preferences".to_owned()),
+                    Message::Digest { window, .. } => Some(format!("digest of {window}")),
                 };
                 list.push(DoubtfulMessage {
                     address: subscription.map(|stored| stored.record.address),

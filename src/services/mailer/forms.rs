@@ -15,7 +15,7 @@ const FORMS_MAX: usize = 128;
 /// And the memory they may take; a form has some 5 to 100 KB.
 const FORMS_BYTES_MAX: usize = 8 << 20;
 /// Long enough to say what it is about, short enough for a preview.
-const SUMMARY_CHARS_MAX: usize = 400;
+pub(super) const SUMMARY_CHARS_MAX: usize = 400;
 
 /// An article as its mails need it.
 #[derive(Debug)]

@@ -8,6 +8,7 @@
 
 mod carrier;
 mod closing;
+mod digest;
 mod doubtful;
 mod forms;
 mod line;
@@ -21,7 +22,7 @@ pub use doubtful::DoubtfulMessage;
 
 use super::Step;
 use super::newsroom::SharedNewsroom;
-use crate::config::{Mail, Tls};
+use crate::config::{Mail, Subscriptions, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
 use crate::store::{CommitError, Due, LedgerKey, Store, StoreError};
 use crate::telemetry;
@@ -62,6 +63,7 @@ pub struct Mailer {
     clock: Clock,
     newsroom: SharedNewsroom,
     settings: Mail,
+    standard: Subscriptions,
     hint: Arc<tokio::sync::Notify>,
     tls: Option<Arc<ClientConfig>>,
     queue: Mutex<Queue>,
@@ -71,6 +73,7 @@ pub struct Mailer {
     forms: Mutex<Forms>,
     shaping: Mutex<Shaping>,
     keys: Arc<[SigningKey]>,
+    digests: Mutex<digest::Digests>,
     /// One step at a time. Holds whether the messages of the last crash have been looked at.
     turn: tokio::sync::Mutex<bool>,
 }
@@ -105,6 +108,7 @@ impl Mailer {
         clock: Clock,
         newsroom: SharedNewsroom,
         settings: Mail,
+        standard: Subscriptions,
         hint: Arc<tokio::sync::Notify>,
     ) -> Result<Arc<Self>, Problem> {
         let tls = match &settings.smtp {
@@ -118,6 +122,7 @@ impl Mailer {
             store,
             clock,
             newsroom,
+            standard,
             hint,
             tls,
             queue: Mutex::default(),
@@ -128,6 +133,7 @@ impl Mailer {
             shaping: Mutex::new(Shaping::new(&settings.shapes, settings.warm_up)),
             keys,
             settings,
+            digests: Mutex::default(),
             turn: tokio::sync::Mutex::new(false),
         }))
     }

@@ -5,11 +5,12 @@ use super::Mailer;
 use super::forms::Known;
 use super::outcome::shortened;
 use super::shaping::{Lane, Turn};
-use crate::domain::{Category, Fault, Labels, Selection, Slug, Subscription, SubscriptionState, Time};
+use crate::domain::{Category, Fault, Labels, Selection, Slug, Subscriber, Subscription, SubscriptionState, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
 use crate::wire::mail;
 use aws_lc_rs::digest;
+use chrono::Duration;
 use std::sync::Arc;
 
 /// What is to be done.
@@ -49,7 +50,7 @@ pub(super) struct Ready {
 }
 
 /// Why a message is not sent.
-enum Stop {
+pub(super) enum Stop {
     Recall(&'static str),
     Fail(String),
     Store(StoreError),
@@ -152,6 +153,26 @@ impl Mailer {
                 let list = row.list.as_ref().and_then(|slug| category(&newsroom, slug));
                 (self.notice(&frame, &article, list, wanted, &leave, newsroom.changed_at)?, Some(article))
             }
+            Message::Digest { .. } => {
+                is_active(&subscription.record, row)?;
+                (self.digest(&frame, &newsroom, &subscription.record, row)?, None)
+            }
+            Message::Farewell { round } => {
+                let left_at = left(&subscription.record, *round)?;
+                let farewell = mail::Farewell {
+                    wanted: &wanted(&newsroom, &subscription.record.selection),
+                    undo: &mail::Token::undo(&subscription.record).seal(secret),
+                    until: left_at + Duration::days(Subscription::UNDO_WITHIN_DAYS),
+                };
+                (mail::farewell(&frame, &farewell)?, None)
+            }
+            Message::Preferences { round } => {
+                let subscriber = self.store.subscriber_of(to)?.map(|subscriber| subscriber.record);
+                let subscriber = subscriber.filter(|subscriber| subscriber.links == *round);
+                let subscriber = subscriber.ok_or(Stop::Recall("a newer one was asked for"))?;
+                let link = mail::Token::preferences(&subscriber).seal(secret);
+                (mail::preferences(&frame, &link, Subscriber::LINK_HOURS)?, None)
+            }
             Message::Confirmation { round } => {
                 let asked = asked_for(&subscription.record, *round, now)?;
                 let confirmation = mail::Confirmation {
@@ -179,17 +200,36 @@ impl Mailer {
     }
 }
 
-/// Is the notice still owed?
-fn is_owed(subscription: &Subscription, row: &LedgerRow, labels: &Labels) -> Result<(), Stop> {
+/// Is the subscription mailed to, as it was when the message came to be owed?
+fn is_active(subscription: &Subscription, row: &LedgerRow) -> Result<(), Stop> {
     match &subscription.state {
         SubscriptionState::Confirmed { at } if *at > row.created_at => {
-            return Err(Stop::Recall("the subscriber had left meanwhile"));
+            Err(Stop::Recall("the subscriber had left meanwhile"))
         }
-        SubscriptionState::Confirmed { .. } => {}
-        SubscriptionState::Pending => return Err(Stop::Recall("the subscription is not confirmed")),
-        SubscriptionState::Unsubscribed { .. } => return Err(Stop::Recall("the subscriber has left")),
-        SubscriptionState::Refused { .. } => return Err(Stop::Recall("the mailbox does not exist")),
+        SubscriptionState::Confirmed { .. } if subscription.paused_at.is_some() => {
+            Err(Stop::Recall("the subscriber wants a break"))
+        }
+        SubscriptionState::Confirmed { .. } => Ok(()),
+        SubscriptionState::Pending => Err(Stop::Recall("the subscription is not confirmed")),
+        SubscriptionState::Unsubscribed { .. } => Err(Stop::Recall("the subscriber has left")),
+        SubscriptionState::Refused { .. } => Err(Stop::Recall("the mailbox does not exist")),
     }
+}
+
+/// When it was left, if it still is and has not been since.
+fn left(subscription: &Subscription, round: u32) -> Result<Time, Stop> {
+    match &subscription.state {
+        SubscriptionState::Unsubscribed { at } if round == subscription.round => Ok(*at),
+        SubscriptionState::Unsubscribed { .. }
+        | SubscriptionState::Pending
+        | SubscriptionState::Confirmed { .. }
+        | SubscriptionState::Refused { .. } => Err(Stop::Recall("it was taken back")),
+    }
+}
+
+/// Is the notice still owed?
+fn is_owed(subscription: &Subscription, row: &LedgerRow, labels: &Labels) -> Result<(), Stop> {
+    is_active(subscription, row)?;
     if subscription.selection.matches(labels) {
         Ok(())
     } else {
@@ -214,10 +254,10 @@ fn asked_for(subscription: &Subscription, round: u32, now: Time) -> Result<&Sele
     }
 }
 
-fn category<'a>(newsroom: &'a Newsroom, slug: &Slug) -> Option<&'a Category> {
+pub(super) fn category<'a>(newsroom: &'a Newsroom, slug: &Slug) -> Option<&'a Category> {
     newsroom.categories.get(slug.as_str())
 }
 
-fn wanted(newsroom: &Newsroom, selection: &Selection) -> String {
+pub(super) fn wanted(newsroom: &Newsroom, selection: &Selection) -> String {
     mail::wanted(selection, |slug| newsroom.categories.get(slug).map(|category| category.title.as_str()))
 }

@@ -1,16 +1,19 @@
 //! What subscribers and ledger have to agree on.
 
 use super::Checked;
-use crate::domain::{Subscription, SubscriptionId};
-use crate::store::Table;
+use crate::domain::{Address, Subscriber, Subscription, SubscriptionId};
 use crate::store::articles::Due;
 use crate::store::ledger::LedgerRow;
-use crate::store::record;
-use crate::store::subscribers::{address_key, id_key};
+use crate::store::record::{self, Record};
+use crate::store::subscribers::{address_key, due_keys, id_key, owner_key};
+use crate::store::{StoreError, Table};
+use uuid::Uuid;
 
 impl Checked<'_> {
-    /// Every subscription is found by its address, and every address leads to its subscription.
+    /// Every subscription is its subscriber's, every subscriber is found by address and id, and what is due of them has
+    /// its rows.
     pub(super) fn subscribers(&mut self) {
+        let mut called_for = 0_usize;
         self.each(Table::Subscribers, |checked, key, value| match key.first() {
             Some(b's') => {
                 let subscription = checked.decode::<Subscription>(Table::Subscribers, key, key, value);
@@ -19,18 +22,53 @@ impl Checked<'_> {
                     checked.report.add(Table::Subscribers, key, format!("holds the subscription {}", subscription.id));
                 }
                 let address = address_key(&subscription.address);
-                if checked.pointer(&address) != Some(subscription.id) {
+                if !checked.listed(&address).contains(&subscription.id) {
                     checked.report.add(Table::Subscribers, &address, format!("does not lead to {}", subscription.id));
                 }
+                for due in due_keys(&subscription) {
+                    called_for += 1;
+                    if !matches!(checked.snapshot.get(Table::Due, &due), Ok(Some(_))) {
+                        checked.report.add(Table::Due, &due, "missing, though a subscription waits for it");
+                    }
+                }
+            }
+            Some(b'm') if checked.is_pointer(key, &value) => {
+                let id = checked.decode::<SubscriptionId>(Table::Subscribers, key, key, value);
+                id.into_iter().for_each(|id| checked.leads_to(key, id));
             }
             Some(b'm') => {
-                let id = checked.decode::<SubscriptionId>(Table::Subscribers, key, key, value);
-                let Some(id) = id else { return };
-                if checked.subscription(id).is_none_or(|subscription| address_key(&subscription.address) != key) {
-                    checked.report.add(Table::Subscribers, key, format!("an extra row: {id} has another address"));
+                let Some(subscriber) = checked.decode::<Subscriber>(Table::Subscribers, key, key, value) else {
+                    return;
+                };
+                if address_key(&subscriber.address) != key {
+                    checked.report.add(Table::Subscribers, key, format!("holds the subscriber {}", subscriber.id));
+                }
+                let owner = owner_key(subscriber.id);
+                let address: Option<Address> = checked.found(&owner);
+                if address.is_none_or(|address| address_key(&address) != key) {
+                    let what = format!("does not lead to the subscriber {}", subscriber.id);
+                    checked.report.add(Table::Subscribers, &owner, what);
+                }
+                if subscriber.subscriptions.is_empty() {
+                    checked.report.add(Table::Subscribers, key, "a subscriber without a subscription");
+                }
+                subscriber.subscriptions.into_iter().for_each(|id| checked.leads_to(key, id));
+            }
+            Some(b'o') => {
+                let Some(address) = checked.decode::<Address>(Table::Subscribers, key, key, value) else { return };
+                let subscriber: Option<Subscriber> = checked.found(&address_key(&address));
+                if subscriber.is_none_or(|subscriber| owner_key(subscriber.id) != key) {
+                    checked.report.add(Table::Subscribers, key, "an extra row: no subscriber bears this id");
                 }
             }
             Some(_) | None => checked.report.add(Table::Subscribers, key, "a row of no known kind"),
+        });
+        self.no_more_due([Due::Digest, Due::Erasure], called_for, |checked, key| {
+            let id = key.get(9..).and_then(|id| id.try_into().ok()).map(|id| SubscriptionId(Uuid::from_bytes(id)));
+            let subscription = id.and_then(|id| checked.subscription(id));
+            if !subscription.is_some_and(|subscription| due_keys(&subscription).any(|due| due == key)) {
+                checked.report.add(Table::Due, key, "an extra row: no subscription waits for it");
+            }
         });
     }
 
@@ -52,17 +90,7 @@ impl Checked<'_> {
                 }
             }
         });
-        // All that the messages call for were looked up, so a table with just as many has no other.
-        let is_mail = |key: &[u8]| key.starts_with(Due::Message.prefix()) || key.starts_with(Due::OnWire.prefix());
-        let mut found = 0_usize;
-        self.each(Table::Due, |_, key, _| found += usize::from(is_mail(key)));
-        if found == called_for {
-            return;
-        }
-        self.each(Table::Due, |checked, key, _| {
-            if !is_mail(key) {
-                return;
-            }
+        self.no_more_due([Due::Message, Due::OnWire], called_for, |checked, key| {
             let message = key.get(9..).unwrap_or_default();
             let value = checked.snapshot.get(Table::Ledger, message).ok().flatten();
             let row: Option<LedgerRow> = value.and_then(|value| record::decode(Table::Ledger, message, &value).ok());
@@ -72,13 +100,46 @@ impl Checked<'_> {
         });
     }
 
-    fn subscription(&self, id: SubscriptionId) -> Option<Subscription> {
-        let key = id_key(id);
-        let value = self.snapshot.get(Table::Subscribers, &key).ok().flatten()?;
-        record::decode(Table::Subscribers, &key, &value).ok()
+    /// Hands the due rows of these kinds to `each` if there are more or fewer than are called for. All that are called
+    /// for were looked up, so a table with just as many has no other.
+    fn no_more_due(&mut self, kinds: [Due; 2], called_for: usize, each: impl Fn(&mut Self, &[u8])) {
+        let is_ours = |key: &[u8]| kinds.iter().any(|kind| key.starts_with(kind.prefix()));
+        let mut found = 0_usize;
+        self.each(Table::Due, |_, key, _| found += usize::from(is_ours(key)));
+        if found != called_for {
+            self.each(Table::Due, |checked, key, _| {
+                if is_ours(key) {
+                    each(checked, key);
+                }
+            });
+        }
     }
 
-    fn pointer(&self, key: &[u8]) -> Option<SubscriptionId> {
+    /// The row `key` of an address leads to the subscription `id`; does that belong to the address?
+    fn leads_to(&mut self, key: &[u8], id: SubscriptionId) {
+        if self.subscription(id).is_none_or(|subscription| address_key(&subscription.address) != key) {
+            self.report.add(Table::Subscribers, key, format!("an extra row: {id} has another address"));
+        }
+    }
+
+    fn is_pointer(&self, key: &[u8], value: &Result<Vec<u8>, StoreError>) -> bool {
+        value.as_ref().is_ok_and(|value| record::kind(key, value) == Ok(SubscriptionId::KIND))
+    }
+
+    /// The subscriptions that the row of an address leads to.
+    fn listed(&self, key: &[u8]) -> Vec<SubscriptionId> {
+        let subscriber: Option<Subscriber> = self.found(key);
+        match subscriber {
+            Some(subscriber) => subscriber.subscriptions,
+            None => self.found(key).into_iter().collect(),
+        }
+    }
+
+    fn subscription(&self, id: SubscriptionId) -> Option<Subscription> {
+        self.found(&id_key(id))
+    }
+
+    fn found<R: Record>(&self, key: &[u8]) -> Option<R> {
         let value = self.snapshot.get(Table::Subscribers, key).ok().flatten()?;
         record::decode(Table::Subscribers, key, &value).ok()
     }

@@ -1,6 +1,6 @@
 //! Every kind of record, by its letter in the store and its name in an export; and keys as text.
 
-use crate::domain::{Article, ArticleId, Change, Subscription, SubscriptionId};
+use crate::domain::{Address, Article, ArticleId, Change, Subscriber, Subscription, SubscriptionId};
 use crate::store::articles::Replay;
 use crate::store::epoch::Epoch;
 use crate::store::files::TakenFile;
@@ -28,7 +28,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 14] = [
+pub(super) const KINDS: [Kind; 16] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -36,6 +36,8 @@ pub(super) const KINDS: [Kind; 14] = [
     kind::<Replay>("replay"),
     kind::<TakenFile>("taken_file"),
     kind::<SubscriptionId>("subscription_id"),
+    kind::<Subscriber>("subscriber"),
+    kind::<Address>("address"),
     kind::<LedgerRow>("message"),
     kind::<Identity>("identity"),
     kind::<Epoch>("epoch"),

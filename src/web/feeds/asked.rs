@@ -33,7 +33,7 @@ impl<'a> Asked<'a> {
     }
 
     /// As hyper read it; none if the method is another one.
-    pub(super) fn of(request: &'a Parts) -> Option<Self> {
+    pub(in crate::web) fn of(request: &'a Parts) -> Option<Self> {
         let mut asked = Asked::by(request.method.as_str())?;
         for (name, value) in &request.headers {
             asked.note(name.as_str(), value.as_bytes());

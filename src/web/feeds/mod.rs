@@ -85,7 +85,7 @@ impl Answer {
     }
 
     /// For hyper, which adds the date and the length, and sends no body where there is to be none.
-    fn into_response(self) -> Response<Body> {
+    pub(super) fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Either::Left(Full::new(self.body)));
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.fields);
@@ -246,7 +246,7 @@ pub(super) fn is_patient(
 }
 
 /// Who asks: the peer, or whom a proxy of ours names last. Nobody is told apart behind this machine's own address.
-fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpAddr]) -> Option<IpAddr> {
+pub(super) fn client(peer: IpAddr, forwarded_for: Option<&[u8]>, proxies: &[IpAddr]) -> Option<IpAddr> {
     let peer = peer.to_canonical();
     if !peer.is_loopback() && !proxies.contains(&peer) {
         return Some(peer);

@@ -114,7 +114,7 @@ impl Newspaper {
             proxies: Vec::new(),
             drain: std::time::Duration::ZERO,
         };
-        let app = Arc::new(App::new(store, newsroom, clock, &mail, &server, 0).unwrap());
+        let app = Arc::new(App::new(store, newsroom, clock, &mail, &Default::default(), &server, 0).unwrap());
         Newspaper { router: super::public(&app), app, _folder: folder }
     }
 
@@ -161,18 +161,15 @@ impl Newspaper {
 
     async fn subscriber(&self, address: &str, state: SubscriptionState) -> Subscription {
         let now = at("2026-03-01T11:00:00Z");
-        let subscription = Subscription {
-            id: SubscriptionId(uuid::Uuid::from_u128(7)),
-            address: Address::parse("address", address).unwrap(),
-            selection: Selection::category(&Slug::parse("c", "science").unwrap()),
-            wished: None,
-            state,
-            round: 1,
-            created_at: now,
-            asked_at: now,
+        let (id, address) = (SubscriptionId(uuid::Uuid::from_u128(7)), Address::parse("address", address).unwrap());
+        let selection = Selection::category(&Slug::parse("c", "science").unwrap());
+        let asked = Subscription::asked(id, address, selection, now);
+        let subscription = match state {
+            SubscriptionState::Pending => asked,
+            state => Subscription { state, erase_at: None, ..asked },
         };
         let mut batch = Batch::default();
-        self.app.store.write_subscription(&mut batch, None, &subscription);
+        self.app.store.write_first_subscription(&mut batch, &subscription);
         self.app.store.commit(batch).await.unwrap();
         subscription
     }

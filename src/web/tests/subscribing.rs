@@ -17,7 +17,8 @@ async fn asking_answers_the_same_for_everybody() {
     new.says(&["Look into your mailbox", "brand-new@example.org"]);
     assert_eq!((new.header("cache-control"), new.header("referrer-policy")), ("no-store", "no-referrer"));
     let address = Address::parse("address", "brand-new@example.org").unwrap();
-    let stored = paper.app.store.subscription_of(&address).unwrap().unwrap().record;
+    let subscriber = paper.app.store.subscriber_of(&address).unwrap().unwrap().record;
+    let stored = paper.app.store.subscriptions_of(&subscriber).unwrap().remove(0).record;
     assert_eq!(stored.state, SubscriptionState::Pending);
     assert!(stored.selection.terms().count() == 2);
 }
@@ -101,4 +102,83 @@ async fn one_click_leaves_without_a_page_and_the_button_with_one() {
         assert!(matches!(paper.state(subscription.id), SubscriptionState::Unsubscribed { .. }));
     }
     paper.post(&path, "act=leave").await.says(&["<h1>You are unsubscribed</h1>"]);
+}
+
+/// A confirmed reader, and the path of a link to the preferences that was asked for just now.
+async fn with_preferences(paper: &Newspaper) -> (crate::domain::Subscription, String) {
+    let confirmed = SubscriptionState::Confirmed { at: at("2026-01-01T00:00:00Z") };
+    let reader = paper.subscriber("reader@example.org", confirmed).await;
+    let secret = &paper.app.store.identity().secret;
+    let leave = format!("/subscriptions/{}", Token::leave(reader.id).seal(secret));
+    let asked = paper.post(&leave, "act=preferences").await;
+    asked.says(&["Look into your mailbox", ">r…@example.org<"]).says_nothing_of(&["reader@example.org"]);
+    assert!(matches!(paper.state(reader.id), SubscriptionState::Confirmed { .. }), "nobody has left");
+    let subscriber = paper.app.store.subscriber_of(&reader.address).unwrap().unwrap().record;
+    (reader, format!("/subscriptions/{}", Token::preferences(&subscriber).seal(secret)))
+}
+
+#[tokio::test]
+async fn the_preferences_show_and_change_what_an_address_gets() {
+    let paper = Newspaper::new();
+    let (reader, path) = with_preferences(&paper).await;
+    let id = reader.id;
+    let shown = paper.get(&path).await;
+    shown.says(&["reader@example.org", "value=\"science\" checked", "value=\"instant\" checked", "export.json"]);
+    assert_eq!((shown.header("cache-control"), shown.header("referrer-policy")), ("no-store", "no-referrer"));
+    let form = format!("act=save&id={id}&category=economy&cadence=weekly&hour=18&day=Fri");
+    let saved = paper.post(&path, &form).await;
+    saved.says(&["Saved.", "value=\"economy\" checked", "value=\"weekly\" checked", "<option value=\"18\" selected>"]);
+    let stored = paper.app.store.subscription(id).unwrap().unwrap().record;
+    assert_eq!(stored.selection.to_string(), "category:economy");
+    assert_eq!(stored.digests.next.unwrap().at, at("2026-03-06T18:00:00Z"));
+    let wrong = paper.post(&path, &format!("act=save&id={id}&query=category%3Aeconomy+AND&cadence=daily")).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    wrong.says(&["at character 21", "value=\"category:economy AND\""]);
+    let wrong = paper.post(&path, "act=settings&time_zone=Mars%2FPhobos&language=en").await;
+    wrong.says(&["Mars/Phobos", "IANA time zone"]);
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    paper.post(&path, "act=add&query=tag%3Aspace&cadence=instant").await.says(&["tag:space"]);
+    paper.post(&path, &format!("act=pause&id={id}")).await.says(&["(paused)", "value=\"resume\""]);
+    assert_eq!(paper.post(&path, "act=nonsense").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let json = paper.get(&format!("{path}/export.json")).await;
+    assert_eq!((json.header("content-type"), json.header("cache-control")), ("application/json", "no-store"));
+    json.says(&["\"address\": \"reader@example.org\""]);
+    paper.post(&path, "act=erase").await.says(&["a tick that you are sure"]);
+    paper.post(&path, "act=erase&sure=yes").await.says(&["<h1>Erased</h1>"]);
+    assert!(paper.app.store.subscriber_of(&reader.address).unwrap().is_none());
+    assert_eq!(paper.get(&path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_subscription_is_a_feed_under_an_address_that_can_be_revoked() {
+    let paper = Newspaper::new();
+    let article = paper.publish("a1", "Of science", |_| {}).await;
+    paper.log(&article).await;
+    let (reader, path) = with_preferences(&paper).await;
+    let feed = |token: &str, file: &str| format!("/subscriptions/{token}/{file}");
+    let token = paper.app.subscriptions.feed_token(&reader);
+    for (file, media_type) in [
+        ("rss.xml", "application/rss+xml"),
+        ("atom.xml", "application/atom+xml"),
+        ("feed.json", "application/feed+json"),
+    ] {
+        let answer = paper.get(&feed(&token, file)).await;
+        answer.says(&["Of science"]);
+        assert!(answer.header("content-type").starts_with(media_type), "{file}");
+        assert_eq!((answer.header("cache-control"), answer.header("x-robots-tag")), ("private, no-cache", "noindex"));
+        let known = Request::get(feed(&token, file)).header("if-none-match", answer.header("etag"));
+        let known = paper.send(known.body(Body::empty()).unwrap()).await;
+        assert_eq!((known.status, known.header("cache-control")), (StatusCode::NOT_MODIFIED, "private, no-cache"));
+    }
+    paper.get(&path).await.says(&[&feed(&token, "rss.xml")]);
+    paper.post(&path, &format!("act=new-feed&id={}", reader.id)).await;
+    assert_eq!(paper.get(&feed(&token, "rss.xml")).await.status, StatusCode::NOT_FOUND, "revoked");
+    let renewed = paper.app.store.subscription(reader.id).unwrap().unwrap().record;
+    let token = paper.app.subscriptions.feed_token(&renewed);
+    assert_eq!(paper.get(&feed(&token, "rss.xml")).await.status, StatusCode::OK);
+    assert_eq!(paper.get(&feed(&token, "index.html")).await.status, StatusCode::NOT_FOUND);
+    let leave = Token::leave(reader.id).seal(&paper.app.store.identity().secret);
+    assert_eq!(paper.get(&feed(&leave, "rss.xml")).await.status, StatusCode::NOT_FOUND, "not with any link");
+    paper.post(&format!("/subscriptions/{leave}"), "act=leave").await;
+    assert_eq!(paper.get(&feed(&token, "rss.xml")).await.status, StatusCode::GONE);
 }

@@ -1,11 +1,13 @@
 //! Mails as bytes: headers, the text and the HTML part. Nothing in a mail is fetched from anywhere, and nothing
 //! tells that it was read.
 
+mod digest;
 pub mod dkim;
 mod form;
 mod return_path;
 mod token;
 
+pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use return_path::{Returned, envelope_sender};
 pub use token::{Purpose, Token};
@@ -67,6 +69,17 @@ pub struct Confirmation<'a> {
     pub days: i64,
 }
 
+/// The owner of an address is told that a subscription has ended.
+#[derive(Debug, Clone, Copy)]
+pub struct Farewell<'a> {
+    /// What was asked for, for people: see [`wanted`].
+    pub wanted: &'a str,
+    /// Sealed token of the link that takes it back.
+    pub undo: &'a str,
+    /// Until when that works.
+    pub until: Time,
+}
+
 /// What `selection` asks for, in words: `everything`, or the titles of its categories.
 pub fn wanted<'a>(selection: &Selection, title: impl Fn(&str) -> Option<&'a str>) -> String {
     let titles = selection.titles(|slug| title(slug.as_str()));
@@ -88,23 +101,8 @@ pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> 
     let site = frame.site;
     let title = cut(&clean_line(&notice.article.content.title), LINE_CHARS_MAX);
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
-    let (list_title, list_label) = match notice.list {
-        Some(category) => (&category.title, Some(category.slug.as_str())),
-        None => (&site.title, None),
-    };
-    let mail = builder(frame, &title)?
-        .raw_header(list_id(list_title, list_label, host(site)))
-        .raw_header(plain_header("List-Unsubscribe", by_web_and_mail(&leave, frame.returns, notice.leave)))
-        .raw_header(plain_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()))
-        // Nobody writes to the list but the newsroom.
-        .raw_header(plain_header("List-Post", "NO".to_owned()))
-        .raw_header(plain_header(
-            "List-Archive",
-            format!("<{}>", site.category_page(notice.list.map(|list| &list.slug))),
-        ))
-        .raw_header(plain_header("Feedback-ID", feedback_id(notice, host(site))))
-        // Tells out-of-office answerers to keep quiet, also those that do not know Auto-Submitted.
-        .raw_header(plain_header("Precedence", "bulk".to_owned()));
+    let feedback = feedback_id(notice.article.id.as_str(), notice.list, "notice", host(site));
+    let mail = list_headers(builder(frame, &title)?, frame, notice.list, notice.leave, feedback);
     let language = notice.article.content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
     let values = context! {
         title => title.as_str(),
@@ -139,6 +137,35 @@ pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Resul
     finish(builder(frame, &subject)?, "confirmation", &values)
 }
 
+/// The bytes of the mail that tells of having left. Errors: as for [`notice`].
+pub fn farewell(frame: &Frame<'_>, farewell: &Farewell<'_>) -> Result<Vec<u8>, Fault> {
+    let site = frame.site;
+    let subject = render("farewell-subject.txt", &context! { newsroom => site.title.as_str() })?;
+    let values = context! {
+        title => subject.as_str(),
+        newsroom => site.title.as_str(),
+        wanted => farewell.wanted,
+        address => frame.to.as_str(),
+        undo => site.address(&format!("subscriptions/{}", farewell.undo)),
+        until => farewell.until.format("%-d %B %Y").to_string(),
+    };
+    finish(builder(frame, &clean_line(&subject))?, "farewell", &values)
+}
+
+/// The bytes of the mail with a link to the preferences, `link` being its sealed token. Errors: as for [`notice`].
+pub fn preferences(frame: &Frame<'_>, link: &str, hours: i64) -> Result<Vec<u8>, Fault> {
+    let site = frame.site;
+    let subject = render("preferences-subject.txt", &context! { newsroom => site.title.as_str() })?;
+    let values = context! {
+        title => subject.as_str(),
+        newsroom => site.title.as_str(),
+        address => frame.to.as_str(),
+        link => site.address(&format!("subscriptions/{link}")),
+        hours => hours,
+    };
+    finish(builder(frame, &clean_line(&subject))?, "preferences", &values)
+}
+
 fn host(site: &Site) -> &str {
     site.base_url.host_str().unwrap_or("localhost")
 }
@@ -161,17 +188,17 @@ fn by_web_and_mail(leave: &str, returns: Option<&ReturnAddress>, token: &str) ->
     }
 }
 
-/// What Gmail's statistics are grouped by: article, list, kind, and the sender's own name, which comes last and stays.
+/// What Gmail's statistics are grouped by: article or date, list, kind, and the sender's own name, which comes last and stays.
 /// support.google.com/a/answer/6254652: fields have no colon, and none names a person.
-fn feedback_id(notice: &Notice<'_>, host: &str) -> String {
+fn feedback_id(about: &str, list: Option<&Category>, kind: &str, host: &str) -> String {
     /// Shorter than the shortest mail header line that anybody asks for; an id that is cut still groups.
     const FIELD_CHARS_MAX: usize = 32;
     let field = |text: &str| -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '.' };
         text.chars().map(plain).take(FIELD_CHARS_MAX).collect()
     };
-    let list = notice.list.map_or("all", |list| list.slug.as_str());
-    [field(notice.article.id.as_str()), field(list), "notice".to_owned(), field(host)].join(":")
+    let list = list.map_or("all", |list| list.slug.as_str());
+    [field(about), field(list), kind.to_owned(), field(host)].join(":")
 }
 
 /// `text` itself, or its beginning and a mark.
@@ -210,6 +237,31 @@ fn address_header(name: &'static str, address: &Address) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(HeaderName::new_from_ascii_str(name), value.clone(), value)
 }
 
+/// The headers of what comes regularly, with the token `leave` of the leaving link.
+fn list_headers(
+    mail: MessageBuilder,
+    frame: &Frame<'_>,
+    list: Option<&Category>,
+    leave: &str,
+    feedback: String,
+) -> MessageBuilder {
+    let site = frame.site;
+    let (title, label) = match list {
+        Some(category) => (&category.title, Some(category.slug.as_str())),
+        None => (&site.title, None),
+    };
+    let link = site.address(&format!("subscriptions/{leave}"));
+    mail.raw_header(list_id(title, label, host(site)))
+        .raw_header(plain_header("List-Unsubscribe", by_web_and_mail(&link, frame.returns, leave)))
+        .raw_header(plain_header("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()))
+        // Nobody writes to the list but the newsroom.
+        .raw_header(plain_header("List-Post", "NO".to_owned()))
+        .raw_header(plain_header("List-Archive", format!("<{}>", site.category_page(list.map(|list| &list.slug)))))
+        .raw_header(plain_header("Feedback-ID", feedback))
+        // Tells out-of-office answerers to keep quiet, also those that do not know Auto-Submitted.
+        .raw_header(plain_header("Precedence", "bulk".to_owned()))
+}
+
 /// A header whose value is ASCII of our own making and must not be encoded or folded, as an address in `<>`.
 fn plain_header(name: &'static str, value: String) -> HeaderValue {
     let value: String = value.chars().filter(char::is_ascii_graphic).collect();
@@ -232,13 +284,17 @@ fn list_id(title: &str, label: Option<&str>, host: &str) -> HeaderValue {
 /// Between the parts.
 const BOUNDARY: &str = "=_tidings";
 
+fn render(name: &str, values: &minijinja::Value) -> Result<String, Fault> {
+    let rendered = TEMPLATES.get_template(name).and_then(|template| template.render(values));
+    rendered.map_err(|error| Fault::new(name, error.to_string(), "a template that renders"))
+}
+
 /// Both parts from the templates of this name, always as quoted-printable: no line is longer than 76 characters,
 /// so no relay has a reason to rewrite it.
 fn finish(mail: MessageBuilder, template: &str, values: &minijinja::Value) -> Result<Vec<u8>, Fault> {
     let part = |extension: &str, kind: ContentType| {
         let name = format!("{template}.{extension}");
-        let rendered = TEMPLATES.get_template(&name).and_then(|template| template.render(values));
-        let text = rendered.map_err(|error| Fault::new(&name, error.to_string(), "a template that renders"))?;
+        let text = render(&name, values)?;
         let body = Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
             .map_err(|_| Fault::new(&name, "text", "text that quoted-printable can carry"))?;
         Ok::<_, Fault>(SinglePart::builder().header(kind).body(body))
@@ -267,6 +323,19 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, source) in [
         ("notice.txt", include_str!("../../../templates/mail/notice.txt")),
         ("notice.html", include_str!("../../../templates/mail/notice.html")),
+        ("digest.txt", include_str!("../../../templates/mail/digest.txt")),
+        ("digest.html", include_str!("../../../templates/mail/digest.html")),
+        ("digest-subject.txt", include_str!("../../../templates/mail/digest-subject.txt")),
+        ("digest-line.txt", include_str!("../../../templates/mail/digest-line.txt")),
+        ("digest-line.html", include_str!("../../../templates/mail/digest-line.html")),
+        ("digest-item.txt", include_str!("../../../templates/mail/digest-item.txt")),
+        ("digest-item.html", include_str!("../../../templates/mail/digest-item.html")),
+        ("farewell-subject.txt", include_str!("../../../templates/mail/farewell-subject.txt")),
+        ("farewell.txt", include_str!("../../../templates/mail/farewell.txt")),
+        ("farewell.html", include_str!("../../../templates/mail/farewell.html")),
+        ("preferences-subject.txt", include_str!("../../../templates/mail/preferences-subject.txt")),
+        ("preferences.txt", include_str!("../../../templates/mail/preferences.txt")),
+        ("preferences.html", include_str!("../../../templates/mail/preferences.html")),
         ("confirmation.txt", include_str!("../../../templates/mail/confirmation.txt")),
         ("confirmation.html", include_str!("../../../templates/mail/confirmation.html")),
     ] {

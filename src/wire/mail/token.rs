@@ -1,6 +1,6 @@
 //! The signed part of the links in mails.
 
-use crate::domain::{Subscription, SubscriptionId};
+use crate::domain::{Subscriber, Subscription, SubscriptionId};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,8 +11,28 @@ use uuid::Uuid;
 pub enum Purpose {
     /// To confirm what was asked for.
     Confirm,
-    /// To leave.
+    /// To leave, and to have a link to one's preferences mailed to the address. Nothing is read with it.
     Leave,
+    /// To take leaving back.
+    Undo,
+    /// To see and to change all that is known of a subscriber.
+    Preferences,
+    /// To read a subscription as a feed.
+    Feed,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 5] = [Purpose::Confirm, Purpose::Leave, Purpose::Undo, Purpose::Preferences, Purpose::Feed];
+
+    fn letter(self) -> u8 {
+        match self {
+            Purpose::Confirm => b'c',
+            Purpose::Leave => b'l',
+            Purpose::Undo => b'u',
+            Purpose::Preferences => b'p',
+            Purpose::Feed => b'f',
+        }
+    }
 }
 
 /// Who may do what: the bearer of the link, who can read the subscriber's mail.
@@ -20,9 +40,10 @@ pub enum Purpose {
 pub struct Token {
     /// What it is for.
     pub purpose: Purpose,
-    /// Which subscription.
+    /// Which subscription; of [`Purpose::Preferences`] the id is the subscriber's.
     pub subscription: SubscriptionId,
-    /// The round that is confirmed; 0 for leaving, which every mail's link does at any time.
+    /// The round that it is good for: of the subscription, of the subscriber's links, or of the feed's addresses; 0 for
+    /// leaving, which every mail's link does at any time.
     pub round: u32,
 }
 
@@ -43,6 +64,22 @@ impl Token {
         Token { purpose: Purpose::Leave, subscription, round: 0 }
     }
 
+    /// Takes back that the subscription was left, this time.
+    pub fn undo(subscription: &Subscription) -> Self {
+        Token { purpose: Purpose::Undo, subscription: subscription.id, round: subscription.round }
+    }
+
+    /// Shows and changes what is known of the subscriber, until another such link is asked for.
+    pub fn preferences(subscriber: &Subscriber) -> Self {
+        let subscription = SubscriptionId(subscriber.id.0);
+        Token { purpose: Purpose::Preferences, subscription, round: subscriber.links }
+    }
+
+    /// Reads the subscription as a feed, until that gets another address.
+    pub fn feed(subscription: &Subscription) -> Self {
+        Token { purpose: Purpose::Feed, subscription: subscription.id, round: subscription.feed }
+    }
+
     /// As it stands in an address: base64url of purpose, subscription, round and their HMAC-SHA256.
     pub fn seal(&self, secret: &[u8; 32]) -> String {
         let mut bytes = self.body();
@@ -61,11 +98,7 @@ impl Token {
         let (purpose, rest) = body.split_first()?;
         let (subscription, round) = rest.split_first_chunk::<16>()?;
         Some(Token {
-            purpose: match purpose {
-                b'c' => Purpose::Confirm,
-                b'l' => Purpose::Leave,
-                _ => return None,
-            },
+            purpose: Purpose::ALL.into_iter().find(|known| known.letter() == *purpose)?,
             subscription: SubscriptionId(Uuid::from_bytes(*subscription)),
             round: u32::from_be_bytes(round.try_into().ok()?),
         })
@@ -73,10 +106,7 @@ impl Token {
 
     fn body(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES);
-        bytes.push(match self.purpose {
-            Purpose::Confirm => b'c',
-            Purpose::Leave => b'l',
-        });
+        bytes.push(self.purpose.letter());
         bytes.extend(self.subscription.0.as_bytes());
         bytes.extend(self.round.to_be_bytes());
         bytes

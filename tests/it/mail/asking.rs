@@ -6,7 +6,7 @@ use super::*;
 async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
     let room = Room::open();
     let mailer = room.mailer(room.outbox());
-    room.subscriptions.ask(address("Reader@example.net"), only(&["science"])).await.unwrap();
+    room.subscriptions.ask(Asking::new(address("Reader@example.net"), only(&["science"]))).await.unwrap();
     room.publish("Too early", &["science"]).await;
     room.notified().await;
     assert_eq!(mailer.step().await.unwrap(), Step::Worked);
@@ -22,8 +22,11 @@ async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
         assert_eq!((purpose, seen.state), (Purpose::Confirm, SubscriptionState::Pending), "looking changes nothing");
     }
     room.clock.advance(Duration::minutes(1));
-    room.subscriptions.confirm(&token).await.unwrap();
-    assert_eq!(room.subscriptions.confirm(&token).await.unwrap().state, room.subscription("reader@example.net").state);
+    room.subscriptions.confirm(&token, None).await.unwrap();
+    assert_eq!(
+        room.subscriptions.confirm(&token, None).await.unwrap().state,
+        room.subscription("reader@example.net").state
+    );
     room.publish("Of science", &["science"]).await;
     room.publish("Of economy", &["economy"]).await;
     room.notified().await;
@@ -34,13 +37,15 @@ async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
     let news = mails.iter().find(|mail| subject(mail) == "Of science").expect("the news");
     let token = link(news);
     assert_eq!(room.subscriptions.look(&token).unwrap().0, Purpose::Leave);
-    assert_eq!(room.subscriptions.confirm(&token).await.unwrap_err().kind, Kind::NotFound, "it is for leaving");
+    assert_eq!(room.subscriptions.confirm(&token, None).await.unwrap_err().kind, Kind::NotFound, "it is for leaving");
     let left = room.subscriptions.leave(&token).await.unwrap();
     room.clock.advance(Duration::minutes(1));
     assert_eq!(room.subscriptions.leave(&token).await.unwrap(), left, "a second time changes nothing");
     room.publish("Afterwards", &["science"]).await;
     room.notified().await;
-    assert_eq!(mailer.step().await.unwrap(), Step::Idle);
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let told: Vec<String> = room.mails().iter().filter(|mail| !mails.contains(mail)).map(subject).collect();
+    assert_eq!(told, ["The News: you are unsubscribed"]);
 }
 
 #[tokio::test]
@@ -49,7 +54,7 @@ async fn asking_waits_for_the_disk_whether_the_address_is_known_or_not() {
     let head = || std::fs::read(room.folder.path().join("store/HEAD")).unwrap();
     for which in ["new", "known"] {
         let before = head();
-        room.subscriptions.ask(address("a@example.net"), Selection::all()).await.unwrap();
+        room.subscriptions.ask(Asking::new(address("a@example.net"), Selection::all())).await.unwrap();
         assert_ne!(head(), before, "{which}");
     }
 }
@@ -58,7 +63,7 @@ async fn asking_waits_for_the_disk_whether_the_address_is_known_or_not() {
 async fn asking_tells_nobody_who_is_subscribed_and_fills_no_mailbox() {
     let room = Room::open();
     let mailer = room.mailer(room.outbox());
-    let ask = |text: &str, selection: Selection| room.subscriptions.ask(address(text), selection);
+    let ask = |text: &str, selection: Selection| room.subscriptions.ask(Asking::new(address(text), selection));
     let wrong = ask("a@example.net", only(&["science", "sport"])).await.unwrap_err();
     assert_eq!((wrong.kind, wrong.faults[0].field.as_str()), (Kind::Invalid, "categories"));
     for _ in 0..5 {
@@ -72,7 +77,7 @@ async fn asking_tells_nobody_who_is_subscribed_and_fills_no_mailbox() {
     while mailer.step().await.unwrap() == Step::Worked {}
     assert_eq!(room.mails().len(), 2);
     assert_eq!(room.subscriptions.look(&first).unwrap_err().kind, Kind::Gone, "a newer mail was sent");
-    room.subscriptions.confirm(&room.confirming(&room.subscription("a@example.net"))).await.unwrap();
+    room.subscriptions.confirm(&room.confirming(&room.subscription("a@example.net")), None).await.unwrap();
     ask("a@example.net", only(&["economy"])).await.unwrap();
     while mailer.step().await.unwrap() == Step::Worked {}
     assert_eq!(room.mails().len(), 2, "confirmed and nothing new");
@@ -88,34 +93,59 @@ async fn asking_tells_nobody_who_is_subscribed_and_fills_no_mailbox() {
 }
 
 #[tokio::test]
-async fn a_wish_of_a_subscriber_takes_effect_when_it_is_confirmed() {
+async fn an_address_holds_many_subscriptions_and_one_of_each_selection() {
     let room = Room::open();
     let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
-    let text = reader.address.as_str();
-    room.clock.advance(Duration::minutes(1));
-    room.subscriptions.ask(reader.address.clone(), Selection::all()).await.unwrap();
-    let wishing = room.subscription(text);
-    assert_eq!((&wishing.selection, &wishing.wished), (&only(&["science"]), &Some(Selection::all())));
-    let mailer = room.mailer(room.outbox());
-    while mailer.step().await.unwrap() == Step::Worked {}
-    let mails = room.mails();
-    room.subscriptions.confirm(&link(&mails[0])).await.unwrap();
-    let changed = room.subscription(text);
+    let all = || {
+        let subscriber = room.store.subscriber_of(&reader.address).unwrap().unwrap().record;
+        let all = room.store.subscriptions_of(&subscriber).unwrap().into_iter().map(|stored| stored.record);
+        let active = all.filter(|one| one.active_since().is_some());
+        active.map(|one| (one.selection.to_string(), one.cadence)).collect::<Vec<_>>()
+    };
+    let weekly = Cadence::Weekly { hour: Hour::SEVEN, day: chrono::Weekday::Fri };
+    for (selection, cadence) in [("category:economy", None), ("category:science", Some(weekly))] {
+        let selection = Selection::parse(selection).unwrap();
+        let before = all();
+        room.clock.advance(Duration::minutes(1));
+        room.subscriptions.ask(Asking { cadence, ..Asking::new(reader.address.clone(), selection) }).await.unwrap();
+        assert_eq!(all(), before, "nothing changes before it is confirmed");
+        room.subscriptions.confirm(&room.confirming(&room.subscription("reader0@example.net")), None).await.unwrap();
+    }
+    assert_eq!(all(), [("category:economy".to_owned(), Cadence::Instant), ("category:science".to_owned(), weekly)]);
+    let weekly = room.subscription("reader0@example.net");
+    let next = weekly.digests.next.unwrap();
+    assert_eq!(
+        (next.date.to_string().as_str(), next.at.to_rfc3339().as_str()),
+        ("2027-01-22", "2027-01-22T07:00:00+00:00")
+    );
+}
+
+#[tokio::test]
+async fn a_wish_from_when_an_address_had_one_subscription_can_still_be_confirmed() {
+    let room = Room::open();
+    let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
+    let stored = room.store.subscription(reader.id).unwrap().unwrap();
+    let wishing = Subscription { wished: Some(Selection::all()), round: 2, ..reader.clone() };
+    let mut batch = Batch::default();
+    room.store.write_subscription(&mut batch, Some(&stored), &wishing);
+    room.store.commit(batch).await.unwrap();
+    room.subscriptions.confirm(&room.confirming(&wishing), None).await.unwrap();
+    let changed = room.subscription(reader.address.as_str());
     assert_eq!((&changed.selection, &changed.wished, &changed.state), (&Selection::all(), &None, &reader.state));
 }
 
 #[tokio::test]
 async fn a_link_that_is_old_or_not_ours_does_nothing() {
     let room = Room::open();
-    room.subscriptions.ask(address("a@example.net"), Selection::all()).await.unwrap();
+    room.subscriptions.ask(Asking::new(address("a@example.net"), Selection::all())).await.unwrap();
     let asked = room.subscription("a@example.net");
     let token = room.confirming(&asked);
     assert_eq!(room.subscriptions.look(&token[1..]).unwrap_err().kind, Kind::NotFound);
     let stranger = Subscription { id: SubscriptionId(Uuid::from_u128(1)), ..asked.clone() };
     assert_eq!(room.subscriptions.look(&room.confirming(&stranger)).unwrap_err().kind, Kind::NotFound);
     room.clock.advance(Duration::days(14) + Duration::minutes(1));
-    assert_eq!(room.subscriptions.confirm(&token).await.unwrap_err().kind, Kind::Gone);
+    assert_eq!(room.subscriptions.confirm(&token, None).await.unwrap_err().kind, Kind::Gone);
     assert_eq!(room.subscription("a@example.net"), asked);
     room.subscriptions.leave(&room.leaving(&asked)).await.unwrap();
-    assert_eq!(room.subscriptions.confirm(&token).await.unwrap_err().kind, Kind::Gone, "who left stays away");
+    assert_eq!(room.subscriptions.confirm(&token, None).await.unwrap_err().kind, Kind::Gone, "who left stays away");
 }

@@ -1,8 +1,10 @@
 //! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
 
 mod asking;
+mod digests;
 mod faults;
 mod notices;
+mod preferences;
 mod quarantine;
 mod server;
 mod shaped;
@@ -18,14 +20,16 @@ use std::sync::Arc;
 use tempfile::TempDir;
 use tidings::config::{Doubtful, Login, Mail, Secret, Sender, Smtp, Tls};
 use tidings::domain::{
-    Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Kind, Labels, Selection,
-    Site, Slug, State, Subscription, SubscriptionId, SubscriptionState, Term, Time,
+    Address, Article, ArticleId, Cadence, Categories, Category, Change, ChangeKind, Clock, Content, Hour, Kind, Labels,
+    Selection, Site, Slug, State, Subscriber, Subscription, SubscriptionId, SubscriptionState, Term, Time,
 };
+use tidings::services::digest::Digester;
+use tidings::services::erase::Eraser;
 use tidings::services::mailer::Mailer;
 use tidings::services::newsroom::Newsroom;
 use tidings::services::notify::Notify;
-use tidings::services::subscribe::Subscriptions;
-use tidings::services::{Step, Tail};
+use tidings::services::subscribe::{Asking, Subscriptions};
+use tidings::services::{OnDue as _, Step, Tail};
 use tidings::store::{Batch, Cursor, Delivery, LedgerKey, Message, Store};
 use tidings::wire::mail::{Purpose, Token};
 use tokio_util::sync::CancellationToken;
@@ -40,6 +44,7 @@ struct Room {
     newsroom: Arc<ArcSwap<Newsroom>>,
     hint: Arc<tokio::sync::Notify>,
     subscriptions: Subscriptions,
+    standard: tidings::config::Subscriptions,
 }
 
 fn slug(text: &str) -> Slug {
@@ -87,9 +92,11 @@ impl Room {
         let categories = Categories::new(vec![category("science", "Science"), category("economy", "Economy")]);
         let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
         let hint = Arc::new(tokio::sync::Notify::new());
-        let subscriptions =
-            Subscriptions::new(Arc::clone(&store), clock.clone(), Arc::clone(&newsroom), 20, Arc::clone(&hint));
-        Room { folder, store, clock, newsroom, hint, subscriptions }
+        let standard = tidings::config::Subscriptions::default();
+        let (rows, names) = (Arc::clone(&store), Arc::clone(&newsroom));
+        let own = standard.clone();
+        let subscriptions = Subscriptions::new(rows, clock.clone(), names, own, 20, Arc::clone(&hint));
+        Room { folder, store, clock, newsroom, hint, subscriptions, standard }
     }
 
     /// Everything is dropped, the store closed and opened again, as by a restart.
@@ -106,11 +113,13 @@ impl Room {
 
     fn mailer(&self, settings: Mail) -> Arc<Mailer> {
         let (store, newsroom) = (Arc::clone(&self.store), Arc::clone(&self.newsroom));
-        Mailer::new(store, self.clock.clone(), newsroom, settings, Arc::clone(&self.hint)).unwrap()
+        let standard = self.standard.clone();
+        Mailer::new(store, self.clock.clone(), newsroom, settings, standard, Arc::clone(&self.hint)).unwrap()
     }
 
     fn tail(&self) -> Tail<Notify> {
-        let notify = Notify::new(Arc::clone(&self.store), Duration::days(2), Arc::clone(&self.hint));
+        let (standard, hint) = (self.standard.clone(), Arc::clone(&self.hint));
+        let notify = Notify::new(Arc::clone(&self.store), standard, Duration::days(2), hint);
         Tail::new(Arc::clone(&self.store), notify).unwrap()
     }
 
@@ -186,23 +195,30 @@ impl Room {
         rounds
     }
 
+    /// Everything that is due of digests is done; returns the rounds that took.
+    async fn digested(&self) -> usize {
+        let (store, hint) = (Arc::clone(&self.store), Arc::clone(&self.hint));
+        let standard = self.standard.clone();
+        let digester = Arc::new(Digester::new(store, self.clock.clone(), standard, Duration::days(2), hint));
+        let mut rounds = 0;
+        while digester.step().await.unwrap() == Step::Worked {
+            rounds += 1;
+        }
+        rounds
+    }
+
     /// Confirmed subscriptions for `reader0@example.net` and on, without mails.
     async fn subscribed(&self, count: u128, selection: &Selection) -> Vec<Subscription> {
         let now = self.clock.now();
         let mut all = Vec::new();
         let mut batch = Batch::default();
         for number in 0..count {
-            let subscription = Subscription {
-                id: SubscriptionId(Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))),
-                address: address(&format!("reader{number}@example.net")),
-                selection: selection.clone(),
-                wished: None,
-                state: SubscriptionState::Confirmed { at: now },
-                round: 1,
-                created_at: now,
-                asked_at: now,
-            };
-            self.store.write_subscription(&mut batch, None, &subscription);
+            let id = Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+            let to = address(&format!("reader{number}@example.net"));
+            let asked = Subscription::asked(SubscriptionId(id), to, selection.clone(), now);
+            let state = SubscriptionState::Confirmed { at: now };
+            let subscription = Subscription { state, erase_at: None, ..asked };
+            self.store.write_first_subscription(&mut batch, &subscription);
             all.push(subscription);
         }
         self.store.commit(batch).await.unwrap();
@@ -210,7 +226,8 @@ impl Room {
     }
 
     fn subscription(&self, text: &str) -> Subscription {
-        self.store.subscription_of(&address(text)).unwrap().unwrap().record
+        let subscriber = self.store.subscriber_of(&address(text)).unwrap().unwrap().record;
+        self.store.subscriptions_of(&subscriber).unwrap().pop().unwrap().record
     }
 
     fn confirming(&self, subscription: &Subscription) -> String {

@@ -18,17 +18,12 @@ fn shape(name: &str, domains: &[&str]) -> Shape {
 async fn readers_at(room: &Room, domain: &str, count: u128) {
     let mut batch = Batch::default();
     for number in 0..count {
-        let subscription = Subscription {
-            id: SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{number}{domain}").as_bytes())),
-            address: address(&format!("reader{number}@{domain}")),
-            selection: Selection::all(),
-            wished: None,
-            state: SubscriptionState::Confirmed { at: room.clock.now() },
-            round: 1,
-            created_at: room.clock.now(),
-            asked_at: room.clock.now(),
-        };
-        room.store.write_subscription(&mut batch, None, &subscription);
+        let id = SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{number}{domain}").as_bytes()));
+        let (to, now) = (address(&format!("reader{number}@{domain}")), room.clock.now());
+        let state = SubscriptionState::Confirmed { at: now };
+        let asked = Subscription::asked(id, to, Selection::all(), now);
+        let subscription = Subscription { state, erase_at: None, ..asked };
+        room.store.write_first_subscription(&mut batch, &subscription);
     }
     room.store.commit(batch).await.unwrap();
 }

@@ -2,9 +2,7 @@
 
 use super::{Dice, put};
 use std::path::Path;
-use tidings::domain::{
-    Address, ArticleId, Selection, Seq, Slug, Subscription, SubscriptionId, SubscriptionState, Time,
-};
+use tidings::domain::{Address, ArticleId, Digests, Selection, Seq, Slug, Subscription, SubscriptionId, Time, Window};
 use tidings::store::kv::Range;
 use tidings::store::{
     Batch, Cursor, Finding, LedgerRow, Message, Replay, Store, StoreError, Table, TakenFile, check, wait,
@@ -28,17 +26,11 @@ fn filled(folder: &Path) -> Store {
     store.remember_replay(&mut batch, &[9; 32], &replay, Time::UNIX_EPOCH);
     let file = TakenFile { article: ArticleId::parse("id", "a02").unwrap(), digest: vec![2] };
     store.remember_file(&mut batch, &Slug::parse("c", "science").unwrap(), "a02.md", &file);
-    let reader = Subscription {
-        id: SubscriptionId(Uuid::from_u128(7)),
-        address: Address::parse("address", "reader@example.org").unwrap(),
-        selection: Selection::all(),
-        wished: None,
-        state: SubscriptionState::Pending,
-        round: 1,
-        created_at: Time::UNIX_EPOCH,
-        asked_at: Time::UNIX_EPOCH,
-    };
-    store.write_subscription(&mut batch, None, &reader);
+    let (id, address) = (SubscriptionId(Uuid::from_u128(7)), Address::parse("address", "reader@example.org").unwrap());
+    let asked = Subscription::asked(id, address, Selection::all(), Time::UNIX_EPOCH);
+    let window = Window { date: Time::UNIX_EPOCH.date_naive(), at: Time::UNIX_EPOCH };
+    let reader = Subscription { digests: Digests { next: Some(window), ..Digests::default() }, ..asked };
+    store.write_first_subscription(&mut batch, &reader);
     let message = LedgerRow::new(Message::Confirmation { round: 1 }, reader.id, None, Time::UNIX_EPOCH);
     store.write_message(&mut batch, None, &message);
     wait(store.commit(batch)).unwrap();
@@ -64,7 +56,7 @@ fn first_key(store: &Store, table: Table, prefix: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_row_that_goes_missing_is_named() {
-    let rows: [(Table, &[u8]); 14] = [
+    let rows: [(Table, &[u8]); 17] = [
         (Table::Index, b"a"),
         (Table::Index, b"p"),
         (Table::Index, b"cscience\0"),
@@ -77,7 +69,10 @@ fn every_row_that_goes_missing_is_named() {
         (Table::Meta, b"identity"),
         (Table::Articles, b"a07"),
         (Table::Due, b"m"),
+        (Table::Due, b"d"),
+        (Table::Due, b"e"),
         (Table::Subscribers, b"m"),
+        (Table::Subscribers, b"o"),
         (Table::Subscribers, b"s"),
     ];
     for (table, prefix) in rows {
@@ -99,7 +94,7 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
     let time = [7; 8];
     let row = |prefix: &[u8], id: &[u8]| [prefix, &time[..], id].concat();
     type Case = (Table, Vec<u8>, Option<&'static [u8]>, &'static str);
-    let cases: [Case; 13] = [
+    let cases: [Case; 15] = [
         (Table::Index, row(b"a", b"a01"), Some(b""), "does not stand here"),
         (Table::Index, row(b"p", b"nobody"), Some(b""), "no such article"),
         (Table::Index, row(b"cscience\0", b"a01"), Some(b""), "does not stand here"),
@@ -109,6 +104,8 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
         (Table::Ledger, b"row".to_vec(), Some(b"not a record"), "checksum"),
         (Table::Ledger, b"c".to_vec(), Some(b"short"), "too short"),
         (Table::Due, row(b"m", b"nowhere"), Some(b""), "no message waits"),
+        (Table::Due, row(b"d", b"nobody"), Some(b""), "no subscription waits"),
+        (Table::Due, row(b"e", &[7; 16]), Some(b""), "no subscription waits"),
         (Table::Subscribers, b"row".to_vec(), Some(b"short"), "no known kind"),
         (Table::Subscribers, b"mnobody@example.org".to_vec(), Some(b"short"), "too short"),
         (Table::Meta, b"touched/nothing".to_vec(), None, "no such mark"),
@@ -144,6 +141,7 @@ fn one_flipped_bit_in_any_record_is_found() {
         (Table::Index, b"fscience/"),
         (Table::Subscribers, b"s"),
         (Table::Subscribers, b"m"),
+        (Table::Subscribers, b"o"),
         (Table::Ledger, b"c"),
     ] {
         let mut flipped = Vec::new();

@@ -1,9 +1,8 @@
-//! A subscriber's address, what was asked for, and whether its owner has confirmed it.
+//! A mail address: what is let in, and when two are one mailbox.
 
-use super::{Fault, Selection, Time};
+use crate::domain::Fault;
 use serde::{Deserialize, Serialize};
 use url::Host;
-use uuid::Uuid;
 
 /// A mail address, as SMTP can carry it: the local part to the letter, the domain in lower case and ASCII (IDNA).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -52,74 +51,6 @@ impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         Address::parse("address", &text).map_err(serde::de::Error::custom)
-    }
-}
-
-/// A subscription's name for life: random, so that it tells nothing about its owner.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct SubscriptionId(pub Uuid);
-
-impl std::fmt::Display for SubscriptionId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// Whether mail may go there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SubscriptionState {
-    /// Asked for, not confirmed: gets one confirmation mail and nothing else.
-    Pending,
-    /// Its owner has confirmed it.
-    Confirmed {
-        /// When.
-        at: Time,
-    },
-    /// Its owner has left.
-    Unsubscribed {
-        /// When.
-        at: Time,
-    },
-    /// Its mail server has said that there is no such mailbox.
-    Refused {
-        /// When.
-        at: Time,
-        /// The server's reply, for example `550 5.1.1 no such user`.
-        reply: String,
-    },
-}
-
-/// One address and what it asked for. An address has one subscription.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Subscription {
-    /// For life.
-    pub id: SubscriptionId,
-    /// Where mail goes.
-    pub address: Address,
-    /// What is mailed now. While pending: what will be.
-    pub selection: Selection,
-    /// A wish of a confirmed subscriber that waits for its own confirmation.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wished: Option<Selection>,
-    /// Whether mail may go there.
-    pub state: SubscriptionState,
-    /// Counts the confirmation mails asked for; a link confirms the round it was sent in, and no other.
-    pub round: u32,
-    /// When it was first asked for.
-    pub created_at: Time,
-    /// When a confirmation mail was last asked for; limits how often one goes out.
-    pub asked_at: Time,
-}
-
-impl Subscription {
-    /// Days for which a confirming link works: a holiday is covered, an old mailbox that somebody else reads is not.
-    pub const CONFIRM_WITHIN_DAYS: i64 = 14;
-
-    /// Has the link of the last confirmation mail lapsed?
-    pub fn has_lapsed(&self, now: Time) -> bool {
-        now - self.asked_at > chrono::Duration::days(Self::CONFIRM_WITHIN_DAYS)
     }
 }
 

@@ -1,0 +1,68 @@
+//! An address and what holds for all its subscriptions.
+
+use super::{Address, Subscription, SubscriptionId, Zone};
+use crate::domain::Time;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// A subscriber's name for life: random, so that it tells nothing about the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriberId(pub Uuid);
+
+impl std::fmt::Display for SubscriberId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A mailbox. It has at least one subscription, be it one that waits to be confirmed or to be erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscriber {
+    /// For life.
+    pub id: SubscriberId,
+    /// The mailbox, as it was first written.
+    pub address: Address,
+    /// Its subscriptions, the oldest first.
+    pub subscriptions: Vec<SubscriptionId>,
+    /// Language of pages and mails to it, a BCP 47 tag; the newsroom's where it has chosen none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// On whose clock its digests come; the publisher's standard where it has chosen none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// When it was first heard of.
+    pub created_at: Time,
+    /// When a confirmation mail was last asked for.
+    pub asked_at: Time,
+    /// Counts the links to its preferences that were asked for; only the last one works.
+    #[serde(default)]
+    pub links: u32,
+    /// When the last of them was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_at: Option<Time>,
+}
+
+impl Subscriber {
+    /// Subscriptions of one address. More are somebody's experiment, and each costs a look at every article.
+    pub const SUBSCRIPTIONS_MAX: usize = 20;
+
+    /// Hours for which a link to the preferences works: long enough for a slow mail, and not for who finds it later.
+    pub const LINK_HOURS: i64 = 24;
+
+    /// The subscriber of a first subscription.
+    pub fn of(subscription: &Subscription) -> Self {
+        Subscriber {
+            // The first subscription's id is as random as any other.
+            id: SubscriberId(subscription.id.0),
+            address: subscription.address.clone(),
+            subscriptions: vec![subscription.id],
+            language: None,
+            zone: None,
+            created_at: subscription.created_at,
+            asked_at: subscription.asked_at,
+            links: 0,
+            link_at: None,
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Erasing: what was asked for and never confirmed, and what was left, once its time is over; and an address with all
+//! that is known of it, at once, for who asks for that.
+//!
+//! The messages go first and the subscription last, so what breaks off is begun again. Notices are found by going through
+//! the ledger, so those who are due are gathered for an hour.
+
+use super::{OnDue, Step};
+use crate::domain::{Clock, Subscriber, SubscriptionId, Time};
+use crate::store::{Batch, CommitError, Due, LedgerKey, Store, StoreError};
+use chrono::Duration;
+use std::collections::HashSet;
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Subscriptions that are erased in one go through the ledger.
+const PAGE_MAX: usize = 256;
+/// Who is due is gathered for this long.
+const GATHER: Duration = Duration::hours(1);
+/// Rounds against somebody who changes the same subscription all the time.
+const CONFLICTS_MAX: usize = 8;
+
+/// Erases.
+pub struct Eraser {
+    store: Arc<Store>,
+    clock: Clock,
+}
+
+impl Eraser {
+    /// Over `store`.
+    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
+        Eraser { store, clock }
+    }
+
+    /// Erases these subscriptions whatever their state, and each subscriber that has none left.
+    pub async fn erase(&self, ids: &HashSet<SubscriptionId>) -> Result<(), StoreError> {
+        self.forget_messages(ids).await?;
+        for id in ids {
+            self.erase_one(*id, |_| true).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes out every message of these subscriptions.
+    async fn forget_messages(&self, ids: &HashSet<SubscriptionId>) -> Result<(), StoreError> {
+        let mut after: Option<LedgerKey> = None;
+        while !ids.is_empty() {
+            let (of, from) = (ids.clone(), after.clone());
+            let (rows, last) = self.store.scan(move |store| store.messages_of(&of, from.as_ref())).await?;
+            let mut batch = Batch::default();
+            rows.iter().for_each(|row| self.store.delete_message(&mut batch, row));
+            match self.store.commit(batch).await {
+                Ok(_) if last.is_none() => break,
+                Ok(_) => after = last,
+                // A message has moved on meanwhile: this piece is looked at again.
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the subscription out if it `is_over` as it is now, and its subscriber if it was the last.
+    async fn erase_one(&self, id: SubscriptionId, is_over: impl Fn(Option<Time>) -> bool) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let Some(stored) = self.store.subscription(id)? else { return Ok(()) };
+            if !is_over(stored.record.erase_at) {
+                return Ok(());
+            }
+            let mut batch = Batch::default();
+            self.store.delete_subscription(&mut batch, &stored);
+            if let Some(subscriber) = self.store.subscriber_of(&stored.record.address)? {
+                let mut left = subscriber.record.subscriptions.clone();
+                left.retain(|other| *other != id);
+                if left.is_empty() {
+                    self.store.delete_subscriber(&mut batch, &subscriber);
+                } else {
+                    let fewer = Subscriber { subscriptions: left, ..subscriber.record.clone() };
+                    self.store.write_subscriber(&mut batch, Some(&subscriber), &fewer);
+                }
+            }
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OnDue for Eraser {
+    fn kind(&self) -> Due {
+        Due::Erasure
+    }
+
+    async fn step(self: &Arc<Self>) -> Result<Step, StoreError> {
+        let now = self.clock.now();
+        let page = self.store.due(Due::Erasure, now, PAGE_MAX)?;
+        let is_late = page.first().is_some_and(|(at, _)| now - *at >= GATHER);
+        if !is_late && page.len() < PAGE_MAX {
+            return Ok(Step::Idle);
+        }
+        let mut ids = HashSet::new();
+        for (at, key) in &page {
+            let id = Uuid::from_slice(key).map(SubscriptionId).ok();
+            let stored = id.and_then(|id| self.store.subscription(id).transpose()).transpose()?;
+            match stored.filter(|stored| stored.record.erase_at == Some(*at)) {
+                Some(stored) => drop(ids.insert(stored.record.id)),
+                None => {
+                    let mut batch = Batch::default();
+                    self.store.drop_due(&mut batch, Due::Erasure, *at, key);
+                    match self.store.commit(batch).await {
+                        Ok(_) | Err(CommitError::Conflict { .. }) => {}
+                        Err(CommitError::Store(error)) => return Err(error),
+                    }
+                }
+            }
+        }
+        // Who takes it back while the ledger is gone through keeps the subscription, and loses what it says of the past.
+        self.forget_messages(&ids).await?;
+        for id in ids {
+            self.erase_one(id, |at| at.is_some_and(|at| at <= now)).await?;
+        }
+        Ok(Step::Worked)
+    }
+}

@@ -1,0 +1,173 @@
+//! Digests as mails: one is written once for all who get the same, held as long as it is asked for, and filled in for each.
+
+use super::Mailer;
+use super::forms::SUMMARY_CHARS_MAX;
+use super::plan::{Stop, category, wanted};
+use crate::domain::{ArticleId, Fault, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
+use crate::services::newsroom::Newsroom;
+use crate::store::{LedgerRow, Message, StoreError, Stored};
+use crate::wire::html;
+use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Token, digest, message_id};
+use chrono::NaiveDate;
+use std::collections::{HashSet, VecDeque};
+use std::ops::ControlFlow;
+use std::sync::{Arc, PoisonError};
+
+/// Different digests that are held, the last ones asked for.
+const HELD_MAX: usize = 128;
+/// And their bytes: 128 of the longest that are usual.
+const HELD_BYTES_MAX: usize = 24 << 20;
+/// Articles that there is no room for are counted up to this.
+const MORE_MAX: usize = 10_000;
+/// Log entries that are looked at to find out whether one that is held still holds.
+const CHANGES_MAX: usize = 256;
+
+/// What decides what a digest says.
+#[derive(PartialEq, Eq, Clone)]
+struct Key {
+    window: NaiveDate,
+    selection: Selection,
+    span: Span,
+    is_fold: bool,
+    list: Option<Slug>,
+    language: String,
+    /// When the newsroom's own name and titles last changed.
+    newsroom_at: Time,
+}
+
+/// One that is held.
+struct Held {
+    key: Key,
+    /// The mail but for what is each recipient's own; none where nothing of it is public any more.
+    form: Option<Arc<Form>>,
+    articles: HashSet<ArticleId>,
+    /// The place in the log up to which it holds.
+    seq: Seq,
+}
+
+/// Those that are held, the last one asked for at the end.
+#[derive(Default)]
+pub(super) struct Digests(VecDeque<Held>);
+
+impl Mailer {
+    /// The bytes of the digest of `row`: nothing that is retracted by now is in it.
+    pub(super) fn digest(
+        &self,
+        frame: &Frame<'_>,
+        newsroom: &Newsroom,
+        subscription: &Subscription,
+        row: &LedgerRow,
+    ) -> Result<Vec<u8>, Stop> {
+        let Message::Digest { window, span, is_fold } = &row.message else {
+            return Err(Stop::Recall("it is no digest"));
+        };
+        let key = Key {
+            window: *window,
+            selection: subscription.selection.clone(),
+            span: span.clone(),
+            is_fold: *is_fold,
+            list: row.list.clone(),
+            language: newsroom.site.language.clone(),
+            newsroom_at: newsroom.changed_at,
+        };
+        let form = self.form(frame, newsroom, key)?;
+        let form = form.ok_or(Stop::Recall("nothing that was in it is public any more"))?;
+        let leave = Token::leave(row.subscription).seal(&self.store.identity().secret);
+        let own = Own { date: frame.date, to: frame.to, id: &message_id(frame.id, frame.site), leave: &leave };
+        Ok(form.fill(&own)?)
+    }
+
+    fn form(&self, frame: &Frame<'_>, newsroom: &Newsroom, key: Key) -> Result<Option<Arc<Form>>, Stop> {
+        // One at a time makes one: the others would make the same.
+        let mut held = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = held.0.iter().position(|held| held.key == key)
+            && let Some(mut found) = held.0.remove(at)
+            && self.holds(&mut found)?
+        {
+            let form = found.form.clone();
+            held.0.push_back(found);
+            return Ok(form);
+        }
+        let made = self.compose(frame, newsroom, key)?;
+        let form = made.form.clone();
+        held.0.push_back(made);
+        let bytes = |held: &Held| held.form.as_ref().map_or(0, |form| form.bytes());
+        while held.0.len() > 1 && (held.0.len() > HELD_MAX || held.0.iter().map(bytes).sum::<usize>() > HELD_BYTES_MAX)
+        {
+            held.0.pop_front();
+        }
+        Ok(form)
+    }
+
+    /// Has nothing happened to the articles in it?
+    fn holds(&self, held: &mut Held) -> Result<bool, StoreError> {
+        let head = self.store.head();
+        if held.seq == head {
+            return Ok(true);
+        }
+        let read = self.store.since(held.seq, CHANGES_MAX)?;
+        let is_touched = read.changes.iter().any(|(_, change)| held.articles.contains(&change.article));
+        let Some((last, _)) = read.changes.last() else { return Ok(true) };
+        held.seq = *last;
+        Ok(!is_touched && !read.truncated && read.changes.len() < CHANGES_MAX)
+    }
+
+    fn compose(&self, frame: &Frame<'_>, newsroom: &Newsroom, key: Key) -> Result<Held, Stop> {
+        // Taken before the articles are read: a change that comes meanwhile is looked at again.
+        let seq = self.store.head();
+        let items_max = self.standard.digest_items_max;
+        let mut articles: Vec<Stored<_>> = Vec::new();
+        let mut more = 0;
+        self.store.news(&key.selection, &key.span, self.settings.article_age_max, |article| {
+            if articles.len() < items_max {
+                articles.push(article);
+            } else {
+                more += 1;
+            }
+            if more < MORE_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let summaries: Vec<Option<String>> = articles
+            .iter()
+            .map(|article| {
+                let content = &article.record.content;
+                let derived = || html::summary(&content.body.as_ref()?.html, SUMMARY_CHARS_MAX);
+                content.summary.clone().or_else(derived)
+            })
+            .collect();
+        let items: Vec<Item<'_>> = articles
+            .iter()
+            .zip(&summaries)
+            .map(|(article, summary)| Item { article: &article.record, summary: summary.as_deref() })
+            .collect();
+        let form = match items.as_slice() {
+            [] => None,
+            items => {
+                let bytes_max = self.standard.digest_bytes_max;
+                let composition = Composition::new(&newsroom.site, items, more, bytes_max)?;
+                Some(Arc::new(self.addressed(frame, newsroom, &key, &composition)?))
+            }
+        };
+        let articles = articles.into_iter().map(|article| article.record.id).collect();
+        Ok(Held { key, form, articles, seq })
+    }
+
+    fn addressed(
+        &self,
+        frame: &Frame<'_>,
+        newsroom: &Newsroom,
+        key: &Key,
+        composition: &Composition,
+    ) -> Result<Form, Fault> {
+        let content = Digest {
+            composition,
+            window: &key.window.to_string(),
+            list: key.list.as_ref().and_then(|slug| category(newsroom, slug)),
+            wanted: &wanted(newsroom, &key.selection),
+            rest: &newsroom.site.selection_page(&key.selection),
+            fold_over: key.is_fold.then_some(self.standard.instant_per_day_max),
+            leave: "",
+        };
+        let any = Token::leave(SubscriptionId(uuid::Uuid::nil())).seal(&self.store.identity().secret);
+        Form::of(&any, |leave| digest(frame, &Digest { leave, ..content }))
+    }
+}

@@ -1,0 +1,93 @@
+//! What asking and confirming make of what is stored, decided on values alone.
+
+use crate::domain::{Kind, Problem, Subscriber, Subscription, SubscriptionState, Time};
+use chrono::Duration;
+
+/// What is asked again sooner makes no second mail: a form that is sent in a loop must not fill a mailbox.
+const ASK_AGAIN: Duration = Duration::minutes(10);
+
+/// The subscription and its subscriber once `wanted`, a new subscription, was asked for at `now`; none if nothing is to
+/// be mailed for that.
+///
+/// One at a time waits to be confirmed: whoever asks for another instead gets a newer link, and the old one is void.
+pub(super) fn asked(
+    subscriber: &Subscriber,
+    subscriptions: &[&Subscription],
+    wanted: Subscription,
+    now: Time,
+) -> Option<(Subscription, Subscriber)> {
+    let is_wanted = |old: &&&Subscription| old.selection == wanted.selection && old.cadence == wanted.cadence;
+    let mut confirmed = subscriptions.iter().filter(|old| is_confirmed(old));
+    if confirmed.any(|old| is_wanted(&old)) {
+        return None;
+    }
+    let waiting = subscriptions.iter().find(|old| match old.state {
+        SubscriptionState::Pending | SubscriptionState::Refused { .. } => true,
+        SubscriptionState::Confirmed { .. } => old.wished.is_some(),
+        // Only its owner can have left, so to ask again is no loop.
+        SubscriptionState::Unsubscribed { .. } => false,
+    });
+    if waiting.is_some() && now - subscriber.asked_at < ASK_AGAIN {
+        return None;
+    }
+    let again = subscriptions.iter().find(|old| match old.state {
+        SubscriptionState::Pending | SubscriptionState::Refused { .. } => true,
+        SubscriptionState::Unsubscribed { .. } => old.selection == wanted.selection,
+        SubscriptionState::Confirmed { .. } => false,
+    });
+    let is_full = subscriptions.len() >= Subscriber::SUBSCRIPTIONS_MAX;
+    // Where there is no room, one that is on its way out makes some.
+    let left = |old: &&&Subscription| matches!(old.state, SubscriptionState::Unsubscribed { .. });
+    let again = again.or_else(|| subscriptions.iter().find(left).filter(|_| is_full));
+    let mut subscriber = Subscriber { asked_at: now, ..subscriber.clone() };
+    match again {
+        Some(old) => {
+            let round = old.round.saturating_add(1);
+            let (id, created_at, address) = (old.id, old.created_at, old.address.clone());
+            Some((Subscription { id, created_at, address, round, feed: old.feed, ..wanted }, subscriber))
+        }
+        None if is_full => None,
+        None => {
+            subscriber.subscriptions.push(wanted.id);
+            Some((Subscription { address: subscriber.address.clone(), ..wanted }, subscriber))
+        }
+    }
+}
+
+/// May `round` of it be confirmed, or has it been? Errors: [`Kind::Gone`] says why not.
+pub(super) fn may_confirm(old: &Subscription, round: u32, now: Time) -> Result<(), Problem> {
+    if let SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } = old.state {
+        return Err(Problem::new(Kind::Gone, "this subscription has ended since; please ask once more"));
+    }
+    if round != old.round {
+        return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that"));
+    }
+    if !is_settled(old) && old.has_lapsed(now) {
+        return Err(Problem::new(Kind::Gone, "this link was good for 14 days; please ask once more"));
+    }
+    Ok(())
+}
+
+/// May it be taken back that it was left for the `round`th time? Errors: [`Kind::Gone`] says why not.
+pub(super) fn may_undo(old: &Subscription, round: u32) -> Result<(), Problem> {
+    if round == old.round && matches!(old.state, SubscriptionState::Unsubscribed { .. }) || is_confirmed(old) {
+        return Ok(());
+    }
+    Err(Problem::new(Kind::Gone, "this subscription was asked for anew since; please use the link in that mail"))
+}
+
+/// Has its owner confirmed it, and not left since?
+pub(super) fn is_confirmed(subscription: &Subscription) -> bool {
+    matches!(subscription.state, SubscriptionState::Confirmed { .. })
+}
+
+/// Is there nothing about it that waits for a confirmation?
+pub(super) fn is_settled(subscription: &Subscription) -> bool {
+    is_confirmed(subscription) && subscription.wished.is_none()
+}
+
+/// It as it was asked for.
+pub(super) fn wished(old: &Subscription) -> Subscription {
+    let selection = old.wished.as_ref().unwrap_or(&old.selection).clone();
+    Subscription { selection, wished: None, ..old.clone() }
+}

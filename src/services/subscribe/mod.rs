@@ -1,0 +1,369 @@
+//! Asking for mail, confirming, leaving. Nobody gets mail who has not confirmed, and nobody can find out here who
+//! gets it: asking answers the same for every address, in about the same time.
+
+mod decide;
+mod preferences;
+mod record;
+
+pub use preferences::{Amendment, Preferences};
+pub use record::PersonalRecord;
+
+use super::newsroom::SharedNewsroom;
+use crate::config;
+use crate::domain::{
+    Address, Cadence, Clock, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
+    SubscriptionState, Term, Time, Zone,
+};
+use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
+use crate::wire::mail::{Purpose, Token};
+use chrono::Duration;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Rounds against somebody who changes the same subscription all the time.
+const CONFLICTS_MAX: usize = 8;
+
+/// The subscriptions, for those who ask for them.
+pub struct Subscriptions {
+    store: Arc<Store>,
+    clock: Clock,
+    newsroom: SharedNewsroom,
+    standard: config::Subscriptions,
+    confirmations_per_hour_max: usize,
+    hint: Arc<tokio::sync::Notify>,
+    /// When the confirmation mails of the last hour were asked for, oldest first.
+    recent: Mutex<VecDeque<Time>>,
+}
+
+/// What somebody asks for. What is left open is as the publisher has it.
+#[derive(Debug, Clone)]
+pub struct Asking {
+    /// Where to.
+    pub address: Address,
+    /// What.
+    pub selection: Selection,
+    /// How often.
+    pub cadence: Option<Cadence>,
+    /// On whose clock.
+    pub zone: Option<Zone>,
+    /// Language of pages and mails, a BCP 47 tag.
+    pub language: Option<String>,
+    /// Who asks.
+    pub from: Option<IpAddr>,
+}
+
+impl Asking {
+    /// `selection` to `address`, all else left open.
+    pub fn new(address: Address, selection: Selection) -> Self {
+        Asking { address, selection, cadence: None, zone: None, language: None, from: None }
+    }
+}
+
+/// An address as it is stored.
+#[derive(Debug)]
+struct Known {
+    subscriber: Stored<Subscriber>,
+    subscriptions: Vec<Stored<Subscription>>,
+}
+
+impl Subscriptions {
+    /// At most `confirmations_per_hour_max` confirmation mails go out in an hour, to all addresses together, counted
+    /// from the start of the daemon. `standard` holds for who does not say otherwise. `hint` wakes the mailer.
+    pub fn new(
+        store: Arc<Store>,
+        clock: Clock,
+        newsroom: SharedNewsroom,
+        standard: config::Subscriptions,
+        confirmations_per_hour_max: usize,
+        hint: Arc<tokio::sync::Notify>,
+    ) -> Self {
+        let recent = Mutex::default();
+        Subscriptions { store, clock, newsroom, standard, confirmations_per_hour_max, hint, recent }
+    }
+
+    /// What holds for who does not say otherwise.
+    pub fn standard(&self) -> &config::Subscriptions {
+        &self.standard
+    }
+
+    /// Asks for what `asking` says: a confirmation mail goes to the address, where one is needed.
+    ///
+    /// Errors: [`Kind::Invalid`] for a category that is not known; [`Kind::TooMany`] where too many asked within
+    /// the hour, whatever the address. Nothing tells whether the address was known.
+    pub async fn ask(&self, asking: Asking) -> Result<(), Problem> {
+        self.check_selection(&asking.selection)?;
+        let slot = self.slot()?;
+        for _ in 0..CONFLICTS_MAX {
+            let now = self.clock.now();
+            let known = self.known(&asking.address)?;
+            let mut batch = Batch::default();
+            let new = self.asked(known.as_ref(), &asking, now)?;
+            if let Some((subscription, subscriber)) = &new {
+                let old = known.iter().flat_map(|known| &known.subscriptions);
+                let old = old.clone().find(|old| old.record.id == subscription.id);
+                self.store.write_subscription(&mut batch, old, subscription);
+                self.store.write_subscriber(&mut batch, known.as_ref().map(|known| &known.subscriber), subscriber);
+                let message = Message::Confirmation { round: subscription.round };
+                let row = LedgerRow::new(message, subscription.id, None, now);
+                self.store.write_message(&mut batch, None, &row);
+            } else if let Some(known) = &known {
+                // Written as it is: only a batch that writes waits for the disk, and the time it takes must not tell
+                // who is subscribed.
+                self.store.write_subscriber(&mut batch, Some(&known.subscriber), &known.subscriber.record);
+            }
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    if new.is_some() {
+                        slot.keep();
+                        self.hint.notify_one();
+                    }
+                    return Ok(());
+                }
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// What a link is for. Errors: [`Kind::NotFound`] for a link that is not ours.
+    pub fn purpose(&self, token: &str) -> Result<Purpose, Problem> {
+        Token::open(token, &self.store.identity().secret).map(|token| token.purpose).ok_or_else(unknown)
+    }
+
+    /// What a link is for and whose it is. Changes nothing, however often software opens the link.
+    ///
+    /// Errors: [`Kind::NotFound`] for a link that is not ours; [`Kind::Gone`] for one that is no longer good.
+    pub fn look(&self, token: &str) -> Result<(Purpose, Subscription), Problem> {
+        let (token, stored) = self.open(token)?;
+        match token.purpose {
+            Purpose::Confirm => decide::may_confirm(&stored.record, token.round, self.clock.now())?,
+            Purpose::Undo => decide::may_undo(&stored.record, token.round)?,
+            Purpose::Leave => {}
+            // These are no links to a page of one subscription.
+            Purpose::Preferences | Purpose::Feed => return Err(unknown()),
+        }
+        Ok((token.purpose, stored.record))
+    }
+
+    /// Confirms what the link's mail asked about, at the wish of the client `from`; a second time changes nothing.
+    /// It takes the place of another subscription of the same address to the same selection.
+    ///
+    /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
+    pub async fn confirm(&self, token: &str, from: Option<IpAddr>) -> Result<Subscription, Problem> {
+        for _ in 0..CONFLICTS_MAX {
+            let (token, old) = self.open(token)?;
+            if token.purpose != Purpose::Confirm {
+                return Err(unknown());
+            }
+            let now = self.clock.now();
+            decide::may_confirm(&old.record, token.round, now)?;
+            if decide::is_settled(&old.record) {
+                return Ok(old.record);
+            }
+            let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
+            let consent = Consent { confirmed: Some(Given { at: now, from }), ..old.record.consent.clone() };
+            let wished = decide::wished(&old.record);
+            let new = match old.record.state {
+                // Only what it asks for changes.
+                SubscriptionState::Confirmed { .. } => Subscription { wished: None, ..wished },
+                SubscriptionState::Pending
+                | SubscriptionState::Unsubscribed { .. }
+                | SubscriptionState::Refused { .. } => {
+                    wished.begun(now, self.store.head(), self.zone(&known.subscriber.record))
+                }
+            };
+            let new = Subscription { consent, ..new };
+            let mut batch = Batch::default();
+            self.store.write_subscription(&mut batch, Some(&old), &new);
+            for other in &known.subscriptions {
+                let is_same = other.record.selection == new.selection && other.record.id != new.id;
+                if is_same && decide::is_confirmed(&other.record) {
+                    self.store.write_subscription(&mut batch, Some(other), &other.record.left(now));
+                }
+            }
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(new),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// Leaves, from any state; a second time changes nothing. Errors: as for [`Subscriptions::look`], and for a link
+    /// that is for something else.
+    pub async fn leave(&self, token: &str) -> Result<Subscription, Problem> {
+        for _ in 0..CONFLICTS_MAX {
+            let (token, old) = self.open(token)?;
+            if token.purpose != Purpose::Leave {
+                return Err(unknown());
+            }
+            if matches!(old.record.state, SubscriptionState::Unsubscribed { .. }) {
+                return Ok(old.record);
+            }
+            let mut batch = Batch::default();
+            self.end(&mut batch, &old, self.clock.now());
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    self.hint.notify_one();
+                    return self.open_stored(token.subscription).map(|stored| stored.record);
+                }
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// Ends a subscription; one that was confirmed is told so, since a mail may have been passed on.
+    fn end(&self, batch: &mut Batch, old: &Stored<Subscription>, now: Time) {
+        if matches!(old.record.state, SubscriptionState::Unsubscribed { .. }) {
+            return;
+        }
+        let new = old.record.left(now);
+        self.store.write_subscription(batch, Some(old), &new);
+        if decide::is_confirmed(&old.record) {
+            let row = LedgerRow::new(Message::Farewell { round: new.round }, new.id, None, now);
+            self.store.write_message(batch, None, &row);
+        }
+    }
+
+    /// Up to `limit` subscriptions behind `after`, for the operator.
+    pub fn list(&self, after: Option<SubscriptionId>, limit: usize) -> Result<Vec<Subscription>, Problem> {
+        let page = self.store.subscriptions(after, limit).map_err(internal)?;
+        Ok(page.into_iter().map(|stored| stored.record).collect())
+    }
+
+    /// The subscription and its subscriber as `asking` leaves them; none if nothing is to be mailed for that.
+    fn asked(
+        &self,
+        known: Option<&Known>,
+        asking: &Asking,
+        now: Time,
+    ) -> Result<Option<(Subscription, Subscriber)>, Problem> {
+        let cadence = asking.cadence.unwrap_or_else(|| self.standard.cadence());
+        let wanted = Subscription {
+            cadence,
+            consent: Consent { asked: Some(Given { at: now, from: asking.from }), ..Consent::default() },
+            ..Subscription::asked(mint()?, asking.address.clone(), asking.selection.clone(), now)
+        };
+        let (subscription, subscriber) = match known {
+            None => {
+                let subscriber = Subscriber::of(&wanted);
+                (wanted, subscriber)
+            }
+            Some(known) => {
+                let records: Vec<_> = known.subscriptions.iter().map(|stored| &stored.record).collect();
+                match decide::asked(&known.subscriber.record, &records, wanted, now) {
+                    Some(asked) => asked,
+                    None => return Ok(None),
+                }
+            }
+        };
+        // Whoever can write the address must not move the digests of its owner to another hour.
+        let is_anybodys =
+            known.is_none_or(|known| !known.subscriptions.iter().any(|s| decide::is_confirmed(&s.record)));
+        let subscriber = match is_anybodys {
+            true => Subscriber { zone: asking.zone.clone(), language: asking.language.clone(), ..subscriber },
+            false => subscriber,
+        };
+        Ok(Some((subscription, subscriber)))
+    }
+
+    fn zone<'a>(&'a self, subscriber: &'a Subscriber) -> &'a Zone {
+        subscriber.zone.as_ref().unwrap_or(&self.standard.zone)
+    }
+
+    fn known(&self, address: &Address) -> Result<Option<Known>, Problem> {
+        let Some(subscriber) = self.store.subscriber_of(address).map_err(internal)? else { return Ok(None) };
+        let subscriptions = self.store.subscriptions_of(&subscriber.record).map_err(internal)?;
+        Ok(Some(Known { subscriber, subscriptions }))
+    }
+
+    fn open(&self, token: &str) -> Result<(Token, Stored<Subscription>), Problem> {
+        let token = Token::open(token, &self.store.identity().secret).ok_or_else(unknown)?;
+        let stored = self.open_stored(token.subscription)?;
+        Ok((token, stored))
+    }
+
+    fn open_stored(&self, id: SubscriptionId) -> Result<Stored<Subscription>, Problem> {
+        self.store.subscription(id).map_err(internal)?.ok_or_else(unknown)
+    }
+
+    /// Do the categories of `selection` exist? Errors: [`Kind::Invalid`] names all that are unknown.
+    fn check_selection(&self, selection: &Selection) -> Result<(), Problem> {
+        let newsroom = self.newsroom.load();
+        let unknown = selection.terms().filter_map(|term| match term {
+            Term::Category(slug) => newsroom.categories.find("categories", slug.as_str()).err(),
+            Term::Tag(_) | Term::Author(_) | Term::Language(_) => None,
+        });
+        let faults: Vec<_> = unknown.collect();
+        if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
+    }
+
+    /// Takes a place among the confirmation mails of this hour, before anything is known about the address.
+    fn slot(&self) -> Result<Slot<'_>, Problem> {
+        let now = self.clock.now();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        while recent.front().is_some_and(|at| now - *at >= Duration::hours(1)) {
+            recent.pop_front();
+        }
+        if recent.len() >= self.confirmations_per_hour_max {
+            return Err(Problem::new(Kind::TooMany, "too many have asked within the hour; please try again later"));
+        }
+        recent.push_back(now);
+        Ok(Slot { recent: &self.recent, at: now, is_kept: false })
+    }
+}
+
+/// A place in the window; given back unless a mail came of it.
+struct Slot<'a> {
+    recent: &'a Mutex<VecDeque<Time>>,
+    at: Time,
+    is_kept: bool,
+}
+
+impl Slot<'_> {
+    fn keep(mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (false, Some(own)) = (self.is_kept, recent.iter().rposition(|at| *at == self.at)) {
+            recent.remove(own);
+        }
+    }
+}
+
+fn mint() -> Result<SubscriptionId, Problem> {
+    let mut random = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| Problem::new(Kind::Internal, "no randomness"))?;
+    Ok(SubscriptionId(uuid::Builder::from_random_bytes(random).into_uuid()))
+}
+
+fn unknown() -> Problem {
+    Problem::new(Kind::NotFound, "this link is not one of ours, or not all of it has come along")
+}
+
+fn busy() -> Problem {
+    Problem::new(Kind::Unavailable, "this subscription is being changed elsewhere; please try again")
+}
+
+fn internal(error: StoreError) -> Problem {
+    match &error {
+        // Its key may be an address.
+        StoreError::Record { table, what, .. } => tracing::error!("a record of {} is damaged: {what}", table.name()),
+        StoreError::Locked { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Older { .. }
+        | StoreError::Damaged { .. }
+        | StoreError::Engine(_)
+        | StoreError::Stopped(_) => tracing::error!(%error, "a subscription could not be read or stored: {error}"),
+    }
+    Problem::new(Kind::Internal, "the store failed; the operator's log says more")
+}

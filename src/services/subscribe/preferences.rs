@@ -1,0 +1,301 @@
+//! What a subscriber sees and changes, by a link that was mailed freshly to the address; the API changes the same.
+
+use super::{CONFLICTS_MAX, Known, Subscriptions, busy, decide, internal, mint, unknown};
+use crate::domain::{
+    Cadence, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId, SubscriptionState,
+    Zone,
+};
+use crate::store::{Batch, CommitError, LedgerRow, Message};
+use crate::wire::mail::{Purpose, Token};
+use chrono::Duration;
+use std::net::IpAddr;
+
+/// A second link within this time is not mailed: whoever finds a mail must not fill its owner's mailbox.
+const LINK_AGAIN: Duration = Duration::minutes(10);
+
+/// All that holds for an address.
+#[derive(Debug, Clone)]
+pub struct Preferences {
+    /// The address and what holds for all its subscriptions.
+    pub subscriber: Subscriber,
+    /// They, the oldest first.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// One thing that is to be different.
+#[derive(Debug, Clone)]
+pub enum Amendment {
+    /// What holds for all subscriptions; none stands for the publisher's.
+    Settings {
+        /// On whose clock.
+        zone: Option<Zone>,
+        /// Language of pages and mails.
+        language: Option<String>,
+    },
+    /// Another subscription.
+    Add {
+        /// What.
+        selection: Selection,
+        /// How often.
+        cadence: Cadence,
+    },
+    /// What one subscription asks for, or how often; what is none stays.
+    Edit {
+        /// Which.
+        id: SubscriptionId,
+        /// What.
+        selection: Option<Selection>,
+        /// How often.
+        cadence: Option<Cadence>,
+        /// Is there to be a break? What comes out during one is not mailed later.
+        is_paused: Option<bool>,
+    },
+    /// One subscription less.
+    Remove {
+        /// Which.
+        id: SubscriptionId,
+    },
+    /// The private feed gets a new address; the old one leads nowhere from then on.
+    NewFeed {
+        /// Of which.
+        id: SubscriptionId,
+    },
+}
+
+impl Subscriptions {
+    /// Mails a link to the preferences to the owner of the subscription of a leaving link. Says nothing of them.
+    ///
+    /// Errors: [`Kind::NotFound`] for a link that is not ours or for something else.
+    pub async fn send_link(&self, token: &str) -> Result<(), Problem> {
+        for _ in 0..CONFLICTS_MAX {
+            let (token, stored) = self.open(token)?;
+            if token.purpose != Purpose::Leave {
+                return Err(unknown());
+            }
+            let known = self.known(&stored.record.address)?.ok_or_else(unknown)?;
+            let (now, old) = (self.clock.now(), &known.subscriber.record);
+            let mut batch = Batch::default();
+            let is_again = old.link_at.is_some_and(|at| now - at < LINK_AGAIN);
+            let new = match is_again {
+                true => old.clone(),
+                false => Subscriber { links: old.links.saturating_add(1), link_at: Some(now), ..old.clone() },
+            };
+            self.store.write_subscriber(&mut batch, Some(&known.subscriber), &new);
+            if !is_again {
+                let row = LedgerRow::new(Message::Preferences { round: new.links }, stored.record.id, None, now);
+                self.store.write_message(&mut batch, None, &row);
+            }
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    self.hint.notify_one();
+                    return Ok(());
+                }
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// What the bearer of a link to the preferences may see.
+    ///
+    /// Errors: [`Kind::NotFound`] for a link that is not ours; [`Kind::Gone`] for one that is too old.
+    pub fn preferences(&self, token: &str) -> Result<Preferences, Problem> {
+        self.owned(token).map(Preferences::from)
+    }
+
+    /// The preferences of whoever has the subscription `id`, for the API. Errors: [`Kind::NotFound`].
+    pub fn preferences_of(&self, id: SubscriptionId) -> Result<Preferences, Problem> {
+        self.known_by(id).map(Preferences::from)
+    }
+
+    /// Changes what the bearer of a link to the preferences may change, at the wish of the client `from`.
+    ///
+    /// Errors: as for [`Subscriptions::preferences`]; [`Kind::Invalid`] for what there cannot be.
+    pub async fn amend(
+        &self,
+        token: &str,
+        amendment: &Amendment,
+        from: Option<IpAddr>,
+    ) -> Result<Preferences, Problem> {
+        self.amend_known(|| self.owned(token), amendment, from).await
+    }
+
+    /// The same of whoever has the subscription `id`, for the API.
+    pub async fn amend_of(&self, id: SubscriptionId, amendment: &Amendment) -> Result<Preferences, Problem> {
+        self.amend_known(|| self.known_by(id), amendment, None).await
+    }
+
+    /// Takes back that a subscription was left. A second time changes nothing.
+    ///
+    /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
+    pub async fn undo(&self, token: &str) -> Result<Subscription, Problem> {
+        for _ in 0..CONFLICTS_MAX {
+            let (token, old) = self.open(token)?;
+            if token.purpose != Purpose::Undo {
+                return Err(unknown());
+            }
+            decide::may_undo(&old.record, token.round)?;
+            if decide::is_confirmed(&old.record) {
+                return Ok(old.record);
+            }
+            let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
+            let zone = self.zone(&known.subscriber.record);
+            // A digest still tells of what came out meanwhile; mails that come one by one are not sent late.
+            let head = if old.record.cadence.is_instant() { self.store.head() } else { old.record.digests.since };
+            let new = old.record.begun(self.clock.now(), head, zone);
+            let mut batch = Batch::default();
+            self.store.write_subscription(&mut batch, Some(&old), &new);
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(new),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// The subscription of a private feed's address. Errors: [`Kind::NotFound`] for an address that is not ours or not
+    /// in use any more; [`Kind::Gone`] for a subscription that has ended.
+    pub fn feed(&self, token: &str) -> Result<Subscription, Problem> {
+        let (token, stored) = self.open(token)?;
+        if token.purpose != Purpose::Feed || token.round != stored.record.feed {
+            return Err(unknown());
+        }
+        match stored.record.state {
+            SubscriptionState::Confirmed { .. } | SubscriptionState::Refused { .. } => Ok(stored.record),
+            SubscriptionState::Pending | SubscriptionState::Unsubscribed { .. } => {
+                Err(Problem::new(Kind::Gone, "this subscription has ended"))
+            }
+        }
+    }
+
+    /// Sealed token of the private feed of `subscription`.
+    pub fn feed_token(&self, subscription: &Subscription) -> String {
+        Token::feed(subscription).seal(&self.store.identity().secret)
+    }
+
+    async fn amend_known(
+        &self,
+        known: impl Fn() -> Result<Known, Problem>,
+        amendment: &Amendment,
+        from: Option<IpAddr>,
+    ) -> Result<Preferences, Problem> {
+        if let Amendment::Add { selection, .. } | Amendment::Edit { selection: Some(selection), .. } = amendment {
+            self.check_selection(selection)?;
+        }
+        for _ in 0..CONFLICTS_MAX {
+            let known = known()?;
+            let batch = self.amended(&known, amendment, from)?;
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    self.hint.notify_one();
+                    return self.known(&known.subscriber.record.address)?.map(Preferences::from).ok_or_else(unknown);
+                }
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    fn amended(&self, known: &Known, amendment: &Amendment, from: Option<IpAddr>) -> Result<Batch, Problem> {
+        let (now, head) = (self.clock.now(), self.store.head());
+        let subscriber = &known.subscriber.record;
+        let zone = self.zone(subscriber);
+        let mut batch = Batch::default();
+        match amendment {
+            Amendment::Settings { zone, language } => {
+                let new = Subscriber { zone: zone.clone(), language: language.clone(), ..subscriber.clone() };
+                self.store.write_subscriber(&mut batch, Some(&known.subscriber), &new);
+                for old in &known.subscriptions {
+                    let paced = old.record.paced(old.record.cadence, self.zone(&new), now, head);
+                    if !paced.cadence.is_instant() && paced != old.record {
+                        self.store.write_subscription(&mut batch, Some(old), &paced);
+                    }
+                }
+            }
+            Amendment::Add { selection, cadence } => {
+                if known.subscriptions.len() >= Subscriber::SUBSCRIPTIONS_MAX {
+                    let expected = format!("at most {} subscriptions of an address", Subscriber::SUBSCRIPTIONS_MAX);
+                    return Err(Problem::field("selection", "one more", expected));
+                }
+                let given = Some(Given { at: now, from });
+                let asked = Subscription {
+                    cadence: *cadence,
+                    consent: Consent { asked: given.clone(), confirmed: given, wording: None },
+                    ..Subscription::asked(mint()?, subscriber.address.clone(), selection.clone(), now)
+                };
+                let mut new = subscriber.clone();
+                new.subscriptions.push(asked.id);
+                self.store.write_subscription(&mut batch, None, &asked.begun(now, head, zone));
+                self.store.write_subscriber(&mut batch, Some(&known.subscriber), &new);
+            }
+            Amendment::Edit { id, selection, cadence, is_paused } => {
+                let old = known.find(*id)?;
+                if !decide::is_confirmed(&old.record) {
+                    return Err(Problem::new(Kind::Conflict, "this subscription is not confirmed, or has ended"));
+                }
+                let mut new = old.record.clone();
+                new.selection = selection.clone().unwrap_or(new.selection);
+                if let Some(cadence) = cadence.filter(|cadence| *cadence != new.cadence) {
+                    new = new.paced(cadence, zone, now, head);
+                }
+                match (is_paused, new.paused_at) {
+                    (Some(true), None) => {
+                        new.paused_at = Some(now);
+                        new.digests.next = None;
+                    }
+                    (Some(false), Some(_)) => new = new.begun(now, head, zone),
+                    (Some(true), Some(_)) | (Some(false), None) | (None, _) => {}
+                }
+                self.store.write_subscription(&mut batch, Some(old), &new);
+            }
+            Amendment::Remove { id } => self.end(&mut batch, known.find(*id)?, now),
+            Amendment::NewFeed { id } => {
+                let old = known.find(*id)?;
+                let new = Subscription { feed: old.record.feed.saturating_add(1), ..old.record.clone() };
+                self.store.write_subscription(&mut batch, Some(old), &new);
+            }
+        }
+        Ok(batch)
+    }
+
+    fn owned(&self, token: &str) -> Result<Known, Problem> {
+        let token = Token::open(token, &self.store.identity().secret).ok_or_else(unknown)?;
+        if token.purpose != Purpose::Preferences {
+            return Err(unknown());
+        }
+        let id = crate::domain::SubscriberId(token.subscription.0);
+        let subscriber = self.store.subscriber(id).map_err(internal)?.ok_or_else(unknown)?;
+        if token.round != subscriber.record.links {
+            return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that"));
+        }
+        let lasts = Duration::hours(Subscriber::LINK_HOURS);
+        if subscriber.record.link_at.is_none_or(|at| self.clock.now() - at > lasts) {
+            return Err(Problem::new(Kind::Gone, "this link was good for a day; please ask for another one"));
+        }
+        let subscriptions = self.store.subscriptions_of(&subscriber.record).map_err(internal)?;
+        Ok(Known { subscriber, subscriptions })
+    }
+
+    fn known_by(&self, id: SubscriptionId) -> Result<Known, Problem> {
+        let none = || Problem::new(Kind::NotFound, format!("there is no subscription {id}"));
+        let stored = self.store.subscription(id).map_err(internal)?.ok_or_else(none)?;
+        self.known(&stored.record.address)?.ok_or_else(none)
+    }
+}
+
+impl Known {
+    fn find(&self, id: SubscriptionId) -> Result<&crate::store::Stored<Subscription>, Problem> {
+        let none = || Problem::new(Kind::NotFound, format!("there is no subscription {id} of this address"));
+        self.subscriptions.iter().find(|stored| stored.record.id == id).ok_or_else(none)
+    }
+}
+
+impl From<Known> for Preferences {
+    fn from(known: Known) -> Self {
+        let subscriptions = known.subscriptions.into_iter().map(|stored| stored.record).collect();
+        Preferences { subscriber: known.subscriber.record, subscriptions }
+    }
+}

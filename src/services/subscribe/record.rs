@@ -1,0 +1,48 @@
+//! All that is held about an address, for its owner and for the operator.
+
+use super::{Preferences, Subscriptions, internal};
+use crate::domain::{Address, Kind, Problem, SubscriptionId};
+use crate::store::{LedgerKey, LedgerRow};
+use serde::Serialize;
+use std::collections::HashSet;
+
+/// All that is held about an address.
+#[derive(Debug, Clone, Serialize)]
+pub struct PersonalRecord {
+    /// The address and what holds for all its subscriptions.
+    pub subscriber: crate::domain::Subscriber,
+    /// What was asked for, agreed to, and when.
+    pub subscriptions: Vec<crate::domain::Subscription>,
+    /// The mails that are owed or were sent.
+    pub messages: Vec<LedgerRow>,
+}
+
+/// Mails that are told of; more than a person has ever got.
+const MESSAGES_MAX: usize = 100_000;
+
+impl Subscriptions {
+    /// All that is held about whom `preferences` are of. Goes through the whole ledger.
+    pub async fn record(&self, preferences: Preferences) -> Result<PersonalRecord, Problem> {
+        let Preferences { subscriber, subscriptions } = preferences;
+        let ids: HashSet<SubscriptionId> = subscriber.subscriptions.iter().copied().collect();
+        let mut messages: Vec<LedgerRow> = Vec::new();
+        let mut after: Option<LedgerKey> = None;
+        while messages.len() < MESSAGES_MAX {
+            let (of, from) = (ids.clone(), after.clone());
+            let piece = self.store.scan(move |store| store.messages_of(&of, from.as_ref())).await;
+            let (rows, last) = piece.map_err(internal)?;
+            messages.extend(rows.into_iter().map(|row| row.record));
+            match last {
+                Some(last) => after = Some(last),
+                None => break,
+            }
+        }
+        Ok(PersonalRecord { subscriber, subscriptions, messages })
+    }
+
+    /// The preferences of an address. Errors: [`Kind::NotFound`].
+    pub fn of_address(&self, address: &Address) -> Result<Preferences, Problem> {
+        let none = || Problem::new(Kind::NotFound, "nothing is held about this address");
+        self.known(address)?.map(Preferences::from).ok_or_else(none)
+    }
+}

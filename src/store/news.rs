@@ -1,0 +1,90 @@
+//! What came out in a stretch of the log: the contents of digests.
+
+use super::kv::{RANGE_ROWS_MAX, Range};
+use super::log::LOG_CHECK_KEY;
+use super::record::{self, Stored};
+use super::{Store, StoreError, Table};
+use crate::domain::{Article, Change, Selection, Seq, Span, Time};
+use chrono::Duration;
+use std::ops::ControlFlow;
+
+/// Entries that are looked at for one digest: a week of the busiest newsroom many times over. What is older is not told.
+const LOOKED_MAX: usize = 50_000;
+
+impl Store {
+    /// Hands the public articles that a digest of `selection` over `span` tells of to `each`, the last published
+    /// first, until it has enough. Of articles that were dated longer than `age_max` before they came out none is told,
+    /// as of those that an import brings.
+    pub fn news(
+        &self,
+        selection: &Selection,
+        span: &Span,
+        age_max: Duration,
+        mut each: impl FnMut(Stored<Article>) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        self.log_backwards(span.until, span.since, LOOKED_MAX, |seq, change| {
+            if !span.tells_of(selection, seq, &change) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let article = self.article(&change.article)?;
+            let article = article.filter(|article| is_news(&article.record, &change, age_max));
+            Ok(article.map_or(ControlFlow::Continue(()), &mut each))
+        })
+    }
+
+    /// What was mailed of, or would have been, since `from` and before the place `before`: the last first, at most `limit`.
+    pub fn news_since(
+        &self,
+        from: Time,
+        before: Seq,
+        age_max: Duration,
+        limit: usize,
+    ) -> Result<Vec<(Seq, Change)>, StoreError> {
+        let mut news = Vec::new();
+        let until = Seq(before.0.saturating_sub(1));
+        self.log_backwards(until, Seq::default(), limit, |seq, change| {
+            if change.at < from {
+                return Ok(ControlFlow::Break(()));
+            }
+            if change.is_news_for(&Selection::all())
+                && self.article(&change.article)?.is_some_and(|article| change.at - article.record.dated() <= age_max)
+            {
+                news.push((seq, change));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(news)
+    }
+
+    /// Hands the entries from `until` down to the one behind `since` to `each`, at most `limit` of them.
+    fn log_backwards(
+        &self,
+        until: Seq,
+        since: Seq,
+        limit: usize,
+        mut each: impl FnMut(Seq, Change) -> Result<ControlFlow<()>, StoreError>,
+    ) -> Result<(), StoreError> {
+        let (behind, until) = (since.next().0.to_be_bytes(), until.next().0.to_be_bytes());
+        let mut range = Range::prefix(*b"").until(until).reverse().limit(RANGE_ROWS_MAX);
+        range.from = std::ops::Bound::Included(behind.to_vec());
+        let mut looked = 0;
+        while looked < limit {
+            let rows = self.kv.range(Table::Log, range.clone())?;
+            let Some((last, _)) = rows.last().cloned() else { return Ok(()) };
+            looked += rows.len();
+            for (key, value) in rows {
+                let seq = key.as_slice().try_into().map(u64::from_be_bytes).map(Seq).unwrap_or_default();
+                let change = record::decode(Table::Log, LOG_CHECK_KEY, &value)?;
+                if each(seq, change)?.is_break() {
+                    return Ok(());
+                }
+            }
+            range = range.after(last);
+        }
+        Ok(())
+    }
+}
+
+fn is_news(article: &Article, change: &Change, age_max: Duration) -> bool {
+    article.is_public() && change.at - article.dated() <= age_max
+}

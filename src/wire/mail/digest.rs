@@ -1,0 +1,121 @@
+//! Digests: made once for all who get the same, and then addressed to each.
+
+use super::{Frame, builder, feedback_id, finish, host, list_headers, render};
+use crate::domain::{Article, Category, Fault, Site, clean_line};
+use minijinja::{Value, context};
+
+/// An article of a digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'a> {
+    /// Which.
+    pub article: &'a Article,
+    /// What it says in short, if there is anything.
+    pub summary: Option<&'a str>,
+}
+
+/// What is the same in the digests of all who get the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composition {
+    /// Its subject.
+    subject: String,
+    /// The headlines, and then the articles.
+    text: (String, String),
+    html: (String, String),
+    /// Articles that are in it.
+    count: usize,
+    /// Articles that there was no room for.
+    more: usize,
+}
+
+/// What is each subscriber's own.
+#[derive(Debug, Clone, Copy)]
+pub struct Digest<'a> {
+    /// The articles.
+    pub composition: &'a Composition,
+    /// The local date of its window.
+    pub window: &'a str,
+    /// The category it goes out under; the whole newsroom where it is of more.
+    pub list: Option<&'a Category>,
+    /// What the subscription asks for, for people: see [`super::wanted`].
+    pub wanted: &'a str,
+    /// Where all articles of that are to be found.
+    pub rest: &'a str,
+    /// Where this is what was too much in a day: how many mails a day come one by one.
+    pub fold_over: Option<usize>,
+    /// Sealed token of the leaving link.
+    pub leave: &'a str,
+}
+
+impl Composition {
+    /// The digest of `items`, newest first; `more` are not among them. Items are taken as long as neither part grows
+    /// beyond `bytes_max`, but one at least.
+    ///
+    /// Errors: a template has a mistake.
+    pub fn new(site: &Site, items: &[Item<'_>], more: usize, bytes_max: usize) -> Result<Self, Fault> {
+        let (mut text, mut html) = ((String::new(), String::new()), (String::new(), String::new()));
+        let mut count = 0;
+        for item in items {
+            let values = values(site, item);
+            let [line_text, item_text] = ["digest-line.txt", "digest-item.txt"].map(|name| render(name, &values));
+            let [line_html, item_html] = ["digest-line.html", "digest-item.html"].map(|name| render(name, &values));
+            let (line_text, item_text, line_html, item_html) = (line_text?, item_text?, line_html?, item_html?);
+            let bytes = |whole: &(String, String), line: &str, item: &str| {
+                whole.0.len() + whole.1.len() + line.len() + item.len()
+            };
+            let is_full =
+                bytes(&text, &line_text, &item_text) > bytes_max || bytes(&html, &line_html, &item_html) > bytes_max;
+            if is_full && count > 0 {
+                break;
+            }
+            // A template's last line end is not part of what it renders.
+            for (whole, part) in
+                [(&mut text.0, line_text), (&mut text.1, item_text), (&mut html.0, line_html), (&mut html.1, item_html)]
+            {
+                whole.push_str(&part);
+                whole.push('\n');
+            }
+            count += 1;
+        }
+        let more = more + items.len() - count;
+        let title = items.first().map(|item| clean_line(&item.article.content.title)).unwrap_or_default();
+        let others = (count + more).saturating_sub(1);
+        let subject = render("digest-subject.txt", &context! { newsroom => site.title.as_str(), title, others })?;
+        Ok(Composition { subject: clean_line(&subject), text, html, count, more })
+    }
+}
+
+fn values(site: &Site, item: &Item<'_>) -> Value {
+    let content = &item.article.content;
+    context! {
+        title => clean_line(&content.title),
+        summary => item.summary,
+        authors => content.authors.join(", "),
+        language => content.language.as_deref().unwrap_or(&site.language),
+        link => site.article_link(item.article),
+        print => site.print_page(&item.article.id),
+    }
+}
+
+/// The bytes of a digest. Headers as of a notice. Errors: as for [`super::notice`].
+pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> {
+    let (site, composition) = (frame.site, digest.composition);
+    let leave = site.address(&format!("subscriptions/{}", digest.leave));
+    let feedback = feedback_id(digest.window, digest.list, "digest", host(site));
+    let mail = list_headers(builder(frame, &composition.subject)?, frame, digest.list, digest.leave, feedback);
+    let safe = |text: &String| Value::from_safe_string(text.clone());
+    let values = context! {
+        title => composition.subject.as_str(),
+        text_lines => safe(&composition.text.0),
+        text_items => safe(&composition.text.1),
+        html_lines => safe(&composition.html.0),
+        html_items => safe(&composition.html.1),
+        count => composition.count,
+        more => composition.more,
+        rest => digest.rest,
+        fold_over => digest.fold_over,
+        wanted => digest.wanted,
+        leave => leave,
+        newsroom => site.title.as_str(),
+    };
+    finish(mail, "digest", &values)
+}

@@ -1,0 +1,269 @@
+//! Digests: once a window, with all that is new and nothing twice; and instant mails that become too many.
+
+use super::*;
+use chrono::Weekday;
+use tidings::domain::{Seq, Weekdays, Zone};
+
+/// A subscription to `query` at `cadence` on the clock of Berlin, confirmed now.
+async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cadence) -> Subscription {
+    let selection = if query.is_empty() { Selection::all() } else { Selection::parse(query).unwrap() };
+    let zone = Some(Zone::parse("zone", "Europe/Berlin").unwrap());
+    let asking = Asking { cadence: Some(cadence), zone, ..Asking::new(address(to), selection) };
+    room.subscriptions.ask(asking).await.unwrap();
+    let confirmed = room.subscriptions.confirm(&room.confirming(&room.subscription(to)), None).await.unwrap();
+    // Its confirmation mail would only be in the way.
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    room.clock.advance(Duration::minutes(11));
+    confirmed
+}
+
+fn daily(hour: u8) -> Cadence {
+    Cadence::Daily { hour: Hour::try_from(hour).unwrap(), days: Weekdays::ALL }
+}
+
+/// The mails that have come to one address since the last look, each as its subject and its text.
+async fn mailed(room: &Room, to: &str) -> Vec<(String, String)> {
+    room.digested().await;
+    room.notified().await;
+    let before = room.mails();
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let new = room.mails().into_iter().filter(|mail| !before.contains(mail));
+    new.filter_map(|bytes| {
+        let mail = MessageParser::new().parse(&bytes).unwrap();
+        let is_ours = mail.to().unwrap().first().unwrap().address() == Some(to);
+        is_ours.then(|| (mail.subject().unwrap().to_owned(), mail.body_text(0).unwrap().replace("\r\n", "\n")))
+    })
+    .collect()
+}
+
+/// The titles of the articles in a digest, in its order.
+fn told(text: &str) -> Vec<&str> {
+    let items = text.split("----").nth(1).unwrap_or(text);
+    let lines: Vec<&str> = items.lines().collect();
+    let is_title = |at: &usize| lines[*at..].iter().skip(1).find(|line| !line.is_empty()) == Some(&"In short.");
+    (0..lines.len()).filter(|at| !lines[*at].is_empty()).filter(is_title).map(|at| lines[at]).collect()
+}
+
+/// The clock goes on to the next time that it is seven in Berlin, and a minute.
+fn until_seven(room: &Room) {
+    let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
+    let next = daily(7).next(&zone, None, room.clock.now()).unwrap();
+    room.clock.advance(next.at - room.clock.now() + Duration::minutes(1));
+}
+
+#[tokio::test]
+async fn a_digest_brings_all_that_is_new_once_and_nothing_where_nothing_is() {
+    let room = Room::open();
+    subscribed(&room, "reader@example.net", "category:science", daily(7)).await;
+    for (title, category) in [("First", "science"), ("Elsewhere", "economy"), ("Second", "science")] {
+        room.publish(title, &[category]).await;
+        room.clock.advance(Duration::minutes(1));
+    }
+    assert!(mailed(&room, "reader@example.net").await.is_empty(), "it is not seven yet");
+    until_seven(&room);
+    let mails = mailed(&room, "reader@example.net").await;
+    let [(subject, text)] = mails.as_slice() else { panic!("one digest, not {mails:?}") };
+    assert_eq!(subject, "The News: Second and 1 more");
+    assert_eq!(told(text), ["Second", "First"], "the newest first: {text}");
+    assert!(text.starts_with("* Second\n* First\n"), "headlines on top: {text}");
+    assert!(mailed(&room, "reader@example.net").await.is_empty(), "once");
+    until_seven(&room);
+    assert!(mailed(&room, "reader@example.net").await.is_empty(), "nothing new, no mail");
+    room.publish("Third", &["science"]).await;
+    // The daemon was down for three of them: one mail.
+    for _ in 0..3 {
+        until_seven(&room);
+    }
+    let room = room.restart().await;
+    let mails = mailed(&room, "reader@example.net").await;
+    assert_eq!(mails.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["The News: Third"]);
+    assert_eq!(room.digested().await, 0);
+    let next = room.subscription("reader@example.net").digests.next.unwrap();
+    assert!(next.at > room.clock.now() && next.at - room.clock.now() < Duration::days(1), "{next:?}");
+}
+
+#[tokio::test]
+async fn what_is_retracted_is_in_no_digest_even_if_that_was_made_already() {
+    let room = Room::open();
+    for to in ["a@example.net", "b@example.net"] {
+        subscribed(&room, to, "", daily(7)).await;
+    }
+    let [gone, kept] = [room.publish("Gone", &["science"]).await, room.publish("Kept", &["science"]).await];
+    until_seven(&room);
+    room.digested().await;
+    // Both messages are owed. The first is sent, and then something happens.
+    let mailer = room.mailer(room.outbox());
+    let peer = Peer::start(Security::Plain).await;
+    let one = room.mailer(settings(Some(smtp(&peer))));
+    peer.will(At::Rcpt, Act::Say("450 4.2.0 later"));
+    one.step().await.unwrap();
+    room.retract(&gone).await;
+    room.until_due();
+    while mailer.step().await.unwrap() == Step::Worked {}
+    for mail in room.mails().iter().filter(|mail| String::from_utf8_lossy(mail).contains("Kept")) {
+        let text = MessageParser::new().parse(mail).unwrap().body_text(0).unwrap().into_owned();
+        assert!(!text.contains("Gone"), "{text}");
+    }
+    room.retract(&kept).await;
+    until_seven(&room);
+    assert!(mailed(&room, "a@example.net").await.is_empty(), "nothing is left");
+}
+
+#[tokio::test]
+async fn overlapping_digests_of_one_address_bring_an_article_once() {
+    let room = Room::open();
+    subscribed(&room, "reader@example.net", "category:science", daily(7)).await;
+    room.publish("Before the second", &["science"]).await;
+    subscribed(&room, "reader@example.net", "category:science OR category:economy", daily(7)).await;
+    subscribed(&room, "reader@example.net", "category:economy", daily(8)).await;
+    room.publish("Of both", &["science", "economy"]).await;
+    room.publish("Of economy", &["economy"]).await;
+    until_seven(&room);
+    let mut mails: Vec<Vec<String>> = mailed(&room, "reader@example.net")
+        .await
+        .iter()
+        .map(|(_, text)| told(text).into_iter().map(str::to_owned).collect())
+        .collect();
+    mails.sort();
+    assert_eq!(mails, [vec!["Of both", "Before the second"], vec!["Of economy"]]);
+    room.clock.advance(Duration::hours(1));
+    let eight = mailed(&room, "reader@example.net").await;
+    assert_eq!(eight.len(), 1, "another hour is another window");
+}
+
+#[tokio::test]
+async fn overlapping_instant_subscriptions_bring_an_article_once() {
+    let room = Room::open();
+    subscribed(&room, "reader@example.net", "category:science", Cadence::Instant).await;
+    subscribed(&room, "reader@example.net", "category:economy", Cadence::Instant).await;
+    room.publish("Of both", &["science", "economy"]).await;
+    room.publish("Of one", &["economy"]).await;
+    let mut subjects: Vec<String> =
+        mailed(&room, "reader@example.net").await.into_iter().map(|(subject, _)| subject).collect();
+    subjects.sort();
+    assert_eq!(subjects, ["Of both", "Of one"]);
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_day_comes_in_one_mail_that_says_so() {
+    let mut room = Room::open();
+    room.standard.instant_per_day_max = 3;
+    subscribed(&room, "reader@example.net", "", Cadence::Instant).await;
+    for number in 1..=6 {
+        room.publish(&format!("Number {number}"), &["science"]).await;
+        room.clock.advance(Duration::minutes(1));
+        if number == 4 {
+            // Whatever breaks off, it is counted the same.
+            room = room.restart().await;
+            room.standard.instant_per_day_max = 3;
+        }
+        room.notified().await;
+    }
+    let mut at_once: Vec<String> =
+        mailed(&room, "reader@example.net").await.into_iter().map(|(subject, _)| subject).collect();
+    at_once.sort();
+    assert_eq!(at_once, ["Number 1", "Number 2", "Number 3"]);
+    until_seven(&room);
+    let rest = mailed(&room, "reader@example.net").await;
+    let [(_, text)] = rest.as_slice() else { panic!("one digest, not {rest:?}") };
+    assert_eq!(told(text), ["Number 6", "Number 5", "Number 4"]);
+    assert!(text.contains("more news today than the 3 mails"), "{text}");
+    room.publish("On the next day", &["science"]).await;
+    let next = mailed(&room, "reader@example.net").await;
+    assert_eq!(next.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["On the next day"]);
+}
+
+#[tokio::test]
+async fn a_digest_is_bounded_and_leads_to_the_rest() {
+    let mut room = Room::open();
+    (room.standard.digest_items_max, room.standard.digest_bytes_max) = (4, 10_000);
+    subscribed(&room, "reader@example.net", "category:science", daily(7)).await;
+    for number in 0..9 {
+        room.publish(&format!("Number {number}"), &["science"]).await;
+    }
+    until_seven(&room);
+    let mails = mailed(&room, "reader@example.net").await;
+    assert_eq!(told(&mails[0].1).len(), 4);
+    assert!(mails[0].1.contains("And 5 more: https://news.example.org/science"), "{}", mails[0].1);
+    room.standard.digest_items_max = 100;
+    for number in 0..90 {
+        room.publish(&format!("{} {number}", "Long ".repeat(40).trim()), &["science"]).await;
+    }
+    until_seven(&room);
+    let mails = mailed(&room, "reader@example.net").await;
+    assert!(mails[0].1.len() < 12_000, "{}", mails[0].1.len());
+    assert!(told(&mails[0].1).len() > 5 && mails[0].1.contains(" more: https://"), "{}", mails[0].1);
+}
+
+#[tokio::test]
+async fn a_thousand_digests_are_made_in_pieces_and_owed_once() {
+    let room = Room::open();
+    subscribed(&room, "first@example.net", "", daily(7)).await;
+    let pattern = room.subscription("first@example.net");
+    let mut batch = Batch::default();
+    for number in 0..1_000_u128 {
+        let (id, to) = (SubscriptionId(Uuid::from_u128(number)), address(&format!("reader{number}@example.net")));
+        room.store.write_first_subscription(&mut batch, &Subscription { id, address: to, ..pattern.clone() });
+    }
+    room.store.commit(batch).await.unwrap();
+    room.publish("News", &["science"]).await;
+    until_seven(&room);
+    assert_eq!(room.digested().await, 6, "1,001 in pieces of 200");
+    assert_eq!(room.store.count_due(tidings::store::Due::Message, 10_000).unwrap(), 1_001);
+    // One is set back to the window that is behind it, as a batch that was lost would leave it.
+    let stored = room.store.subscription(pattern.id).unwrap().unwrap();
+    let mut batch = Batch::default();
+    room.store.write_subscription(&mut batch, Some(&stored), &pattern);
+    room.store.commit(batch).await.unwrap();
+    assert_eq!(room.digested().await, 1);
+    assert_eq!(room.store.count_due(tidings::store::Due::Message, 10_000).unwrap(), 1_001, "the row is known");
+    assert!(tidings::store::check(&room.store).is_clean());
+}
+
+#[tokio::test]
+async fn a_weekly_digest_comes_on_its_day_and_a_change_of_pace_loses_nothing() {
+    let room = Room::open();
+    let friday = Cadence::Weekly { hour: Hour::SEVEN, day: Weekday::Fri };
+    let reader = subscribed(&room, "reader@example.net", "", friday).await;
+    assert_eq!(reader.digests.next.unwrap().date.to_string(), "2027-01-22", "it is Friday, the 15th, at nine");
+    room.publish("News", &["science"]).await;
+    room.clock.advance(Duration::days(2));
+    let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
+    let stored = room.store.subscription(reader.id).unwrap().unwrap();
+    let instant = stored.record.paced(Cadence::Instant, &zone, room.clock.now(), room.store.head());
+    let mut batch = Batch::default();
+    room.store.write_subscription(&mut batch, Some(&stored), &instant);
+    room.store.commit(batch).await.unwrap();
+    let gathered = mailed(&room, "reader@example.net").await;
+    assert_eq!(gathered.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["The News: News"]);
+    assert!(room.subscription("reader@example.net").digests.since > Seq(0));
+    room.publish("At once", &["science"]).await;
+    assert_eq!(mailed(&room, "reader@example.net").await.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_never_confirmed_and_what_was_left_is_erased_with_all_its_mails() {
+    let room = Room::open();
+    let reader = subscribed(&room, "left@example.net", "", Cadence::Instant).await;
+    let stays = subscribed(&room, "stays@example.net", "", Cadence::Instant).await;
+    room.subscriptions.ask(Asking::new(address("pending@example.net"), Selection::all())).await.unwrap();
+    let article = room.publish("News", &["science"]).await;
+    mailed(&room, "left@example.net").await;
+    room.subscriptions.leave(&room.leaving(&reader)).await.unwrap();
+    let eraser = Arc::new(Eraser::new(Arc::clone(&room.store), room.clock.clone()));
+    for (days, pending, left) in [(13, true, true), (2, false, true), (14, false, false)] {
+        room.clock.advance(Duration::days(days));
+        while eraser.step().await.unwrap() == Step::Worked {}
+        for (to, is_there) in [("pending@example.net", pending), ("left@example.net", left)] {
+            assert_eq!(room.store.subscriber_of(&address(to)).unwrap().is_some(), is_there, "{to} {days}");
+        }
+        assert!(tidings::store::check(&room.store).is_clean());
+    }
+    let key =
+        |subscription: &Subscription| LedgerKey::of(&Message::Notice { article: article.id.clone() }, subscription.id);
+    assert!(room.store.message(&key(&reader)).unwrap().is_none(), "nothing is left");
+    assert!(room.store.message(&key(&stays)).unwrap().is_some());
+    assert!(room.store.subscription(reader.id).unwrap().is_none());
+}
