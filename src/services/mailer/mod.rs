@@ -15,6 +15,7 @@ mod line;
 mod outbox;
 mod outcome;
 mod plan;
+mod rest;
 mod shaping;
 mod signing;
 
@@ -24,7 +25,7 @@ use super::Step;
 use super::newsroom::SharedNewsroom;
 use crate::config::{Mail, Subscriptions, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
-use crate::store::{CommitError, Due, LedgerKey, Store, StoreError};
+use crate::store::{CommitError, LedgerKey, Store, StoreError};
 use crate::telemetry;
 use crate::wire::mail::dkim::SigningKey;
 use carrier::{Carrier, Distrust, Server};
@@ -46,16 +47,12 @@ use tokio_util::sync::CancellationToken;
 const PAGE_ROWS_MAX: usize = 256;
 /// A connection without work is closed after this: servers dislike idle ones.
 const IDLE_MAX: Duration = Duration::from_secs(10);
-/// Nothing is overlooked for longer than this, whatever becomes of wake-ups.
-const POLL_MAX: Duration = Duration::from_secs(30);
 /// After an error of the store.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of a connection in one step: then the work is spread over all connections anew.
 const ROUNDS_MAX: usize = 64;
 /// Rounds against somebody who changes the same rows all the time.
 const CONFLICTS_MAX: usize = 8;
-/// Counting the waiting messages for the gauge stops here.
-const COUNTED_MAX: usize = 100_000;
 
 /// The mailer.
 pub struct Mailer {
@@ -387,18 +384,5 @@ impl Mailer {
         }
         due.iter().for_each(|(_, key)| self.release(key));
         Ok(Vec::new())
-    }
-
-    /// Nothing is due: brings the gauges up to date, and says how long to rest.
-    async fn rest(self: &Arc<Self>) -> Duration {
-        let counted = self.store.scan(|store| store.count_due(Due::Message, COUNTED_MAX)).await;
-        if let Ok(count) = counted {
-            metrics::gauge!(telemetry::MAIL_PENDING).set(count as f64);
-        }
-        let now = self.clock.now();
-        let not_before = locked(&self.server).not_before.unwrap_or(now);
-        let next = self.store.next_due(Due::Message).ok().flatten().map(|at| at.max(not_before) - now);
-        let next = next.map_or(POLL_MAX, |wait| wait.to_std().unwrap_or_default().min(POLL_MAX));
-        if locked(&self.idle).is_empty() { next } else { next.min(IDLE_MAX) }
     }
 }
