@@ -6,6 +6,7 @@ use crate::services::digest::Digester;
 use crate::services::feeds::Feeds;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
+use crate::services::returns::Returns;
 use crate::services::sources::{Look, Sources};
 use crate::services::{Tail, due};
 use crate::store::{Order, Store};
@@ -100,6 +101,17 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, Arc::clone(&app.mail_hint));
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
+    if let Some(address) = &mail.return_address {
+        let (rows, held) = (Arc::clone(&store), Arc::clone(&app.subscriptions));
+        let returns = Returns::new(rows, clock.clone(), address.clone(), held);
+        if let Some(folder) = &mail.returns.maildir {
+            running.start("returns", Arc::clone(&returns).read_maildir(folder.clone(), stop.clone()));
+        }
+        if let Some(listen) = mail.returns.lmtp {
+            let listener = bind(listen).with_context(|| format!("cannot listen on {listen} (`mail.returns_lmtp`)"))?;
+            running.start("lmtp", returns.serve_lmtp(TcpListener::from_std(listener)?, stop.clone()));
+        }
+    }
     running.start("due", due::run(app.publisher.clone(), clock, stop.clone()));
     running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));
     let serving = sockets.into_iter().enumerate().map(|(number, socket)| {

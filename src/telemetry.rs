@@ -31,6 +31,8 @@ pub const MAIL_FAILED_TOTAL: &str = "tidings_mail_failed_total";
 pub const MAIL_PENDING: &str = "tidings_mail_pending";
 /// Mails of which nobody knows whether the server took them.
 pub const MAIL_DOUBTFUL: &str = "tidings_mail_doubtful";
+/// Mails that came to the return address, by what they were.
+pub const MAIL_RETURNED_TOTAL: &str = "tidings_mail_returned_total";
 /// One while the store is in quarantine.
 pub const QUARANTINED: &str = "tidings_quarantined";
 /// Feeds built anew.
@@ -90,6 +92,7 @@ pub const METRICS: &[Metric] = &[
     counter(MAIL_FAILED_TOTAL, &[], "Mails given up."),
     gauge(MAIL_PENDING, &[], "Mails waiting to be sent."),
     gauge(MAIL_DOUBTFUL, &[], "Mails on the wire at a crash, waiting for a decision."),
+    counter(MAIL_RETURNED_TOTAL, &["kind"], "Mails that came to the return address."),
     gauge(QUARANTINED, &[], "1 while the store was restored or copied and no mail leaves it."),
     counter(FEED_BUILDS_TOTAL, &[], "Feeds built anew."),
     gauge(FEEDS_BYTES, &[], "Memory that prepared feeds hold, in bytes."),

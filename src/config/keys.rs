@@ -194,6 +194,10 @@ keys! {
         Value("1000"), "Confirmation mails sent in an hour, all subscribers together.";
     MAIL_RETURN_ADDRESS: "mail", "return_address", Mailbox, Rule("mail.from, and no leaving by mail"),
         "Where bounces come back to; each subscriber's mails get their own by a signed part behind a +, and one can leave by a mail to it.";
+    MAIL_RETURNS_MAILDIR: "mail", "returns_maildir", Path, Rule("none"),
+        "Maildir into which mail to return_address is delivered; bounces, complaints and wishes to leave are read from it.";
+    MAIL_RETURNS_LMTP: "mail", "returns_lmtp", Socket, Rule("none"),
+        "Where a mail server may hand over mail to return_address, by LMTP; keep it from the public.";
     MAIL_DKIM_FOLDER: "mail", "dkim_folder", Path, Rule("no signatures"),
         "Folder of signing keys, a file <selector>.toml each; `tidings mail dkim` makes keys and shows their DNS records.";
 

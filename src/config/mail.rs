@@ -9,7 +9,7 @@ use crate::domain::{Address, clean_line, parse_time};
 use chrono::TimeDelta;
 use jiff::tz::TimeZone;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
@@ -38,6 +38,8 @@ pub struct Mail {
     pub confirmations_per_hour_max: usize,
     /// Where bounces come back to.
     pub return_address: Option<ReturnAddress>,
+    /// Where what comes back is taken in.
+    pub returns: Returns,
     /// Folder of the signing keys, if there are to be any.
     pub dkim_folder: Option<PathBuf>,
     /// Keys that sign, whether it is their time or not.
@@ -65,6 +67,15 @@ impl ReturnAddress {
         let fits = local.len() <= Self::LOCAL_BYTES_MAX && !local.contains('+');
         fits.then(|| ReturnAddress { local: local.to_owned(), domain: domain.to_owned() })
     }
+}
+
+/// The doors for mail to [`Mail::return_address`].
+#[derive(Debug, Clone, Default)]
+pub struct Returns {
+    /// A Maildir that is read.
+    pub maildir: Option<PathBuf>,
+    /// An address at which a mail server hands mail over.
+    pub lmtp: Option<SocketAddr>,
 }
 
 /// What becomes of a mail of which nobody knows whether the server took it.
@@ -204,7 +215,13 @@ pub(super) fn read(
         "resend" => Some(Doubtful::Resend),
         _ => None,
     });
-    let returns = section.parsed(&keys::MAIL_RETURN_ADDRESS, ReturnAddress::parse);
+    let return_address = section.parsed(&keys::MAIL_RETURN_ADDRESS, ReturnAddress::parse);
+    let maildir = section.path(&keys::MAIL_RETURNS_MAILDIR);
+    let lmtp = section.parsed(&keys::MAIL_RETURNS_LMTP, |text| text.parse().ok());
+    if return_address.is_none() && (maildir.is_some() || lmtp.is_some()) {
+        let found = "none, though there is a door for what comes back to it";
+        section.mistake(&keys::MAIL_RETURN_ADDRESS, found, "an address such as bounces@example.org");
+    }
     let dkim_folder = section.path(&keys::MAIL_DKIM_FOLDER);
     let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
     let own_domain = from.address.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
@@ -214,7 +231,8 @@ pub(super) fn read(
         age_max: TimeDelta::try_hours(mail_age_max_h?)?,
         shapes,
         warm_up,
-        return_address: returns,
+        return_address,
+        returns: Returns { maildir, lmtp },
         dkim_folder,
         dkim,
         from,

@@ -23,8 +23,8 @@ pub use problem::{Fault, Kind, Problem};
 pub use selection::{Node, QueryFault, Selection};
 pub use site::Site;
 pub use subscription::{
-    Address, Besides, Cadence, Consent, Digests, Given, Hour, PastDigest, Span, Subscriber, SubscriberId, Subscription,
-    SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
+    Address, Besides, Cadence, Consent, Digests, Given, Hour, Misses, PastDigest, Span, Subscriber, SubscriberId,
+    Subscription, SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
 };
 pub use text::{clean_block, clean_line};
 pub use time::{Clock, Time, parse_time, rfc822};

@@ -10,6 +10,7 @@ pub mod newsroom;
 pub mod notify;
 pub mod publish;
 pub mod quarantine;
+pub mod returns;
 pub mod sources;
 pub mod subscribe;
 

@@ -58,7 +58,7 @@ pub struct App {
     /// Who may use it.
     pub keys: Keys,
     /// Mail is asked for, confirmed and left through it.
-    pub subscriptions: Subscriptions,
+    pub subscriptions: Arc<Subscriptions>,
     /// Ends all that is known of an address.
     pub eraser: Arc<Eraser>,
     /// For the operator's decisions on doubtful messages.
@@ -110,7 +110,14 @@ impl App {
         Ok(App {
             publisher: Publisher::new(Arc::clone(&store), clock.clone(), flood_max),
             keys: Keys::new(Arc::clone(&store), clock.clone()),
-            subscriptions: Subscriptions::new(rows, clock.clone(), names, standard.clone(), budget, Arc::clone(&hint)),
+            subscriptions: Arc::new(Subscriptions::new(
+                rows,
+                clock.clone(),
+                names,
+                standard.clone(),
+                budget,
+                Arc::clone(&hint),
+            )),
             mailer: Mailer::new(
                 Arc::clone(&store),
                 clock.clone(),

@@ -20,7 +20,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
 ];
 
 /// Who may use whom among the services; everybody may use `newsroom`.
-const SIBLINGS: [(&str, &str); 2] = [("sources", "publish"), ("due", "publish")];
+const SIBLINGS: [(&str, &str); 3] = [("sources", "publish"), ("due", "publish"), ("returns", "subscribe")];
 
 /// A file of more lines is two files.
 const LINES_MAX: usize = 400;

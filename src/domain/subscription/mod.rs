@@ -3,6 +3,7 @@
 mod address;
 mod cadence;
 mod consent;
+mod misses;
 mod subscriber;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,7 @@ mod tests;
 pub use address::Address;
 pub use cadence::{Cadence, Hour, Weekdays, Window, Zone};
 pub use consent::{Consent, Given};
+pub use misses::Misses;
 pub use subscriber::{Subscriber, SubscriberId};
 
 use super::{Change, Selection, Seq, Time};
@@ -232,6 +234,16 @@ impl Subscription {
             (Cadence::Daily { .. } | Cadence::Weekly { .. }, _) => cadence.next(zone, after, now),
         };
         Subscription { cadence, digests, ..self.clone() }
+    }
+
+    /// The same, once its mail server has said `reply`: there is no such mailbox.
+    pub fn refused(&self, now: Time, reply: &str) -> Self {
+        Subscription {
+            state: SubscriptionState::Refused { at: now, reply: reply.to_owned() },
+            wished: None,
+            digests: Digests { next: None, ..self.digests.clone() },
+            ..self.clone()
+        }
     }
 
     /// The same, left at `now`.

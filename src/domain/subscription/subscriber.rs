@@ -1,6 +1,6 @@
 //! An address and what holds for all its subscriptions.
 
-use super::{Address, Subscription, SubscriptionId, Zone};
+use super::{Address, Misses, Subscription, SubscriptionId, Zone};
 use crate::domain::Time;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -41,6 +41,9 @@ pub struct Subscriber {
     /// When the last of them was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_at: Option<Time>,
+    /// How often it took no mail of late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misses: Option<Misses>,
 }
 
 impl Subscriber {
@@ -63,6 +66,7 @@ impl Subscriber {
             asked_at: subscription.asked_at,
             links: 0,
             link_at: None,
+            misses: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::outcome::Outcome;
 use super::{CONFLICTS_MAX, Mailer};
 use crate::config::Doubtful;
-use crate::domain::{Subscription, SubscriptionState, Time};
+use crate::domain::{SubscriptionState, Time};
 use crate::store::{Batch, CommitError, Delivery, LedgerKey, LedgerRow, StoreError};
 use crate::telemetry;
 use chrono::Duration;
@@ -73,9 +73,7 @@ impl Mailer {
         {
             match stored.record.state {
                 SubscriptionState::Pending | SubscriptionState::Confirmed { .. } => {
-                    let state = SubscriptionState::Refused { at: now, reply: reply.clone() };
-                    let refused = Subscription { state, wished: None, ..stored.record.clone() };
-                    self.store.write_subscription(batch, Some(&stored), &refused);
+                    self.store.write_subscription(batch, Some(&stored), &stored.record.refused(now, reply));
                 }
                 SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } => {}
             }

@@ -1,6 +1,7 @@
 //! What became of one try, as certain as it can be.
 
 use crate::domain::clean_line;
+use crate::wire::mail::status::{is_no_mailbox, is_status};
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,16 +118,12 @@ impl Outcome {
     }
 }
 
-/// Is a permanent reply to `RCPT` about the mailbox? A refusal for other reasons (relaying, reputation, a wrong
-/// sender: 5.7.x, 5.1.8) says nothing about the subscriber, and one wrong setting of a server must not cost a
-/// newsroom all of its subscribers. Enhanced codes: RFC 3463 §3.2 and §3.3, RFC 7505 for 5.1.10.
+/// Is a permanent reply to `RCPT` about the mailbox? Without an enhanced code its number has to do.
 fn tells_of_no_mailbox(text: &str) -> bool {
     let mut words = text.split_whitespace();
     let code = words.next();
-    let enhanced =
-        words.next().filter(|word| word.starts_with("5.") && word.bytes().filter(|b| *b == b'.').count() == 2);
-    match enhanced {
-        Some(enhanced) => ["5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.0", "5.2.1"].contains(&enhanced),
+    match words.next().filter(|word| is_status(word)) {
+        Some(status) => is_no_mailbox(status),
         None => matches!(code, Some("550" | "551" | "553")),
     }
 }

@@ -94,6 +94,7 @@ impl Newspaper {
             age_max: chrono::TimeDelta::days(5),
             shapes: vec![],
             warm_up: None,
+            returns: Default::default(),
             dkim_folder: None,
             dkim: vec![],
             from: Sender { name: None, address: "news@news.example".into() },

@@ -4,7 +4,9 @@
 mod digest;
 pub mod dkim;
 mod form;
+pub mod incoming;
 mod return_path;
+pub mod status;
 mod token;
 
 pub use digest::{Composition, Digest, Item, digest};

@@ -6,6 +6,7 @@ mod faults;
 mod notices;
 mod preferences;
 mod quarantine;
+mod returns;
 mod server;
 mod shaped;
 mod signed;
@@ -261,6 +262,7 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         age_max: chrono::TimeDelta::days(5),
         shapes: vec![],
         warm_up: None,
+        returns: Default::default(),
         dkim_folder: None,
         dkim: vec![],
         smtp,

@@ -1,0 +1,294 @@
+//! Mails that come to the return address: bounces (RFC 3464), complaints (RFC 5965), wishes to leave, and what machines
+//! answer by themselves. Whose a mail is, signed addresses and tokens tell alone: anybody can write anything else.
+
+use super::status::{is_no_mailbox, is_status};
+use super::{Purpose, Returned, Token};
+use crate::config::ReturnAddress;
+use crate::domain::{SubscriptionId, clean_line};
+use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
+
+/// A report and the head of what it is about fit into this several times; of a longer mail the beginning is read.
+pub const INCOMING_BYTES_MAX: usize = 1 << 20;
+/// Parts of one mail that are looked at.
+const PARTS_MAX: usize = 50;
+/// Lines of one report that are looked at.
+const LINES_MAX: usize = 2_000;
+/// Letters of what a report tells that are kept.
+const TOLD_CHARS_MAX: usize = 300;
+
+/// How to read what came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Inbox<'a> {
+    /// Where it came to.
+    pub address: &'a ReturnAddress,
+    /// Of the signatures in addresses and links.
+    pub secret: &'a [u8; 32],
+}
+
+/// What a mail is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// A mail of ours could not be delivered.
+    Bounce {
+        /// Which one.
+        about: Returned,
+        /// Whether it makes sense to go on writing there.
+        verdict: Verdict,
+        /// Status and words of the server that refused it.
+        told: String,
+    },
+    /// Its reader has called a mail of ours unwanted.
+    Complaint {
+        /// Whose mail it was.
+        about: SubscriptionId,
+    },
+    /// Its reader wants no more mails.
+    Leave {
+        /// Of which subscription.
+        about: SubscriptionId,
+    },
+    /// Nobody wrote it, and nothing follows from it: an answer from a holiday, the news that a mail is late or has arrived.
+    Automatic,
+    /// Something for a person to read; why it is nothing else.
+    Other(&'static str),
+}
+
+/// What a bounce says of the mailbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// There is no such mailbox, and will not be.
+    Hard,
+    /// It took nothing this time: it is full, or its server does not like the mail.
+    Soft,
+}
+
+impl Inbox<'_> {
+    /// Does mail to `recipient` belong here: the return address itself, or one with a `+`?
+    pub fn is_ours(&self, recipient: &str) -> bool {
+        self.tail(recipient).is_some()
+    }
+
+    /// Whom a mail was delivered to, by what the mail server wrote on it (Delivered-To, X-Original-To, Envelope-To) or by
+    /// its own To: the first address there that is ours.
+    pub fn recipient_in(&self, bytes: &[u8]) -> Option<String> {
+        let mail = MessageParser::new().parse_headers(&bytes[..bytes.len().min(INCOMING_BYTES_MAX)])?;
+        ["Delivered-To", "X-Original-To", "Envelope-To", "To"].into_iter().find_map(|name| {
+            let words = mail.header_raw(name)?.split(|c: char| c.is_whitespace() || "<>,;\"".contains(c));
+            words.filter(|word| self.is_ours(word)).map(str::to_owned).next()
+        })
+    }
+
+    /// Reads a mail that came for `recipient`. Whatever it holds: no panic, and time in proportion to its length, of which
+    /// [`INCOMING_BYTES_MAX`] counts at the most.
+    pub fn read(&self, bytes: &[u8], recipient: &str) -> Incoming {
+        let bytes = &bytes[..bytes.len().min(INCOMING_BYTES_MAX)];
+        let Some(mail) = MessageParser::new().parse(bytes).filter(|mail| !mail.parts.is_empty()) else {
+            return Incoming::Other("it is no mail");
+        };
+        let tail = self.tail(recipient).unwrap_or_default();
+        if let Some(report) = part(&mail, "message", "feedback-report") {
+            return self.complaint(&mail, report, tail);
+        }
+        if let Some(report) = part(&mail, "message", "delivery-status") {
+            return self.bounce(&outcome(report), tail);
+        }
+        // Only behind the reports: those are automatic as well.
+        if is_automatic(&mail) {
+            return Incoming::Automatic;
+        }
+        if tail == LEAVE {
+            return self.leave(&mail);
+        }
+        if is_from_server(&mail) {
+            return self.bounce(&unstructured(&mail), tail);
+        }
+        Incoming::Other("it is no report; perhaps somebody has answered")
+    }
+
+    /// What stands between `+` and `@` of an address that is ours.
+    fn tail<'b>(&self, recipient: &'b str) -> Option<&'b str> {
+        let (local, domain) = recipient.trim().rsplit_once('@')?;
+        let rest = local.get(self.address.local.len()..)?;
+        let is_local = local[..self.address.local.len()].eq_ignore_ascii_case(&self.address.local);
+        let tail = if rest.is_empty() { Some("") } else { rest.strip_prefix('+') };
+        tail.filter(|_| is_local && domain.eq_ignore_ascii_case(&self.address.domain))
+    }
+
+    fn returned(&self, tail: &str) -> Option<Returned> {
+        Returned::open(tail, self.secret)
+    }
+
+    fn bounce(&self, outcome: &Outcome, tail: &str) -> Incoming {
+        match (outcome, self.returned(tail)) {
+            (Outcome::Nothing, _) => Incoming::Automatic,
+            (Outcome::Unclear, _) => Incoming::Other("it is a report that does not say what happened"),
+            (Outcome::Failed(..), None) => Incoming::Other("it is about no mail of ours, or was made up"),
+            (Outcome::Failed(verdict, told), Some(about)) => {
+                let told = clean_line(told).chars().take(TOLD_CHARS_MAX).collect();
+                Incoming::Bounce { about, verdict: *verdict, told }
+            }
+        }
+    }
+
+    /// RFC 5965. The report comes from whom the provider was told to write to, so the address that it came to may say
+    /// nothing: then the mail that it is about does.
+    fn complaint(&self, mail: &Message<'_>, report: &MessagePart<'_>, tail: &str) -> Incoming {
+        let fields = fields(report);
+        let of = |name: &str| fields.iter().flatten().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+        // Somebody has found a mail of ours among the unwanted, and says that it is not (RFC 5965 §3.1).
+        if of("feedback-type").is_some_and(|kind| kind.eq_ignore_ascii_case("not-spam")) {
+            return Incoming::Automatic;
+        }
+        let by_address = |address: &str| {
+            let address = address.trim().trim_start_matches('<').trim_end_matches('>');
+            self.tail(address).and_then(|tail| self.returned(tail))
+        };
+        let about = self.returned(tail).or_else(|| of("original-mail-from").and_then(by_address));
+        let about = about.map(|returned| returned.subscription).or_else(|| self.mentioned(mail));
+        about.map_or(Incoming::Other("it is a complaint, about no mail of ours"), |about| Incoming::Complaint { about })
+    }
+
+    /// Whose mail is enclosed, by its sender or by the link with which one leaves.
+    fn mentioned(&self, mail: &Message<'_>) -> Option<SubscriptionId> {
+        let enclosed = mail
+            .parts
+            .iter()
+            .take(PARTS_MAX)
+            .filter(|part| matches!(part.body, PartType::Message(_)) || is(part, "text", "rfc822-headers"));
+        enclosed.flat_map(|part| groups(&String::from_utf8_lossy(part.contents()))).find_map(|head| {
+            head.iter().find_map(|(name, value)| match name.as_str() {
+                "return-path" => {
+                    let address = value.trim().trim_start_matches('<').trim_end_matches('>');
+                    Some(self.returned(self.tail(address)?)?.subscription)
+                }
+                "list-unsubscribe" => {
+                    let words = value.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+                    words.filter_map(|word| Token::open(word, self.secret)).map(|token| token.subscription).next()
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// The subject holds the token, as the mail's own link has put it there.
+    fn leave(&self, mail: &Message<'_>) -> Incoming {
+        let words = mail.subject().unwrap_or_default().split_whitespace();
+        let token =
+            words.filter_map(|word| Token::open(word, self.secret)).find(|token| token.purpose == Purpose::Leave);
+        match token {
+            Some(token) => Incoming::Leave { about: token.subscription },
+            None => Incoming::Other("it asks to leave, and does not say by its subject whose subscription"),
+        }
+    }
+}
+
+/// The part of the return address to which one writes to leave.
+const LEAVE: &str = "leave";
+
+/// What a report says has become of a mail.
+#[derive(Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Nothing that matters: it is late, or it has arrived.
+    Nothing,
+    Failed(Verdict, String),
+    Unclear,
+}
+
+/// RFC 3464: behind the fields of the whole come those of each recipient; ours have one.
+fn outcome(report: &MessagePart<'_>) -> Outcome {
+    let mut found = Outcome::Unclear;
+    for group in fields(report) {
+        let of = |name: &str| group.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim());
+        let Some(action) = of("action") else { continue };
+        match action.split_whitespace().next().unwrap_or_default().to_ascii_lowercase().as_str() {
+            "failed" => {
+                let diagnostic = of("diagnostic-code").unwrap_or_default();
+                let status = of("status").and_then(|status| status.split_whitespace().next());
+                // Some say 5.0.0 there and what they mean in the server's own words.
+                let exact = diagnostic.split_whitespace().find(|word| is_status(word) && word.starts_with('5'));
+                let status = exact.or(status).unwrap_or_default();
+                let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
+                return Outcome::Failed(verdict, format!("{status} {diagnostic}"));
+            }
+            "delayed" | "delivered" | "relayed" | "expanded" => found = Outcome::Nothing,
+            _ => {}
+        }
+    }
+    found
+}
+
+/// A bounce from before there was a form for it: a status somewhere in the text.
+fn unstructured(mail: &Message<'_>) -> Outcome {
+    let text = mail.body_text(0).unwrap_or_default();
+    let mut told = text.lines().take(LINES_MAX).filter_map(|line| {
+        let words = line.split(|c: char| c.is_whitespace() || "()<>[]#,;:".contains(c));
+        words.map(|word| word.trim_end_matches('.')).find(|word| is_status(word) && word.starts_with('5')).map(
+            |status| {
+                let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
+                Outcome::Failed(verdict, line.trim().to_owned())
+            },
+        )
+    });
+    told.next().unwrap_or(Outcome::Unclear)
+}
+
+fn is(part: &MessagePart<'_>, kind: &str, subtype: &str) -> bool {
+    part.content_type().is_some_and(|found| {
+        found.ctype().eq_ignore_ascii_case(kind)
+            && found.subtype().is_some_and(|found| found.eq_ignore_ascii_case(subtype))
+    })
+}
+
+fn part<'a, 'b>(mail: &'a Message<'b>, kind: &str, subtype: &str) -> Option<&'a MessagePart<'b>> {
+    mail.parts.iter().take(PARTS_MAX).find(|part| is(part, kind, subtype))
+}
+
+type Fields = Vec<(String, String)>;
+
+/// The groups of fields of a report.
+fn fields(report: &MessagePart<'_>) -> Vec<Fields> {
+    groups(&String::from_utf8_lossy(report.contents()))
+}
+
+/// Fields as in the head of a mail, in groups with an empty line between them; names in lower case.
+fn groups(text: &str) -> Vec<Fields> {
+    let mut groups = vec![Fields::new()];
+    for line in text.lines().take(LINES_MAX) {
+        let Some(group) = groups.last_mut() else { break };
+        if line.trim().is_empty() {
+            if !group.is_empty() {
+                groups.push(Fields::new());
+            }
+        } else if line.starts_with([' ', '\t']) {
+            if let Some((_, value)) = group.last_mut() {
+                value.push(' ');
+                value.push_str(line.trim());
+            }
+        } else if let Some((name, value)) = line.split_once(':') {
+            group.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
+        }
+    }
+    groups
+}
+
+/// RFC 3834 §5 and what came before it.
+fn is_automatic(mail: &Message<'_>) -> bool {
+    let header = |name: &'static str| mail.header_raw(name).map(|value| value.trim().to_ascii_lowercase());
+    let says =
+        |name, words: &[&str]| header(name).is_some_and(|value| words.iter().any(|word| value.starts_with(word)));
+    says("Auto-Submitted", &["auto-replied", "auto-generated", "auto-notified"])
+        || header("X-Autoreply").is_some()
+        || header("X-Autorespond").is_some()
+        || says("Precedence", &["auto_reply"])
+        || says("X-Auto-Response-Suppress", &["all", "oof"])
+}
+
+/// Written by a mail server and not by a person: from nobody (RFC 5321 §4.5.5), or from its postmaster.
+fn is_from_server(mail: &Message<'_>) -> bool {
+    let is_nobody = mail.header_raw("Return-Path").is_some_and(|path| path.trim() == "<>");
+    let from = mail.header_raw("From").unwrap_or_default().to_ascii_lowercase();
+    is_nobody || from.contains("mailer-daemon@") || from.contains("postmaster@")
+}
+
+#[cfg(test)]
+mod tests;
