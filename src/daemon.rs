@@ -98,7 +98,8 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let digests = Digester::new(Arc::clone(&store), clock.clone(), standard.clone(), mail.article_age_max, hint);
     running.start("digests", due::run_each(Arc::new(digests), Arc::clone(&store), clock.clone(), stop.clone()));
     running.start("erasures", due::run_each(Arc::clone(&app.eraser), Arc::clone(&store), clock.clone(), stop.clone()));
-    let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, Arc::clone(&app.mail_hint));
+    let hint = Arc::clone(&app.mail_hint);
+    let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, mail.grace, hint);
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
     if let Some(address) = &mail.return_address {

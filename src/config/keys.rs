@@ -177,6 +177,8 @@ keys! {
         "Folder for mails as files, used where there is no [mail.smtp].";
     MAIL_ARTICLE_AGE_MAX_H: "mail", "article_age_max_h", Whole { min: 0, max: 87_600 }, Value("48"),
         "Hours; an article dated earlier than this before it is published is not mailed, so importing an archive mails nobody.";
+    MAIL_GRACE_S: "mail", "grace_s", Whole { min: 0, max: 86_400 }, Value("60"),
+        "Seconds between publishing and mailing; what is corrected meanwhile is mailed corrected, what is retracted not at all.";
     MAIL_ATTEMPTS_MAX: "mail", "attempts_max", Whole { min: 1, max: 100 }, Value("30"),
         "Tries for one mail before it is given up.";
     MAIL_AGE_MAX_H: "mail", "age_max_h", Whole { min: 1, max: 8_760 }, Value("120"),

@@ -24,6 +24,8 @@ pub struct Mail {
     pub outbox: PathBuf,
     /// An article dated earlier than this before it is published is not mailed.
     pub article_age_max: TimeDelta,
+    /// A notice waits so long for corrections.
+    pub grace: TimeDelta,
     /// Tries for one mail before it is given up.
     pub attempts_max: u32,
     /// One that is refused for now is not tried again when it is older.
@@ -205,6 +207,7 @@ pub(super) fn read(
     let mut section = Section::open(source, table, "mail", mistakes);
     let from = section.parsed(&keys::MAIL_FROM, Sender::parse).unwrap_or_else(|| Sender::of_site(base_url));
     let outbox = section.path(&keys::MAIL_OUTBOX).or_else(|| store_folder.map(|folder| folder.join("outbox")));
+    let grace_s = section.whole(&keys::MAIL_GRACE_S).and_then(|seconds| i64::try_from(seconds).ok());
     let age_max_h = section.whole(&keys::MAIL_ARTICLE_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
     let attempts_max = narrow(section.whole(&keys::MAIL_ATTEMPTS_MAX));
     let mail_age_max_h = section.whole(&keys::MAIL_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
@@ -238,6 +241,7 @@ pub(super) fn read(
         from,
         outbox: outbox?,
         article_age_max: TimeDelta::try_hours(age_max_h?)?,
+        grace: TimeDelta::try_seconds(grace_s?)?,
         attempts_max: attempts_max?,
         doubtful: doubtful?,
         confirmations_per_hour_max: confirmations_per_hour_max?,

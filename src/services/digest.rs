@@ -59,6 +59,7 @@ impl Digester {
     /// The rows of `page`, and how many messages they make.
     fn piece(&self, now: Time, page: Page) -> Result<(Batch, usize), StoreError> {
         let (mut batch, mut owed) = (Batch::default(), 0);
+        let dropped = self.store.dropped()?;
         for (at, key) in page {
             let id = Uuid::from_slice(&key).map(SubscriptionId).unwrap_or(SubscriptionId(Uuid::nil()));
             let stored = self.store.subscription(id)?;
@@ -76,12 +77,14 @@ impl Digester {
                 self.store.write_subscription(&mut batch, Some(stored), &Subscription { digests, ..old.clone() });
                 continue;
             };
-            let until = self.end(at).max(old.digests.since);
+            // The original of a copied store has sent it; what has come out since is for the next one.
+            let theirs = dropped.filter(|dropped| at <= dropped.at);
+            let until = theirs.map_or_else(|| self.end(at), |theirs| theirs.head).max(old.digests.since);
             let besides = self.besides(&subscriber.record, old, &window)?;
             let span = Span { since: old.digests.since, until, besides };
             let new = told(old, window, until, self.next(&subscriber.record, old, window, now));
             self.store.write_subscription(&mut batch, Some(stored), &new);
-            if old.active_since().is_some() && self.has_news(&old.selection, &span)? {
+            if theirs.is_none() && old.active_since().is_some() && self.has_news(&old.selection, &span)? {
                 let message = Message::Digest { window: window.date, span, is_fold: old.cadence.is_instant() };
                 let list = old.selection.as_category().cloned();
                 let row = LedgerRow::new(message, old.id, list, now);
@@ -157,7 +160,7 @@ impl OnDue for Digester {
     async fn step(self: &Arc<Self>) -> Result<Step, StoreError> {
         let now = self.clock.now();
         let page = self.store.due(Due::Digest, now, PIECE_MAX)?;
-        if page.is_empty() {
+        if page.is_empty() || self.store.quarantined_since()?.is_some() {
             return Ok(Step::Idle);
         }
         let this = Arc::clone(self);

@@ -33,6 +33,7 @@ pub struct Notify {
     store: Arc<Store>,
     standard: config::Subscriptions,
     article_age_max: Duration,
+    grace: Duration,
     hint: Arc<tokio::sync::Notify>,
     /// What came out in the day before the article that is being mailed, and its place.
     today: Mutex<(Seq, Today)>,
@@ -43,14 +44,16 @@ type Today = Arc<Vec<(Seq, Change)>>;
 
 impl Notify {
     /// Nothing is mailed of articles that were dated longer than `article_age_max` before they came out, as an
-    /// import brings them. `standard` says how many mails a day are too many. `hint` wakes the mailer.
+    /// import brings them; of the others `grace` after they came out. `standard` says how many mails a day are too many.
+    /// `hint` wakes the mailer.
     pub fn new(
         store: Arc<Store>,
         standard: config::Subscriptions,
         article_age_max: Duration,
+        grace: Duration,
         hint: Arc<tokio::sync::Notify>,
     ) -> Self {
-        Notify { store, standard, article_age_max, hint, today: Mutex::default() }
+        Notify { store, standard, article_age_max, grace, hint, today: Mutex::default() }
     }
 
     /// What came out in the day before `change`, at the place `seq`.
@@ -90,7 +93,8 @@ impl Reader for Notify {
             if let Some(article) = self.news(&change)? {
                 let after = Uuid::from_slice(&done.within).ok().map(SubscriptionId);
                 let (today, standard) = (self.today(seq, &change)?, self.standard.clone());
-                let news = News { seq, change, article, today, standard, counted: HashMap::new() };
+                let grace = self.grace;
+                let news = News { seq, change, article, today, standard, grace, counted: HashMap::new() };
                 let piece = self.store.scan(move |store| news.piece(store, after)).await?;
                 if let Some((batch, last)) = piece {
                     return Ok((batch, Cursor { seq: done.seq, within: last.0.as_bytes().to_vec() }));
@@ -109,6 +113,7 @@ struct News {
     article: Article,
     today: Today,
     standard: config::Subscriptions,
+    grace: Duration,
     /// How many of `today` are for these selections, behind a place and since a time.
     counted: HashMap<(Vec<Selection>, Seq, Time), usize>,
 }
@@ -161,7 +166,7 @@ impl News {
         }
         let message = Message::Notice { article: self.article.id.clone() };
         let list = list(&self.article, &subscription.selection);
-        let row = LedgerRow::new(message, subscription.id, list, self.change.at);
+        let row = LedgerRow::new(message, subscription.id, list, self.change.at).due_at(self.change.at + self.grace);
         if store.message(&row.key())?.is_some() {
             return Ok(false);
         }

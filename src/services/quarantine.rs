@@ -88,7 +88,7 @@ impl Quarantine {
             }
         }
         let mut batch = Batch::default();
-        self.store.release(&mut batch)?;
+        self.store.release(&mut batch, owed == Owed::Drop)?;
         self.committed(batch).await?;
         self.gauge()?;
         tracing::info!(closed, "released from quarantine; {closed} messages that were owed before it were closed");

@@ -5,7 +5,7 @@ use super::kv::Batch;
 use super::record::{self, Record, Stored};
 use super::sled::open::ENGINE;
 use super::{CommitError, Store, StoreError, Table};
-use crate::domain::Time;
+use crate::domain::{Seq, Time};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -24,7 +24,19 @@ pub(super) struct Epoch {
     place: Place,
     /// In quarantine, since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    held_since: Option<Time>,
+    held: Option<Copied>,
+    /// What the original owed at its end, and this one does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dropped: Option<Copied>,
+}
+
+/// The moment at which a copy was found to be one: what was owed by then is the original's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Copied {
+    /// When.
+    pub at: Time,
+    /// How far its log went.
+    pub head: Seq,
 }
 
 impl Record for Epoch {
@@ -53,7 +65,7 @@ impl Place {
 
 /// Puts the first epoch of a new store into `batch`.
 pub(super) fn begin(batch: &mut Batch, folder: &Path) -> Result<(), StoreError> {
-    let first = Epoch { number: 1, place: Place::of(folder)?, held_since: None };
+    let first = Epoch { number: 1, place: Place::of(folder)?, held: None, dropped: None };
     batch.put(Table::Meta, KEY, record::encode(KEY, &first));
     Ok(())
 }
@@ -63,7 +75,14 @@ impl Store {
     ///
     /// Errors: the store's.
     pub fn quarantined_since(&self) -> Result<Option<Time>, StoreError> {
-        Ok(self.epoch()?.and_then(|epoch| epoch.record.held_since))
+        Ok(self.epoch()?.and_then(|epoch| epoch.record.held).map(|held| held.at))
+    }
+
+    /// What a copy has been told not to send, since its original did; none if there is nothing such.
+    ///
+    /// Errors: the store's.
+    pub fn dropped(&self) -> Result<Option<Copied>, StoreError> {
+        Ok(self.epoch()?.and_then(|epoch| epoch.record.dropped))
     }
 
     /// Looks where the store lies; one that lies elsewhere than it did is in quarantine from `now` on.
@@ -72,11 +91,12 @@ impl Store {
     pub async fn take_place(&self, now: Time) -> Result<(), StoreError> {
         let place = Place::of(self.folder())?;
         let old = self.epoch()?;
+        let found = Copied { at: now, head: self.head() };
         let new = match old.as_ref().map(|old| &old.record) {
             Some(old) if old.place == place => return Ok(()),
-            Some(old) => Epoch { place, held_since: Some(old.held_since.unwrap_or(now)), ..*old },
+            Some(old) => Epoch { place, held: Some(old.held.unwrap_or(found)), ..*old },
             // Every store gets one when it is made, so nobody knows where this one comes from.
-            None => Epoch { number: 1, place, held_since: Some(now) },
+            None => Epoch { number: 1, place, held: Some(found), dropped: None },
         };
         let mut batch = Batch::default();
         self.write_epoch(&mut batch, old.as_ref(), &new);
@@ -88,12 +108,13 @@ impl Store {
         }
     }
 
-    /// Ends the quarantine, if there is one, with `batch`.
+    /// Ends the quarantine, if there is one, with `batch`; what was owed when it began is dropped or not.
     ///
     /// Errors: the store's.
-    pub fn release(&self, batch: &mut Batch) -> Result<(), StoreError> {
-        if let Some(old) = self.epoch()?.filter(|epoch| epoch.record.held_since.is_some()) {
-            let new = Epoch { number: old.record.number + 1, held_since: None, ..old.record.clone() };
+    pub fn release(&self, batch: &mut Batch, is_dropped: bool) -> Result<(), StoreError> {
+        if let Some(old) = self.epoch()?.filter(|epoch| epoch.record.held.is_some()) {
+            let dropped = if is_dropped { old.record.held } else { old.record.dropped };
+            let new = Epoch { number: old.record.number + 1, held: None, dropped, ..old.record.clone() };
             self.write_epoch(batch, Some(&old), &new);
         }
         Ok(())
@@ -154,7 +175,7 @@ mod tests {
         let (store, since) = open(&at("imported"), day_2);
         assert_eq!(since, Some(day_2));
         let mut batch = Batch::default();
-        store.release(&mut batch).unwrap();
+        store.release(&mut batch, true).unwrap();
         wait(store.commit(batch)).unwrap();
         assert_eq!(store.quarantined_since().unwrap(), None);
         drop(store);

@@ -155,6 +155,11 @@ impl LedgerRow {
         LedgerRow { message, subscription, list, created_at, state }
     }
 
+    /// The same, due at `due_at` if it has not been tried.
+    pub fn due_at(self, due_at: Time) -> Self {
+        LedgerRow { state: Delivery::Pending { attempts: 0, due_at, reply: None, booked: false }, ..self }
+    }
+
     /// Its key.
     pub fn key(&self) -> LedgerKey {
         LedgerKey::of(&self.message, self.subscription)

@@ -57,6 +57,7 @@ mod subscribers;
 pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
 pub use check::{Finding, Report, check};
 pub use dump::{DumpError, Summary, export, import};
+pub use epoch::Copied;
 pub use error::StoreError;
 pub use files::TakenFile;
 pub use keys::ApiKey;

@@ -100,6 +100,7 @@ impl Newspaper {
             from: Sender { name: None, address: "news@news.example".into() },
             outbox: folder.path().join("outbox"),
             article_age_max: chrono::TimeDelta::days(2),
+            grace: chrono::TimeDelta::zero(),
             attempts_max: 3,
             doubtful: Doubtful::Hold,
             confirmations_per_hour_max: 3,

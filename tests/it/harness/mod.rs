@@ -90,7 +90,7 @@ impl Newsroom {
              [server]\nlisten = \"{public}\"\nadmin_listen = \"{admin}\"\nthreads = 2\n{server}\n\
              [store]\nfolder = \"data\"\n\
              [feeds]\nfolder = \"feeds\"\n{feeds}\n\
-             [mail]\n{mail}\n\
+             [mail]\ngrace_s = 0\n{mail}\n\
              [log]\n{log}\n"
         );
         self.write("tidings.toml", &text);

@@ -3,6 +3,7 @@
 use super::*;
 use chrono::Weekday;
 use tidings::domain::{Seq, Weekdays, Zone};
+use tidings::services::quarantine::{Owed, Quarantine};
 
 /// A subscription to `query` at `cadence` on the clock of Berlin, confirmed now.
 async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cadence) -> Subscription {
@@ -266,4 +267,35 @@ async fn what_was_never_confirmed_and_what_was_left_is_erased_with_all_its_mails
     assert!(room.store.message(&key(&reader)).unwrap().is_none(), "nothing is left");
     assert!(room.store.message(&key(&stays)).unwrap().is_some());
     assert!(room.store.subscription(reader.id).unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_restored_store_leaves_the_digests_to_its_original_and_begins_behind_them() {
+    for (owed, at_seven, the_day_after) in
+        [(Owed::Drop, &[][..], "After"), (Owed::Send, &["The News: After and 1 more"], "")]
+    {
+        let original = Room::open();
+        subscribed(&original, "reader@example.net", "", daily(7)).await;
+        original.publish("Before", &["science"]).await;
+        let mut exported = Vec::new();
+        tidings::store::export(&original.store, &mut exported).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        tidings::store::import(&folder.path().join("store"), &mut exported.as_slice()).unwrap();
+        let copy = Room::open_in(folder, original.clock.clone());
+        until_seven(&copy);
+        let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
+        quarantine.look().await.unwrap();
+        copy.clock.advance(Duration::minutes(1));
+        copy.publish("After", &["science"]).await;
+        assert!(mailed(&copy, "reader@example.net").await.is_empty(), "in quarantine");
+        quarantine.release(owed).await.unwrap();
+        let subjects = async || {
+            let mails = mailed(&copy, "reader@example.net").await;
+            mails.into_iter().map(|(subject, _)| subject).collect::<Vec<_>>()
+        };
+        assert_eq!(subjects().await, at_seven, "{owed:?}");
+        until_seven(&copy);
+        let expected = Some(format!("The News: {the_day_after}")).filter(|_| !the_day_after.is_empty());
+        assert_eq!(subjects().await, Vec::from_iter(expected), "{owed:?}, the day after");
+    }
 }

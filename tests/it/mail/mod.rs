@@ -46,6 +46,7 @@ struct Room {
     hint: Arc<tokio::sync::Notify>,
     subscriptions: Subscriptions,
     standard: tidings::config::Subscriptions,
+    grace: Duration,
 }
 
 fn slug(text: &str) -> Slug {
@@ -97,7 +98,8 @@ impl Room {
         let (rows, names) = (Arc::clone(&store), Arc::clone(&newsroom));
         let own = standard.clone();
         let subscriptions = Subscriptions::new(rows, clock.clone(), names, own, 20, Arc::clone(&hint));
-        Room { folder, store, clock, newsroom, hint, subscriptions, standard }
+        let grace = Duration::zero();
+        Room { folder, store, clock, newsroom, hint, subscriptions, standard, grace }
     }
 
     /// Everything is dropped, the store closed and opened again, as by a restart.
@@ -120,7 +122,7 @@ impl Room {
 
     fn tail(&self) -> Tail<Notify> {
         let (standard, hint) = (self.standard.clone(), Arc::clone(&self.hint));
-        let notify = Notify::new(Arc::clone(&self.store), standard, Duration::days(2), hint);
+        let notify = Notify::new(Arc::clone(&self.store), standard, Duration::days(2), self.grace, hint);
         Tail::new(Arc::clone(&self.store), notify).unwrap()
     }
 
@@ -255,6 +257,7 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         from: Sender { name: Some("The News".into()), address: "news@example.org".into() },
         outbox: PathBuf::from("not used"),
         article_age_max: Duration::days(2),
+        grace: Duration::zero(),
         attempts_max: 5,
         doubtful: Doubtful::Hold,
         confirmations_per_hour_max: 20,

@@ -205,3 +205,25 @@ async fn a_server_that_does_not_answer_holds_up_no_stop() {
     tokio::time::timeout(LONG / 10, worker).await.expect("it stops at once").unwrap();
     assert_eq!(room.mailer(room.outbox()).doubtful(9).unwrap(), [], "nothing was put on the wire");
 }
+
+#[tokio::test]
+async fn a_notice_waits_for_corrections_and_then_says_what_is_true() {
+    let room = Room { grace: Duration::minutes(1), ..Room::open() };
+    room.subscribed(1, &Selection::all()).await;
+    let wrong = room.publish("Ten hurt", &["science"]).await;
+    let gone = room.publish("Nothing happened", &["science"]).await;
+    room.notified().await;
+    let mailer = room.mailer(room.outbox());
+    room.clock.advance(Duration::seconds(59));
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle);
+    let mut right = Article { revision: 2, ..wrong.clone() };
+    right.content.title = "Two hurt".into();
+    room.write(Some(&wrong), &right, ChangeKind::Revised).await;
+    room.retract(&gone).await;
+    assert_eq!(mailer.step().await.unwrap(), Step::Idle, "not a moment before");
+    room.clock.advance(Duration::seconds(1));
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails = room.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(MessageParser::new().parse(&mails[0]).unwrap().subject(), Some("Two hurt"));
+}
