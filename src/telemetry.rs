@@ -233,6 +233,7 @@ mod tests {
             describe();
             metrics::counter!(HTTP_REQUESTS_TOTAL, "route" => "/{category}/rss.xml", "status" => "200").increment(2);
             metrics::gauge!(READER_LAG, "reader" => "feeds").set(3.0);
+            metrics::counter!(MAIL_RETURNED_TOTAL, "kind" => "soft").increment(1);
             metrics::histogram!(STORE_COMMIT_SECONDS).record(0.002);
             metrics::histogram!(STORE_GROUP_SIZE).record(64.0);
         });
