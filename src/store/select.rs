@@ -2,7 +2,7 @@
 //! that can be entered anywhere; OR merges orders, AND lets each in turn leap to where the furthest stands, and what is
 //! negated is looked up.
 
-use super::articles::{Order, Place, id_from_key, newest_first, time_from_key};
+use super::articles::{Order, Place, id_from_key, id_key, newest_first, time_from_key};
 use super::kv::{Kv, Range};
 use super::record;
 use super::{Store, StoreError, Table};
@@ -36,6 +36,13 @@ pub struct Picked {
     pub dated: Time,
     /// Which one.
     pub id: ArticleId,
+}
+
+impl Picked {
+    /// The place right behind it.
+    pub fn place(&self) -> Place {
+        Place::of([&newest_first(self.dated)[..], &id_key(&self.id)].concat())
+    }
 }
 
 /// A part of a selection.

@@ -15,6 +15,7 @@ mod polling;
 mod publish;
 mod readers;
 mod rebuild;
+mod sizes;
 mod smtp;
 mod sources;
 mod store;

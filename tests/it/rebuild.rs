@@ -34,7 +34,7 @@ const ADDRESSES: [&str; 14] = [
 /// Enough for everything here.
 const BYTES_MAX: usize = 64 << 20;
 
-fn newsroom(title: &str) -> SharedNewsroom {
+pub(crate) fn newsroom(title: &str) -> SharedNewsroom {
     let category = |slug: &str, limit| Category {
         slug: Slug::parse("slug", slug).unwrap(),
         title: slug.to_owned(),
@@ -91,7 +91,7 @@ fn open(feeds: &Feeds, address: &str) -> Arc<Feed> {
 }
 
 /// Its bytes; for what there is not, why.
-async fn body(feeds: &Arc<Feeds>, address: &str) -> Result<Bytes, String> {
+pub(crate) async fn body(feeds: &Arc<Feeds>, address: &str) -> Result<Bytes, String> {
     let feed = open(feeds, address);
     let built = feeds.current(&feed, Coding::Identity).await;
     built.map(|built| built.plain().clone()).map_err(|problem| problem.to_string())

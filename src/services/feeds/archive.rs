@@ -32,7 +32,8 @@ impl Archive<'_> {
         self.last_day_before(self.today)
     }
 
-    /// The items of `volume`, newest first, and its neighbours; none if there is no such volume.
+    /// All items of `volume`, newest first, whatever part of it is meant, and its neighbours; none if there is no such
+    /// volume.
     pub(super) fn open(&self, volume: Volume) -> Result<Option<(Vec<Picked>, Neighbours)>, StoreError> {
         if volume.day >= self.today || volume.number > VOLUMES_MAX {
             return Ok(None);
@@ -44,14 +45,14 @@ impl Archive<'_> {
         }
         picked.drain(..skipped);
         let older = if picked.len() > self.limit {
-            Some(Volume { number: volume.number + 1, ..volume })
+            Some(Volume { number: volume.number + 1, skipped: 0, ..volume })
         } else {
             self.last_day_before(volume.day)?
         };
         picked.truncate(self.limit);
         let newer = match volume.number {
             1 => self.first_day_behind(volume.day)?,
-            number => Some(Volume { number: number - 1, ..volume }),
+            number => Some(Volume { number: number - 1, skipped: 0, ..volume }),
         };
         Ok(Some((picked, Neighbours { older, newer })))
     }
@@ -60,7 +61,7 @@ impl Archive<'_> {
     fn last_day_before(&self, day: NaiveDate) -> Result<Option<Volume>, StoreError> {
         let window = Window { from: None, until: Some(start(day)) };
         let picked = self.store.select(self.selection, &window, None, 1)?.picked;
-        Ok(picked.first().map(|newest| Volume { day: newest.dated.date_naive(), number: 1 }))
+        Ok(picked.first().map(|newest| Volume { day: newest.dated.date_naive(), number: 1, skipped: 0 }))
     }
 
     /// The last volume of the first day behind `day` that has any items and is over. Orders are read newest first, so
@@ -80,7 +81,8 @@ impl Archive<'_> {
             if self.has_any(from, middle)? { until = middle } else { from = middle }
         }
         let items = self.of_day(from, VOLUMES_MAX as usize * self.limit)?.len();
-        Ok(Some(Volume { day: from, number: u32::try_from(items.div_ceil(self.limit)).unwrap_or(VOLUMES_MAX) }))
+        let number = u32::try_from(items.div_ceil(self.limit)).unwrap_or(VOLUMES_MAX);
+        Ok(Some(Volume { day: from, number, skipped: 0 }))
     }
 
     fn has_any(&self, from: NaiveDate, until: NaiveDate) -> Result<bool, StoreError> {

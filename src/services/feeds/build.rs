@@ -2,6 +2,7 @@
 
 use super::archive::{Archive, Neighbours};
 use super::built::{Kept, Made, State};
+use super::cut::Cut;
 use super::name::{Name, Part, Profile, Volume};
 use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm};
 use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Slug, Time};
@@ -32,6 +33,10 @@ struct Written {
 struct Contents {
     picked: Vec<Picked>,
     links: Links,
+    /// The volume of the archive that is newer than this one.
+    newer: Option<Volume>,
+    /// Items of a volume that stand in parts before this one.
+    skipped: usize,
 }
 
 impl Feeds {
@@ -75,7 +80,7 @@ impl Feeds {
         let changed = last.and_then(|last| feed.selected.changed_since(last.written.seq));
         let known: HashMap<&ArticleId, Piece> =
             last.iter().flat_map(|last| last.items.iter().map(|item| (&item.id, last.piece(item)))).collect();
-        let contents = self.contents(name, &newsroom)?;
+        let mut contents = self.contents(name, &newsroom)?;
         let rhythm = match name.part {
             Part::Newest | Part::Behind(_) => {
                 Rhythm::of(&contents.picked.iter().map(|picked| picked.dated).collect::<Vec<_>>())
@@ -86,23 +91,35 @@ impl Feeds {
         let mut frame = Frame::new(name.format, document).map_err(internal)?;
         let mut pieces: Vec<(ArticleId, Piece)> = Vec::with_capacity(contents.picked.len());
         let mut faults = Vec::new();
-        for Picked { id, .. } in contents.picked {
-            let before = known.get(&id).cloned();
-            let is_same = changed.as_ref().is_some_and(|changed| !changed.contains(&id))
-                && last.is_some_and(|last| !last.faulty.contains(&id));
-            if let (Some(piece), true) = (&before, is_same) {
-                pieces.push((id, piece.clone()));
-                continue;
+        let mut cut = Cut::new(contents.skipped, name.format, &mut frame)?;
+        let mut taken = contents.picked.len();
+        for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
+            let before = known.get(id).cloned();
+            let is_same = changed.as_ref().is_some_and(|changed| !changed.contains(id))
+                && last.is_some_and(|last| !last.faulty.contains(id));
+            let piece = match (&before, is_same) {
+                (Some(piece), true) => Some(piece.clone()),
+                (Some(_) | None, _) => match self.piece(id, name.profile, &newsroom, &mut frame)? {
+                    Some(Ok(piece)) => Some(piece),
+                    Some(Err(fault)) => {
+                        faults.push((id.clone(), fault, before.is_some()));
+                        before
+                    }
+                    None => None,
+                },
+            };
+            let bytes = piece.as_ref().map_or(0, |piece| piece.bytes.len());
+            if !cut.takes(number, bytes) {
+                taken = number;
+                break;
             }
-            // Gone since the index was read: then a change is on its way that says so.
-            let Some(article) = self.store.article(&id)?.filter(|stored| stored.record.is_public()) else { continue };
-            match frame.item(item(&article.record, name.profile, &newsroom)) {
-                Ok(piece) => pieces.push((id, piece)),
-                Err(fault) => {
-                    faults.push((id.clone(), fault, before.is_some()));
-                    pieces.extend(before.map(|piece| (id, piece)));
-                }
+            if number >= contents.skipped {
+                pieces.extend(piece.map(|piece| (id.clone(), piece)));
             }
+        }
+        if self.cut(name, &newsroom, &mut contents, &cut, taken)? {
+            let document = self.document(name, &newsroom, modified, rhythm, &contents)?;
+            frame = Frame::new(name.format, document).map_err(internal)?;
         }
         let joined = frame.join(&pieces.iter().map(|(_, piece)| piece).collect::<Vec<_>>());
         let (bytes, places) = joined.map_err(internal)?;
@@ -111,6 +128,78 @@ impl Feeds {
         let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
         let made = Made { bytes: bytes.into(), items, faulty, modified, format: name.format, fresh_s: rhythm.fresh_s };
         Ok(Written { made, faults })
+    }
+
+    /// An article's item, or what is wrong with it; none if it is gone since the index was read: then a change is on its
+    /// way that says so.
+    fn piece(
+        &self,
+        id: &ArticleId,
+        profile: Profile,
+        newsroom: &Newsroom,
+        frame: &mut Frame,
+    ) -> Result<Option<Result<Piece, Fault>>, Problem> {
+        let article = self.store.article(id)?.filter(|stored| stored.record.is_public());
+        Ok(article.map(|article| frame.item(item(&article.record, profile, newsroom))))
+    }
+
+    /// Leaves in `contents` what fits, and lets its links lead to the rest. False if nothing had to be changed.
+    fn cut(
+        &self,
+        name: &Name,
+        newsroom: &Newsroom,
+        contents: &mut Contents,
+        cut: &Cut,
+        taken: usize,
+    ) -> Result<bool, Problem> {
+        let is_cut = taken < contents.picked.len();
+        let address = |part| Some(name.part(part).url(&newsroom.site));
+        let part = |volume: Volume, skipped| {
+            let skipped = u32::try_from(skipped).unwrap_or(u32::MAX);
+            address(Part::Archive(Volume { skipped, ..volume }))
+        };
+        match &name.part {
+            Part::Newest | Part::Behind(_) if is_cut => {
+                let last = taken.checked_sub(1).and_then(|last| contents.picked.get(last));
+                contents.links.next = last.and_then(|last| address(Part::Behind(last.place())));
+                if name.part == Part::Newest && contents.links.prev_archive.is_none() {
+                    let volume = self.archive(name, newsroom).newest()?;
+                    contents.links.prev_archive = volume.and_then(|volume| part(volume, 0));
+                }
+            }
+            Part::Newest | Part::Behind(_) => return Ok(false),
+            Part::Archive(volume) => {
+                if is_cut {
+                    contents.links.prev_archive = part(*volume, taken);
+                }
+                contents.links.next_archive = match (cut.before, contents.newer) {
+                    (Some(before), _) => part(*volume, before),
+                    (None, Some(newer)) => part(newer, self.last_part(name, newsroom, newer)?),
+                    (None, None) => None,
+                };
+            }
+        }
+        contents.picked.truncate(taken);
+        contents.picked.drain(..contents.skipped.min(taken));
+        contents.skipped = 0;
+        Ok(true)
+    }
+
+    /// Where the last part of `volume` begins.
+    fn last_part(&self, name: &Name, newsroom: &Newsroom, volume: Volume) -> Result<usize, Problem> {
+        let Some((picked, _)) = self.archive(name, newsroom).open(volume)? else { return Ok(0) };
+        let name = name.part(Part::Archive(volume));
+        let current = Some(name.part(Part::Newest).url(&newsroom.site));
+        let contents = Contents { picked, links: Links { current, ..Links::default() }, newer: None, skipped: 0 };
+        let updated = contents.picked.first().map_or(newsroom.changed_at, |newest| newest.dated);
+        let document = self.document(&name, newsroom, updated, Rhythm::CLOSED, &contents)?;
+        let mut frame = Frame::new(name.format, document).map_err(internal)?;
+        let mut cut = Cut::new(usize::MAX, name.format, &mut frame)?;
+        for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
+            let piece = self.piece(id, name.profile, newsroom, &mut frame)?.and_then(Result::ok);
+            cut.takes(number, piece.map_or(0, |piece| piece.bytes.len()));
+        }
+        Ok(cut.start)
     }
 
     /// Says in the log, the metrics and the list of refusals which articles are at fault; those of before are forgotten.
@@ -136,9 +225,7 @@ impl Feeds {
 
     /// Which items, and where the feed goes on.
     fn contents(&self, name: &Name, newsroom: &Newsroom) -> Result<Contents, Problem> {
-        let limit = limit(&name.selection, newsroom);
-        let today = self.clock.now().date_naive();
-        let archive = Archive { store: &self.store, selection: &name.selection, limit, today };
+        let archive = self.archive(name, newsroom);
         let address = |part| Some(name.part(part).url(&newsroom.site));
         let volume = |volume: Option<Volume>| volume.and_then(|volume| address(Part::Archive(volume)));
         let after = match &name.part {
@@ -148,12 +235,16 @@ impl Feeds {
                 let Some((picked, Neighbours { older, newer })) = archive.open(*wanted)? else {
                     return Err(Problem::new(Kind::NotFound, format!("there is no archive {}", name.path())));
                 };
-                let (prev_archive, next_archive) = (volume(older), volume(newer));
-                let links = Links { current: address(Part::Newest), prev_archive, next_archive, ..Links::default() };
-                return Ok(Contents { picked, links });
+                // The way to the newer one depends on the sizes of items, and is found once they are known.
+                let links = Links { current: address(Part::Newest), prev_archive: volume(older), ..Links::default() };
+                let skipped = wanted.skipped as usize;
+                if skipped >= picked.len() {
+                    return Err(Problem::new(Kind::NotFound, format!("there is no archive {}", name.path())));
+                }
+                return Ok(Contents { picked, links, newer, skipped });
             }
         };
-        let page = self.store.select(&name.selection, &Window::default(), after, limit)?;
+        let page = self.store.select(&name.selection, &Window::default(), after, archive.limit)?;
         let next = page.next.and_then(|place| address(Part::Behind(place)));
         let links = match name.part {
             // What holds everything has no history.
@@ -161,7 +252,12 @@ impl Feeds {
             Part::Newest => Links { next, prev_archive: volume(archive.newest()?), ..Links::default() },
             Part::Behind(_) | Part::Archive(_) => Links { first: address(Part::Newest), next, ..Links::default() },
         };
-        Ok(Contents { picked: page.picked, links })
+        Ok(Contents { picked: page.picked, links, newer: None, skipped: 0 })
+    }
+
+    fn archive<'a>(&'a self, name: &'a Name, newsroom: &Newsroom) -> Archive<'a> {
+        let limit = limit(&name.selection, newsroom);
+        Archive { store: &self.store, selection: &name.selection, limit, today: self.clock.now().date_naive() }
     }
 
     /// The feed without items.

@@ -7,6 +7,7 @@
 mod archive;
 mod build;
 mod built;
+mod cut;
 mod live;
 mod name;
 mod rhythm;

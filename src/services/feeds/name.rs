@@ -49,6 +49,15 @@ pub struct Volume {
     pub day: NaiveDate,
     /// 1 for the newest items of that day.
     pub number: u32,
+    /// Items of it that stand in parts before this: nought, but where a volume is too large for one document.
+    pub skipped: u32,
+}
+
+impl std::fmt::Display for Volume {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.day, self.number)?;
+        if self.skipped > 0 { write!(f, "-{}", self.skipped) } else { Ok(()) }
+    }
 }
 
 const SUMMARY: &str = "summary";
@@ -121,7 +130,7 @@ impl Name {
                 let _ = write!(parameters, "{AFTER}={place}");
             }
             Part::Archive(volume) => {
-                let _ = write!(path, "{ARCHIVE}/{}/{}/", volume.day, volume.number);
+                let _ = write!(path, "{ARCHIVE}/{volume}/");
             }
         }
         path.push_str(self.format.file_name());
@@ -144,10 +153,11 @@ fn place(text: &str) -> Result<Place, Problem> {
 }
 
 impl Volume {
-    /// In the one spelling of each: `2026-11-24` and `1`.
+    /// In the one spelling of each: `2026-11-24` and `1`, or `1-17` for what is behind the first seventeen items of it.
     fn parse(day: &str, number: &str) -> Option<Self> {
-        let volume = Volume { day: day.parse().ok()?, number: number.parse().ok()? };
-        (volume.number > 0 && volume.day.to_string() == day && volume.number.to_string() == number).then_some(volume)
+        let (first, skipped) = number.split_once('-').unwrap_or((number, "0"));
+        let volume = Volume { day: day.parse().ok()?, number: first.parse().ok()?, skipped: skipped.parse().ok()? };
+        (volume.number > 0 && volume.to_string() == format!("{day}/{number}")).then_some(volume)
     }
 }
 
@@ -176,6 +186,7 @@ mod tests {
             "/search/summary/rss.xml?q=tag%3Aa+OR+tag%3Ab&after=00ff",
             "/science/archive/2026-11-24/1/atom.xml",
             "/archive/2026-11-24/12/rss.xml",
+            "/archive/2026-11-24/12-7/rss.xml",
             "/rss.xml?after=00ff",
         ] {
             let name = read(address).expect(address).expect(address);
@@ -198,7 +209,14 @@ mod tests {
 
     #[test]
     fn what_is_no_feed_is_left_to_others_and_a_bad_query_names_its_place() {
-        for address in ["/", "/science", "/science/rss", "/science/x/rss.xml", "/archive/2026-11-24/0/rss.xml"] {
+        for address in [
+            "/",
+            "/science",
+            "/science/rss",
+            "/science/x/rss.xml",
+            "/archive/2026-11-24/0/rss.xml",
+            "/archive/2026-11-24/1-0/rss.xml",
+        ] {
             assert!(read(address).is_none(), "{address}");
         }
         for address in
