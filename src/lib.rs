@@ -14,6 +14,8 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod services;
 pub mod store;
 pub mod telemetry;

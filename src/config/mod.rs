@@ -19,7 +19,7 @@ pub use mistakes::{Mistake, Mistakes};
 pub use shaping::{OTHERS, Shape, WarmUp};
 pub use subscriptions::{Every, Subscriptions};
 
-use crate::domain::{Categories, Site};
+use crate::domain::{Categories, Site, is_language_tag};
 use section::{Section, Source};
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Component, Path, PathBuf};
@@ -267,13 +267,10 @@ fn base_url(text: &str) -> Option<Url> {
     plain.then_some(url)
 }
 
-/// The shape of a BCP 47 tag (RFC 5646 §2.1): letters first, then letters and digits, 8 at most in a part.
+/// A BCP 47 tag of a language, not one for private use alone.
 pub fn language(text: &str) -> Option<String> {
-    let mut parts = text.split('-');
-    let first =
-        parts.next().is_some_and(|part| (2..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()));
-    let rest = parts.all(|part| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()));
-    (first && rest).then(|| text.to_owned())
+    let is_of_a_language = text.split('-').next().is_some_and(|primary| primary.len() > 1);
+    (is_of_a_language && is_language_tag(text)).then(|| text.to_owned())
 }
 
 /// As many threads as there are cores, within what the key allows.

@@ -26,5 +26,5 @@ pub use subscription::{
     Address, Besides, Cadence, Consent, Digests, Given, Hour, Misses, PastDigest, Span, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
 };
-pub use text::{clean_block, clean_line};
+pub use text::{clean_block, clean_line, is_language_tag};
 pub use time::{Clock, Time, parse_time, rfc822};

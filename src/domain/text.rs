@@ -43,6 +43,28 @@ pub fn clean_line(text: &str) -> String {
     clean_block(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Is it a language tag, well-formed by RFC 5646 §2.1: language, script, region, variants, extensions, or private use?
+/// Whether its parts are registered is not looked up.
+pub fn is_language_tag(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let is_plain = |part: &&str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !parts.iter().all(is_plain) {
+        return false;
+    }
+    let is_alphabetic = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let Some((first, rest)) = parts.split_first() else { return false };
+    if matches!(*first, "x" | "X" | "i" | "I") {
+        return !rest.is_empty();
+    }
+    // A single letter begins an extension, or private use, which has parts of its own, each of two letters or more. Behind
+    // `x` anything goes.
+    let private = rest.iter().position(|part| part.eq_ignore_ascii_case("x")).unwrap_or(rest.len());
+    let mut is_begun = true;
+    let are_filled =
+        rest[..private].iter().all(|part| std::mem::replace(&mut is_begun, part.len() > 1) || part.len() > 1);
+    (2..=8).contains(&first.len()) && is_alphabetic(first) && are_filled && is_begun && private + 1 != rest.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +80,30 @@ mod tests {
         assert_eq!(clean_line(" a\u{0}b\u{b}\u{1b}[0m\tc\r\nd\u{ffff} "), "ab[0m c d");
         assert_eq!(clean_block("one\r\ntwo\rthree\u{85}"), "one\ntwo\nthree");
         assert_eq!(clean_line("\u{200f}שלום\u{200e}"), "\u{200f}שלום\u{200e}", "direction marks are text");
+    }
+
+    #[test]
+    fn language_tags_are_well_formed() {
+        for good in
+            ["en", "en-GB", "zh-Hant-TW", "sl-rozaj-biske", "de-CH-1901", "x-private", "en-a-bbb-x-a", "i-klingon"]
+        {
+            assert!(is_language_tag(good), "{good}");
+        }
+        for wrong in [
+            "",
+            "e",
+            "english language",
+            "en_GB",
+            "en-",
+            "-en",
+            "englishandmore",
+            "en-a",
+            "x",
+            "12",
+            "en-a-b",
+            "en-C-b",
+        ] {
+            assert!(!is_language_tag(wrong), "{wrong}");
+        }
     }
 }

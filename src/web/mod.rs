@@ -1,5 +1,6 @@
 //! The whole URL space in one table, and what its handlers share.
 
+mod alike;
 mod api;
 mod api_subscriptions;
 mod asking;
@@ -237,4 +238,10 @@ fn unknown(path: &str) -> ApiProblem {
 
 fn wrong_method(path: &str) -> ApiProblem {
     ApiProblem(Problem::new(Kind::MethodNotAllowed, format!("{path} does not take this method")))
+}
+
+/// For [`crate::fuzzing`] alone. Breaks off if the two ways in read `bytes` otherwise.
+#[doc(hidden)]
+pub fn request_is_read_alike(bytes: &[u8]) {
+    alike::request(bytes);
 }

@@ -7,6 +7,7 @@ mod crash;
 mod discovery;
 mod feed_check;
 mod feeds;
+mod fuzzed;
 mod harness;
 mod lifecycle;
 mod mail;

@@ -231,3 +231,8 @@ fn answer(
     let rest = Sending::Bytes(Bytes::copy_from_slice(&out[sent..]), Bytes::new());
     Ok((taken, Pause::Full(rest, matches!(pause, Pause::Close))))
 }
+
+/// Target and what is asked by a head that this way takes; for [`super::alike`].
+pub(super) fn taken(input: &[u8]) -> Option<(&str, super::feeds::Asked<'_>)> {
+    head::read(input).map(|head| (head.target, head.asked))
+}

@@ -1,6 +1,7 @@
 //! What a request for a feed asks, and which answer that is. Conditional requests by RFC 9110 §13.
 
 use super::codings::Wanted;
+use super::range;
 use crate::services::feeds::{Built, Coding};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
@@ -10,7 +11,7 @@ use bytes::Bytes;
 #[derive(Debug, Default)]
 pub(in crate::web) struct Asked<'a> {
     /// The body is left out.
-    pub(super) is_head: bool,
+    pub(in crate::web) is_head: bool,
     accept_encoding: Option<&'a [u8]>,
     /// The first line of this field, and those that follow; there is hardly ever a second.
     if_none_match: (Option<&'a [u8]>, Vec<&'a [u8]>),
@@ -70,12 +71,12 @@ impl<'a> Asked<'a> {
 
     /// Has a person opened the address in a browser? Browsers say so of themselves (Fetch Metadata, W3C), on https and on
     /// this machine; no reader of feeds does, and nothing is guessed from names.
-    pub(super) fn is_navigation(&self) -> bool {
+    pub(in crate::web) fn is_navigation(&self) -> bool {
         self.sec_fetch_dest.is_some_and(|to| to.trim_ascii() == b"document")
     }
 
     /// Does the client take the difference to what it has (RFC 3229, instance manipulation `feed`)?
-    pub(super) fn takes_difference(&self) -> bool {
+    pub(in crate::web) fn takes_difference(&self) -> bool {
         let is_feed = |part: &[u8]| {
             let mut parameters = part.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
             let is_named = parameters.next().is_some_and(|name| name.eq_ignore_ascii_case(b"feed"));
@@ -86,11 +87,16 @@ impl<'a> Asked<'a> {
     }
 
     /// Each entity tag that the client has.
-    pub(super) fn tags(&self) -> impl Iterator<Item = &'a [u8]> {
+    pub(in crate::web) fn tags(&self) -> impl Iterator<Item = &'a [u8]> {
         let (first, more) = &self.if_none_match;
         // Our tags hold no comma, so a split at commas finds them.
         let lines = first.iter().chain(more).copied();
         lines.flat_map(|line| line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii))
+    }
+
+    /// The part that the client asks for, of a representation of `length` bytes with entity tag `tag`.
+    pub(in crate::web) fn part(&self, tag: &[u8], length: usize) -> range::Asked {
+        range::asked(self.range, self.if_range, tag, length)
     }
 
     /// The codings that the client takes.

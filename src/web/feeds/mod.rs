@@ -9,6 +9,7 @@ mod range;
 pub(super) use asked::{Asked, Choice};
 pub(super) use codings::Wanted;
 pub(super) use patience::Patience;
+pub(super) use range::Asked as Part;
 
 use super::problem::ApiProblem;
 use super::{App, frame, selections};
@@ -68,7 +69,7 @@ impl Answer {
     /// The same, cut to what `asked` wants of it (RFC 9110 §14).
     fn in_part(mut self, asked: &Asked<'_>, tag: &[u8]) -> Self {
         let length = self.body.len();
-        match range::asked(asked.range, asked.if_range, tag, length) {
+        match asked.part(tag, length) {
             _ if self.status != StatusCode::OK || asked.is_head => self,
             range::Asked::Whole => self,
             range::Asked::Part(part) => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 /// What a `Range` header comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asked {
+pub(in crate::web) enum Asked {
     /// Everything: there is none, or it is not to be heeded.
     Whole,
     /// This part.

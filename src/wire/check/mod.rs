@@ -89,7 +89,7 @@ impl fmt::Display for Dialect {
 /// Rules that do not refuse a feed of ours, though they warn. An id that came with an article from another system is kept
 /// to the letter, and be it a small number: to change it would show every old article as unread. And that two articles
 /// say to have been changed at the same moment may be so; the writer does what it can to tell them apart.
-const PASSED_OVER: [&str; 2] = [rules::NOT_UNIQUE, rules::DUPLICATE_UPDATED];
+pub(crate) const PASSED_OVER: [&str; 2] = [rules::NOT_UNIQUE, rules::DUPLICATE_UPDATED];
 
 /// Every rule: how bad a breach of it is, its name, what is expected, and who says so.
 pub fn rules() -> impl Iterator<Item = (Severity, &'static str, &'static str, &'static str)> {

@@ -44,27 +44,6 @@ pub(super) fn is_boolean(text: &str) -> bool {
     matches!(text, "true" | "false")
 }
 
-/// Well-formed by RFC 5646 §2.1: language, script, region, variants, extensions, or private use.
-pub(super) fn is_language(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let is_plain = |part: &&str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !parts.iter().all(is_plain) {
-        return false;
-    }
-    let is_alphabetic = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let Some((first, rest)) = parts.split_first() else { return false };
-    if matches!(*first, "x" | "X" | "i" | "I") {
-        return !rest.is_empty();
-    }
-    // A single letter begins an extension, or private use, which has parts of its own, each of two letters or more. Behind
-    // `x` anything goes.
-    let private = rest.iter().position(|part| part.eq_ignore_ascii_case("x")).unwrap_or(rest.len());
-    let mut is_begun = true;
-    let are_filled =
-        rest[..private].iter().all(|part| std::mem::replace(&mut is_begun, part.len() > 1) || part.len() > 1);
-    (2..=8).contains(&first.len()) && is_alphabetic(first) && are_filled && is_begun && private + 1 != rest.len()
-}
-
 /// `mail@example.org` (RFC 5322 §3.4.1, without comments and quotes).
 pub(super) fn is_mail_address(text: &str) -> bool {
     let is_atom = |part: &str| {

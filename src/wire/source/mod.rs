@@ -11,7 +11,7 @@ pub use json::from_json;
 use super::html;
 use crate::domain::{
     ArticleId, Body, Categories, Content, Draft, ExternalId, Fault, Problem, Site, Slug, Time, Wish, clean_block,
-    clean_line, parse_time,
+    clean_line, is_language_tag, parse_time,
 };
 use jiff::tz::TimeZone;
 use serde_json::Value;
@@ -271,16 +271,12 @@ fn few(field: &str, count: usize, count_max: usize, faults: &mut Faults) {
     }
 }
 
-/// The shape of a tag by RFC 5646 §2.1; whether its parts are registered is not looked up.
+/// A tag that feeds may say as well: they are refused with any other.
 fn language(text: &str) -> Result<String, Fault> {
+    const BYTES_MAX: usize = 35;
     let tag = text.trim();
-    let is_part = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
-    let primary = tag.split('-').next().unwrap_or_default();
-    let fits = tag.len() <= 35
-        && tag.split('-').all(is_part)
-        && (2..=8).contains(&primary.len())
-        && primary.bytes().all(|b| b.is_ascii_alphabetic());
-    if fits {
+    let is_of_a_language = tag.split('-').next().is_some_and(|primary| primary.len() > 1);
+    if tag.len() <= BYTES_MAX && is_of_a_language && is_language_tag(tag) {
         Ok(tag.to_owned())
     } else {
         Err(Fault::new("language", quoted(text), "a BCP 47 tag such as en or ru-RU"))

@@ -2,12 +2,11 @@
 
 use super::sources::JSON_FEED;
 use super::{Look, Rule, rule};
+use crate::domain::is_language_tag;
 use crate::wire::check::Dialect;
 use crate::wire::check::findings::Severity::{Error, Warning};
 use crate::wire::check::tree::{At, Kind, Space};
-use crate::wire::check::values::{
-    internet_date, is_implausible, is_language, is_media_type, is_same_address, is_web_address,
-};
+use crate::wire::check::values::{internet_date, is_implausible, is_media_type, is_same_address, is_web_address};
 use std::collections::HashSet;
 
 const FEED: &[&str] = &["/.feed"];
@@ -178,7 +177,7 @@ pub(super) const RULES: &[Rule] = &[
         Error,
         "InvalidLanguage",
         &[".feed/.language", ".items[]/.language"],
-        |look| look.holds(is_language(look.text())),
+        |look| look.holds(is_language_tag(look.text())),
         "a language such as en or pt-BR",
         "RFC 5646 §2.1",
     ),

@@ -44,7 +44,7 @@ pub(super) const RULES: &[Rule] = &[
         Error,
         "InvalidLanguage",
         LINK,
-        |look| look.attribute("hreflang", crate::wire::check::values::is_language),
+        |look| look.attribute("hreflang", crate::domain::is_language_tag),
         "a language",
         "RFC 4287 §4.2.7.4",
     ),

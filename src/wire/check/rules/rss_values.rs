@@ -2,9 +2,10 @@
 
 use super::sources::{PROFILE, RSS, VALIDATOR};
 use super::{Look, Rule, by_another, rule};
+use crate::domain::is_language_tag;
 use crate::wire::check::findings::Severity::{Error, Warning};
 use crate::wire::check::values::{
-    MailDate, is_count, is_implausible, is_iri, is_language, is_mail_address, is_media_type, is_web_address, mail_date,
+    MailDate, is_count, is_implausible, is_iri, is_mail_address, is_media_type, is_web_address, mail_date,
 };
 
 /// A date in the form of mail.
@@ -53,7 +54,7 @@ pub(super) const RULES: &[Rule] = &[
         Error,
         "InvalidLanguage",
         &["channel/language", "*/dc:language"],
-        |look| look.holds(is_language(look.text())),
+        |look| look.holds(is_language_tag(look.text())),
         "a language such as en or pt-BR",
         "RFC 5646 §2.1",
     ),
