@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import digests
 import feeds
 import publish
 import scale
@@ -20,7 +21,8 @@ from report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"feeds": feeds.run, "publish": publish.run, "visible": publish.visible, "selections": selections.run,
-         "scale": scale.run}
+         "scale": scale.run,
+         "digests": digests.run}
 
 
 class Bench:

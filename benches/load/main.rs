@@ -3,6 +3,7 @@
 //! Each verb does one measurement and prints it as one JSON object. Texts come from a fixed seed, so two runs send the
 //! same bytes; they are made before the clock starts.
 
+mod digest;
 mod http;
 mod measure;
 mod publish;
@@ -58,6 +59,36 @@ enum Verb {
         on: OnStore,
         #[command(flatten)]
         amount: Amount,
+    },
+    /// Make digests due in an empty store, and send them if there is a mail server.
+    Digest {
+        /// Configuration that names the store's folder.
+        #[arg(long)]
+        config: PathBuf,
+        /// Subscribers, each with one daily digest.
+        #[arg(long)]
+        subscribers: usize,
+        /// Different selections that they have.
+        #[arg(long)]
+        selections: usize,
+        /// Articles that came out.
+        #[arg(long)]
+        articles: usize,
+        /// Where a mail server listens on this machine.
+        #[arg(long)]
+        port: Option<u16>,
+    },
+    /// Look for due digests in an empty store that is filled first.
+    Tick {
+        /// Configuration that names the store's folder.
+        #[arg(long)]
+        config: PathBuf,
+        /// Subscriptions with a digest.
+        #[arg(long)]
+        subscriptions: usize,
+        /// How many of them are due.
+        #[arg(long)]
+        due: usize,
     },
     /// Publish into a full feed, one after another, and have it built in every format and coding each time.
     Rebuild {
@@ -138,6 +169,10 @@ fn main() -> anyhow::Result<()> {
         Verb::Visible { api, amount, gzip } => runtime.block_on(publish::visible(api, amount, gzip))?,
         Verb::Bare { on, amount } => runtime.block_on(store::bare(on, amount))?,
         Verb::Fill { on, amount } => runtime.block_on(store::fill(on, amount))?,
+        Verb::Digest { config, subscribers, selections, articles, port } => {
+            runtime.block_on(digest::compose(&config, subscribers, selections, articles, port))?
+        }
+        Verb::Tick { config, subscriptions, due } => runtime.block_on(digest::tick(&config, subscriptions, due))?,
         Verb::Rebuild { on, amount } => runtime.block_on(rebuild::rebuild(on, amount))?,
         Verb::Records { on, amount } => return store::records(on, amount, &mut out),
     };

@@ -3,11 +3,13 @@
 use super::failure::Failure;
 use super::operate::{DoubtfulRow, Finding, HeldRow, KeyRow, NewKey, Report};
 use crate::config;
-use crate::domain::{Clock, Time};
+use crate::domain::{Address, Clock, Problem, Time};
+use crate::services::erase::Eraser;
 use crate::services::keys::Keys;
 use crate::services::mailer::{DoubtfulMessage, Mailer};
 use crate::services::newsroom::Newsroom;
 use crate::services::quarantine::{Owed, Quarantine};
+use crate::services::subscribe::Subscriptions;
 use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -114,6 +116,32 @@ fn watched(config_file: &Path) -> Result<Quarantine, Failure> {
     let quarantine = Quarantine::new(open(config_file)?, Clock::system(), Arc::default());
     wait(quarantine.look()).map_err(anyhow::Error::from)?;
     Ok(quarantine)
+}
+
+/// All that is held about `address`, as the API gives it.
+pub(super) async fn subscriber(config_file: &Path, address: &str) -> Result<serde_json::Value, Failure> {
+    let subscriptions = subscriptions(config_file)?;
+    let preferences = subscriptions.of_address(&Address::parse("address", address).map_err(Problem::from)?)?;
+    let record = subscriptions.record(preferences).await?;
+    Ok(serde_json::to_value(&record).map_err(anyhow::Error::from)?)
+}
+
+/// Erases `address` with all that is held about it.
+pub(super) async fn erase_subscriber(config_file: &Path, address: &str) -> Result<(), Failure> {
+    let address = Address::parse("address", address).map_err(Problem::from)?;
+    let held = subscriptions(config_file)?.of_address(&address)?;
+    let ids = held.subscriber.subscriptions.into_iter().collect();
+    Eraser::new(open(config_file)?, Clock::system()).erase(&ids).await.map_err(anyhow::Error::from)?;
+    Ok(())
+}
+
+/// The subscriptions, without anybody who could ask for one.
+fn subscriptions(config_file: &Path) -> Result<Subscriptions, Failure> {
+    let config = config::load(config_file)?;
+    let (site, categories) = (config.site, config.categories);
+    let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
+    let (store, budget) = (open(config_file)?, config.mail.confirmations_per_hour_max);
+    Ok(Subscriptions::new(store, Clock::system(), newsroom, config.subscriptions, budget, Arc::default()))
 }
 
 /// A mailer that sends nothing: it knows the ledger.

@@ -11,6 +11,7 @@ mod draft;
 mod failure;
 mod feed;
 mod operate;
+mod subscribers;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +75,9 @@ enum Command {
     /// A store that was restored or copied: whether mail may leave it
     #[command(subcommand)]
     Quarantine(Quarantine),
+    /// What is held about an address
+    #[command(subcommand)]
+    Subscribers(Subscribers),
     /// The configuration
     #[command(subcommand)]
     Config(Config),
@@ -129,6 +133,25 @@ enum Quarantine {
         /// What becomes of the messages that the original owed: sent if it is lost, dropped if it has sent them itself
         #[arg(long, value_name = "WHAT", value_parser = ["send", "drop"])]
         owed: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Subscribers {
+    /// In short
+    Show {
+        /// A mail address
+        address: String,
+    },
+    /// All of it, as JSON
+    Export {
+        /// A mail address
+        address: String,
+    },
+    /// Erase the address with all that is held about it
+    Erase {
+        /// A mail address
+        address: String,
     },
 }
 
@@ -234,6 +257,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<Outcome, Failure> {
         Command::Import { file } => wait(operate::import(config, &file, out)),
         Command::Keys(action) => wait(operate::keys(config, action, out)),
         Command::Flood(Flood::Accept) => wait(operate::accept_flood(config, out)),
+        Command::Subscribers(action) => wait(subscribers::run(config, action, out)),
         Command::Mail(action) => wait(operate::mail(config, action, out)),
         Command::Feed(action) => wait(feed::run(action, out)),
         Command::Quarantine(action) => wait(operate::quarantine(config, action, out)),

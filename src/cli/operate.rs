@@ -295,7 +295,7 @@ pub(super) async fn quarantine(
 }
 
 /// Asks the running daemon; none if none runs.
-async fn ask<T: DeserializeOwned>(config_file: &Path, request: Request<'_>) -> Result<Option<T>, Failure> {
+pub(super) async fn ask<T: DeserializeOwned>(config_file: &Path, request: Request<'_>) -> Result<Option<T>, Failure> {
     match Client::local(config_file)?.ask(request).await {
         Ok(answer) => {
             let value =

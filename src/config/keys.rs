@@ -235,6 +235,13 @@ keys! {
         "Time zone of subscribers who name none.";
     SUBSCRIPTIONS_INSTANT_PER_DAY_MAX: "subscriptions", "instant_per_day_max", Whole { min: 1, max: 10_000 },
         Value("20"), "Instant mails to one address in a day; the articles behind them come in one digest.";
+    SUBSCRIPTIONS_CONFIRMATIONS_PER_DOMAIN_PER_HOUR_MAX: "subscriptions", "confirmations_per_domain_per_hour_max",
+        Whole { min: 1, max: 1_000_000 }, Value("300"),
+        "Confirmation mails sent in an hour to addresses of one domain.";
+    SUBSCRIPTIONS_CONFIRMATIONS_PER_ADDRESS_PER_DAY_MAX: "subscriptions", "confirmations_per_address_per_day_max",
+        Whole { min: 1, max: 1_000 }, Value("5"), "Confirmation mails sent in a day to one address.";
+    SUBSCRIPTIONS_UNPROVEN_WAIT_S: "subscriptions", "unproven_wait_s", Whole { min: 0, max: 3_600 }, Value("120"),
+        "Seconds that a confirmation mail waits which was asked for without the form's script.";
     SUBSCRIPTIONS_DIGEST_ITEMS_MAX: "subscriptions", "digest_items_max", Whole { min: 1, max: 500 }, Value("50"),
         "Articles in a digest; a link leads to the others.";
     SUBSCRIPTIONS_DIGEST_BYTES_MAX: "subscriptions", "digest_bytes_max", Whole { min: 10_000, max: 1_000_000 },

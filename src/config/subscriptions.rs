@@ -4,7 +4,7 @@ use super::keys;
 use super::mistakes::Mistakes;
 use super::section::{Section, Source};
 use crate::domain::{Cadence, Hour, Weekdays, Zone};
-use chrono::Weekday;
+use chrono::{TimeDelta, Weekday};
 use toml::de::DeTable;
 
 /// What `[subscriptions]` says.
@@ -20,6 +20,12 @@ pub struct Subscriptions {
     pub zone: Zone,
     /// Instant mails to one address in a day; what comes behind them folds into a digest.
     pub instant_per_day_max: usize,
+    /// Confirmation mails in an hour to the addresses of one domain.
+    pub confirmations_per_domain_per_hour_max: usize,
+    /// Confirmation mails in a day to one address.
+    pub confirmations_per_address_per_day_max: u32,
+    /// How long a confirmation mail waits that was asked for without a proof of work.
+    pub unproven_wait: TimeDelta,
     /// Articles in a digest.
     pub digest_items_max: usize,
     /// Bytes of a digest's larger part.
@@ -78,7 +84,13 @@ pub(super) fn read(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes
     let instant_per_day_max = section.whole(&keys::SUBSCRIPTIONS_INSTANT_PER_DAY_MAX).map(super::wide);
     let digest_items_max = section.whole(&keys::SUBSCRIPTIONS_DIGEST_ITEMS_MAX).map(super::wide);
     let digest_bytes_max = section.whole(&keys::SUBSCRIPTIONS_DIGEST_BYTES_MAX).map(super::wide);
+    let per_domain = section.whole(&keys::SUBSCRIPTIONS_CONFIRMATIONS_PER_DOMAIN_PER_HOUR_MAX).map(super::wide);
+    let per_address = section.whole(&keys::SUBSCRIPTIONS_CONFIRMATIONS_PER_ADDRESS_PER_DAY_MAX);
+    let wait_s = section.whole(&keys::SUBSCRIPTIONS_UNPROVEN_WAIT_S).and_then(|wait| i64::try_from(wait).ok());
     Some(Subscriptions {
+        confirmations_per_domain_per_hour_max: per_domain?,
+        confirmations_per_address_per_day_max: per_address.and_then(|number| u32::try_from(number).ok())?,
+        unproven_wait: TimeDelta::try_seconds(wait_s?)?,
         every: every?,
         hour: Hour::try_from(hour?).ok()?,
         weekday: weekday?,
@@ -98,6 +110,9 @@ impl Default for Subscriptions {
             weekday: Weekday::Mon,
             zone: Zone::utc(),
             instant_per_day_max: 20,
+            confirmations_per_domain_per_hour_max: 300,
+            confirmations_per_address_per_day_max: 5,
+            unproven_wait: TimeDelta::minutes(2),
             digest_items_max: 50,
             digest_bytes_max: 80_000,
         }

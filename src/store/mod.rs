@@ -31,6 +31,9 @@
 //! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
 //! | | `m` folded address | [`Subscriber`](crate::domain::Subscriber); before, the id of its one subscription |
 //! | | `o` subscriber id, 16 bytes | address |
+//! | | `b*`, or `bd` number of domains | [`Spent`] of a budget of confirmation mails |
+//! | | `n` keyed hash of an address | [`Never`]: it is not asked again |
+//! | | `w` version | [`Wording`] of the consent |
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
 //!
 //! The engine keeps its format version and its counts in rows of its own, beside these tables. In the store's folder:
@@ -38,6 +41,7 @@
 
 mod articles;
 mod check;
+mod consents;
 mod dump;
 mod epoch;
 mod error;
@@ -56,6 +60,7 @@ mod subscribers;
 
 pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
 pub use check::{Finding, Report, check};
+pub use consents::{Budget, Never, Spent, Wording};
 pub use dump::{DumpError, Summary, export, import};
 pub use epoch::Copied;
 pub use error::StoreError;

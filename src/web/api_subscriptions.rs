@@ -149,6 +149,27 @@ pub(super) async fn export(State(app): State<Arc<App>>, Path(address): Path<Stri
     Ok(Json(app.subscriptions.record(preferences).await?).into_response())
 }
 
+/// Body of `PATCH /subscribers/{address}`; what is left out stays, and an empty text stands for the publisher's.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    time_zone: Option<String>,
+    language: Option<String>,
+}
+
+/// `PATCH /subscribers/{address}`
+pub(super) async fn settle(State(app): State<Arc<App>>, Path(address): Path<String>, request: Request) -> Answer {
+    let held = app.subscriptions.of_address(&Address::parse("address", &address)?)?.subscriber;
+    let settings: Settings = parsed(&read_json(&app, request).await?)?;
+    let amendment = Amendment::Settings {
+        zone: settings.time_zone.map_or(Ok(held.zone), |name| zone(&name))?,
+        language: settings.language.map_or(Ok(held.language), |tag| language(&tag))?,
+    };
+    let gone = || Problem::new(Kind::NotFound, "nothing is held about this address");
+    let id = held.subscriptions.first().copied().ok_or_else(gone)?;
+    Ok(Json(app.subscriptions.amend_of(id, &amendment).await?.subscriber).into_response())
+}
+
 /// `DELETE /subscribers/{address}`: erases it at once, with all that is held about it.
 pub(super) async fn erase(State(app): State<Arc<App>>, Path(address): Path<String>) -> Answer {
     let preferences = app.subscriptions.of_address(&Address::parse("address", &address)?)?;

@@ -26,6 +26,12 @@ use std::sync::Arc;
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; img-src https: http: data:; \
     media-src https: http:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// As for all pages, and a script of ours.
+pub(super) const SCRIPTED_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src https: http: data:; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'",
+);
+
 /// A copy may be kept, and is asked about each time: an edit or a retraction is seen at once.
 const KEPT: HeaderValue = HeaderValue::from_static("no-cache");
 
@@ -182,6 +188,22 @@ pub(super) fn private(status: StatusCode, html: String) -> Response {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
     response
+}
+
+/// The same page, on which a script of ours may run.
+pub(super) fn scripted(mut response: Response) -> Response {
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, SCRIPTED_POLICY);
+    response
+}
+
+/// A script of ours.
+pub(super) fn javascript(script: &'static str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
+        (CACHE_CONTROL, KEPT),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    (headers, script).into_response()
 }
 
 /// Tells search engines what `<meta name="robots">` tells them, for answers of any type.

@@ -18,6 +18,7 @@ mod preferences;
 mod print;
 mod private;
 mod problem;
+mod proof;
 mod selections;
 pub mod server;
 mod subscribe;
@@ -70,6 +71,8 @@ pub struct App {
     pub quarantine: Quarantine,
     /// Prepared feeds.
     pub feeds: Arc<Feeds>,
+    /// Challenges of the form.
+    proofs: proof::Proofs,
     /// With clients that poll in a loop.
     patience: feeds::Patience,
     /// Proxies that are believed who they ask for.
@@ -127,6 +130,7 @@ impl App {
                 standard.clone(),
                 hint,
             )?,
+            proofs: proof::Proofs::new(&store.identity().secret, clock.clone()),
             eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone())),
             quarantine: Quarantine::new(Arc::clone(&store), clock.clone(), Arc::clone(&mail_hint)),
             mail_hint,
@@ -162,7 +166,7 @@ fn api() -> Router<Arc<App>> {
         .route("/feeds/refused", get(api::refused_feeds))
         .route("/subscriptions", get(held::list).post(held::ask))
         .route("/subscriptions/{id}", get(held::show).patch(held::edit).delete(held::remove))
-        .route("/subscribers/{address}", get(held::export).delete(held::erase))
+        .route("/subscribers/{address}", get(held::export).patch(held::settle).delete(held::erase))
         .fallback(async |uri: Uri| unknown(&format!("{API}{}", uri.path())))
         .method_not_allowed_fallback(async |uri: Uri| wrong_method(&format!("{API}{}", uri.path())))
 }
@@ -191,6 +195,8 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/news-sitemap.xml", get(discovery::news))
         .route("/assets/site.css", get(pages::style))
         .route("/assets/feed.js", get(selections::script))
+        .route("/assets/subscribe.js", get(subscribe::script))
+        .route("/assets/confirm.js", get(subscribe::confirm_script))
         .fallback(frame::no_such_page)
         .method_not_allowed_fallback(frame::wrong_method)
         .layer(from_fn_with_state(Arc::clone(app), frame::dress))

@@ -3,7 +3,9 @@
 
 use super::App;
 use super::feeds::VARY;
-use super::frame::{Head, PageProblem, ROBOTS, Segments, kept, moved, nothing_here, page, segments};
+use super::frame::{
+    Head, PageProblem, ROBOTS, SCRIPTED_POLICY, Segments, javascript, kept, moved, nothing_here, page, segments,
+};
 use super::pages::parameter;
 use super::view::{Followed, Teaser, feeds, subscribe_to};
 use crate::domain::{Category, Fault, Folded, Kind, Problem, Selection, Term};
@@ -11,11 +13,9 @@ use crate::services::feeds::{Name, Part, Profile};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Picks, Place, Store, StoreError, Window};
 use axum::extract::{RawQuery, State};
-use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY as VARY_NAME, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CONTENT_SECURITY_POLICY, VARY as VARY_NAME};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
 use std::sync::Arc;
@@ -24,13 +24,8 @@ use std::sync::Arc;
 const PAGE_ARTICLES: usize = 20;
 /// Articles that a feed's own page shows of it.
 const FEED_ARTICLES: usize = 10;
-/// The one script there is: it copies a feed's address.
+/// It copies a feed's address.
 const SCRIPT: &str = include_str!("../../templates/pages/feed.js");
-/// As for all pages, and that script.
-const FEED_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'self'; script-src 'self'; img-src https: http: data:; form-action 'self'; \
-     base-uri 'none'; frame-ancestors 'none'",
-);
 
 /// `/{category}`: its articles, newest first; `?after=` names the place where an older page begins.
 pub(super) async fn category(
@@ -203,19 +198,14 @@ pub(super) async fn feed(app: &Arc<App>, name: &Name, asked: &HeaderMap) -> Resu
     let mut response = kept(asked, page(app, &newsroom, "feed.html", head, content)?);
     let headers = response.headers_mut();
     headers.insert(VARY_NAME, VARY);
-    headers.insert(CONTENT_SECURITY_POLICY, FEED_POLICY);
+    headers.insert(CONTENT_SECURITY_POLICY, SCRIPTED_POLICY);
     headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
     Ok(response)
 }
 
 /// `/assets/feed.js`
 pub(super) async fn script() -> Response {
-    let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
-        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    ];
-    (headers, SCRIPT).into_response()
+    javascript(SCRIPT)
 }
 
 async fn teasers(

@@ -8,13 +8,14 @@
 use super::App;
 use super::asking::{AskedFrom, Pace, zone};
 use super::body::read_body;
-use super::frame::{Head, PageProblem, Segments, page, private, segments, sentence};
+use super::frame::{Head, PageProblem, Segments, javascript, page, private, scripted, segments, sentence};
 use super::pages::parameter;
 use super::preferences;
+use super::proof::BITS;
 use crate::config::{Every, Subscriptions as Standard};
 use crate::domain::{Address, Category, Fault, Kind, Problem, Selection, Slug, Term};
 use crate::services::newsroom::Newsroom;
-use crate::services::subscribe::Asking;
+use crate::services::subscribe::{Asking, WORDING};
 use crate::wire::mail::Purpose;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -49,24 +50,42 @@ pub(super) async fn ask(
 ) -> Result<Response, PageProblem> {
     let filled = Filled::read(&form_body(&headers, body).await?);
     let newsroom = app.newsroom.load_full();
+    if filled.wants_link {
+        let address = Address::parse("address", &filled.address);
+        return match address {
+            Ok(address) => {
+                if filled.trap.is_empty() {
+                    let is_proven = app.proofs.take(&filled.challenge, &filled.nonce);
+                    app.subscriptions.send_link_to(&address, is_proven).await?;
+                }
+                asked_page(&app, &newsroom, &address)
+            }
+            Err(fault) => Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, &filled, &[fault])?),
+        };
+    }
     let asked = match filled.checked(&newsroom, app.subscriptions.standard()) {
+        // No person sees that field, so nobody is told what became of it.
+        Ok(asking) if !filled.trap.is_empty() => Ok(asking.address),
         Ok(asking) => {
             let address = asking.address.clone();
-            app.subscriptions.ask(Asking { from: from.0, ..asking }).await.map(|()| address)
+            let is_proven = app.proofs.take(&filled.challenge, &filled.nonce);
+            app.subscriptions.ask(Asking { from: from.0, is_proven, ..asking }).await.map(|()| address)
         }
         Err(faults) => Err(Problem::invalid(faults)),
     };
     match asked {
-        Ok(address) => {
-            let title = "Look into your mailbox";
-            let content = context! { address => address.as_str() };
-            Ok(private(StatusCode::OK, page(&app, &newsroom, "asked.html", Head::own(title), content)?))
-        }
+        Ok(address) => asked_page(&app, &newsroom, &address),
         Err(problem) if problem.kind == Kind::Invalid => {
             Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, &filled, &problem.faults)?)
         }
         Err(problem) => Err(problem.into()),
     }
+}
+
+/// The same for every address.
+fn asked_page(app: &App, newsroom: &Newsroom, address: &Address) -> Result<Response, PageProblem> {
+    let content = context! { address => address.as_str() };
+    Ok(private(StatusCode::OK, page(app, newsroom, "asked.html", Head::own("Look into your mailbox"), content)?))
 }
 
 /// `GET /subscriptions/{token}`: one button for what the link is for, or the preferences. Changes nothing, since software
@@ -82,6 +101,7 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
     let title = match purpose {
         Purpose::Confirm => "Confirm your subscription",
         Purpose::Undo => "Take it back",
+        Purpose::Never => "Never ask me again",
         Purpose::Leave | Purpose::Preferences | Purpose::Feed => "Unsubscribe",
     };
     let content = context! {
@@ -90,8 +110,11 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
         selection => titles(selection.unwrap_or(&subscription.selection), &newsroom),
         // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
         action => format!("{}subscriptions/{token}", newsroom.site.base_url.path()),
+        wording => WORDING.trim(),
+        script => (purpose == Purpose::Confirm && app.subscriptions.is_past_scanners(&subscription)?)
+            .then(|| format!("{}assets/confirm.js", newsroom.site.base_url.path())),
     };
-    Ok(private(StatusCode::OK, page(&app, &newsroom, "subscription.html", Head::own(title), content)?))
+    Ok(scripted(private(StatusCode::OK, page(&app, &newsroom, "subscription.html", Head::own(title), content)?)))
 }
 
 /// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
@@ -119,7 +142,10 @@ pub(super) async fn act(
         Purpose::Undo if has_pressed(word(purpose)) => {
             (app.subscriptions.undo(&token).await?, word(purpose), "You are subscribed again")
         }
-        Purpose::Confirm | Purpose::Undo | Purpose::Preferences | Purpose::Feed => {
+        Purpose::Never if has_pressed(word(purpose)) => {
+            (app.subscriptions.never_again(&token).await?, word(purpose), "You will not be asked again")
+        }
+        Purpose::Confirm | Purpose::Undo | Purpose::Never | Purpose::Preferences | Purpose::Feed => {
             let detail = "nothing was changed: please open the link of the mail and press the button there";
             return Err(Problem::new(Kind::Malformed, detail).into());
         }
@@ -157,6 +183,12 @@ struct Filled {
     categories: Vec<String>,
     pace: Pace,
     time_zone: String,
+    /// Is it about a link to the preferences?
+    wants_link: bool,
+    /// What only programs fill in.
+    trap: String,
+    challenge: String,
+    nonce: String,
 }
 
 impl Filled {
@@ -171,6 +203,10 @@ impl Filled {
                 "hour" => filled.pace.hour = value.into_owned(),
                 "day" => filled.pace.days.push(value.into_owned()),
                 "time_zone" => filled.time_zone = value.into_owned(),
+                "act" => filled.wants_link = value == word(Purpose::Preferences),
+                "website" => filled.trap = value.into_owned(),
+                "challenge" => filled.challenge = value.into_owned(),
+                "nonce" => filled.nonce = value.into_owned(),
                 _ => {}
             }
         }
@@ -240,6 +276,10 @@ fn show(
     let content = context! {
         form => context! {
             action => format!("{}subscribe", newsroom.site.base_url.path()),
+            challenge => app.proofs.challenge(),
+            bits => BITS,
+            script => format!("{}assets/subscribe.js", newsroom.site.base_url.path()),
+            standard_zone => standard.zone.as_str(),
             address => &filled.address,
             is_everything => filled.is_everything,
             choices => Serde(&choices),
@@ -251,7 +291,7 @@ fn show(
         faults => Serde(&said),
     };
     let title = if faults.is_empty() { "Subscribe by mail" } else { "Not yet: subscribe by mail" };
-    Ok(private(status, page(app, newsroom, "subscribe.html", Head::own(title), content)?))
+    Ok(scripted(private(status, page(app, newsroom, "subscribe.html", Head::own(title), content)?)))
 }
 
 /// The form's name of the field that a fault is about: the service speaks of `categories`.
@@ -279,6 +319,16 @@ pub(super) fn every(every: Every) -> &'static str {
     }
 }
 
+/// `GET /assets/subscribe.js`
+pub(super) async fn script() -> Response {
+    javascript(include_str!("../../templates/pages/subscribe.js"))
+}
+
+/// `GET /assets/confirm.js`
+pub(super) async fn confirm_script() -> Response {
+    javascript(include_str!("../../templates/pages/confirm.js"))
+}
+
 /// The purpose as the templates and the button have it.
 fn word(purpose: Purpose) -> &'static str {
     match purpose {
@@ -287,6 +337,7 @@ fn word(purpose: Purpose) -> &'static str {
         Purpose::Undo => "undo",
         Purpose::Preferences => "preferences",
         Purpose::Feed => "feed",
+        Purpose::Never => "never",
     }
 }
 

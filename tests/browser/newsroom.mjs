@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
 import { sayTheSame } from "./feeds.mjs";
+import { subscribesToDigest } from "./subscriber.mjs";
 
 const base = new URL(required("BASE_URL"));
 const outbox = required("OUTBOX");
@@ -62,7 +63,8 @@ async function seesMistake(page) {
   await page.locator("footer").getByRole("link", { name: "by mail" }).click();
   await page.getByLabel("Your mail address").fill("nobody");
   await page.getByRole("checkbox").nth(1).check();
-  const [answer] = await Promise.all([page.waitForEvent("response"), page.getByRole("button").click()]);
+  const subscribe = page.getByRole("button", { name: "Subscribe", exact: true });
+  const [answer] = await Promise.all([page.waitForEvent("response"), subscribe.click()]);
   assert.equal(answer.status(), 422);
   assert.equal(await page.locator("#address-fault").count(), 1, "no fault beside the address");
   assert.equal(await page.getByLabel("Your mail address").inputValue(), "nobody");
@@ -71,7 +73,7 @@ async function seesMistake(page) {
 
 async function subscribes(page) {
   await page.getByLabel("Your mail address").fill(address);
-  await page.getByRole("button").click();
+  await page.getByRole("button", { name: "Subscribe", exact: true }).click();
   await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
 }
 
@@ -185,6 +187,10 @@ async function searches(page) {
   assert.match(await page.locator("main").innerText(), /at character 21/);
 }
 
+async function changesWhatIsMailed(page) {
+  await subscribesToDigest(page.context().browser(), base, outbox);
+}
+
 async function isReadByAnotherParser() {
   const counts = await Promise.all(["", "science/", "languages/en/"].map((folder) => sayTheSame(base, folder)));
   return `${counts.join(", ")} items`;
@@ -209,6 +215,7 @@ for (const check of [
   leavesOutNavigationOnPaper,
   opensFeed,
   searches,
+  changesWhatIsMailed,
   isReadByAnotherParser,
 ]) {
   // opensHome → "opens home"

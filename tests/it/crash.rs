@@ -127,7 +127,9 @@ fn nothing_acknowledged_is_lost_and_nobody_is_told_twice_when_the_daemon_is_kill
         log.mails.iter().filter(|mail| mail.accepted).map(|mail| Mail::read(&mail.bytes)).collect()
     };
     let mail = format!("[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nconnections = 3\n", peer.port);
-    let mut newsroom = Newsroom::with(Setup { mail: &mail, ..Setup::default() });
+    // Each article is a mail of its own here, however many there are.
+    let subscriptions = "instant_per_day_max = 10000";
+    let mut newsroom = Newsroom::with(Setup { mail: &mail, subscriptions, ..Setup::default() });
     let key = newsroom.key().to_owned();
     let readers = ["a@example.net", "b@example.net", "c@example.net"];
     for reader in readers {

@@ -125,3 +125,73 @@ fn a_key_is_made_its_record_shown_and_mail_is_signed_with_it() {
         assert!(head.contains(&format!("s={selector};")), "{head}");
     }
 }
+
+#[test]
+fn the_operator_shows_exports_and_erases_what_is_held_with_a_daemon_and_without() {
+    let mut newsroom = Newsroom::start();
+    for address in ["first@example.net", "second@example.net"] {
+        newsroom.subscribe(address, &["economy"], || newsroom.outbox());
+    }
+    for (is_running, address) in [(true, "first@example.net"), (false, "second@example.net")] {
+        if !is_running {
+            newsroom.stop();
+        }
+        let shown = newsroom.cli(&["subscribers", "show", address]).good();
+        assert!(shown.contains(address) && shown.contains("confirmed, instant: category:economy"), "{shown}");
+        let export = newsroom.cli(&["subscribers", "export", address]).good();
+        let export: serde_json::Value = serde_json::from_str(&export).expect("JSON");
+        assert_eq!(export["subscriber"]["address"], address);
+        assert!(export["subscriptions"][0]["consent"]["confirmed"]["at"].is_string(), "{export}");
+        assert!(newsroom.cli(&["subscribers", "erase", address]).good().contains("erased"));
+        let gone = newsroom.cli(&["subscribers", "show", address]);
+        assert!(gone.code == Some(1) && gone.err.contains("nothing is held"), "{gone:?}");
+        let wrong = newsroom.cli(&["subscribers", "show", "nobody"]);
+        assert!(wrong.code == Some(1) && wrong.err.contains("a mail address such as"), "{wrong:?}");
+    }
+    newsroom.check();
+}
+
+#[test]
+fn a_daily_digest_is_asked_for_and_a_subscription_is_changed_over_the_api() {
+    let newsroom = Newsroom::start();
+    let body = json!({
+        "address": "reader@example.net", "categories": ["economy"], "time_zone": "Asia/Kolkata",
+        "cadence": { "every": "daily", "hour": 7, "days": ["mon", "fri"] },
+    });
+    for (wrong, field) in [
+        (json!({ "every": "daily", "hour": 24 }), "hour"),
+        (json!("hourly"), "cadence"),
+        (json!({ "every": "daily", "days": ["someday"] }), "days"),
+    ] {
+        let mut body = body.clone();
+        body["cadence"] = wrong;
+        let answer = newsroom.api("POST", "/subscriptions", &[], &body.to_string()).expect(422).json();
+        assert_eq!(answer["errors"][0]["field"], field, "{answer}");
+    }
+    newsroom.api("POST", "/subscriptions", &[], &body.to_string()).expect(202);
+    let mail = eventually("the confirmation", || newsroom.outbox().into_iter().next());
+    newsroom.confirm(&mail);
+    let list = newsroom.api("GET", "/subscriptions", &[], "").expect(200).json();
+    let one = &list["subscriptions"][0];
+    assert_eq!(one["cadence"], json!({ "every": "daily", "hour": 7, "days": ["Mon", "Fri"] }));
+    assert!(one["digests"]["next"]["at"].as_str().expect("a time").ends_with("T01:30:00Z"), "{one}");
+    let path = format!("/subscriptions/{}", one["id"].as_str().expect("an id"));
+    assert_eq!(newsroom.api("GET", &path, &[], "").expect(200).json()["id"], one["id"]);
+    let change = json!({ "cadence": "instant", "selection": "tag:space", "is_paused": true }).to_string();
+    let changed = newsroom.api("PATCH", &path, &[], &change).expect(200).json();
+    assert_eq!((&changed["selection"], changed["cadence"].is_null()), (&json!("tag:space"), true), "{changed}");
+    let feed =
+        changed["feeds"][0].as_str().expect("an address").strip_prefix(&newsroom.base_url()).expect("ours").to_owned();
+    let answer = newsroom.get(&format!("/{feed}"), &[]).expect(200);
+    assert_eq!(answer.header("cache-control"), Some("private, no-cache"));
+    let moved = json!({ "time_zone": "Europe/Berlin" }).to_string();
+    let reader = "/subscribers/reader%40example.net";
+    assert_eq!(newsroom.api("PATCH", reader, &[], &moved).expect(200).json()["zone"], "Europe/Berlin");
+    newsroom.api("PATCH", reader, &[], &json!({ "time_zone": "Mars" }).to_string()).expect(422);
+    newsroom.api("DELETE", &path, &[], "").expect(204);
+    eventually("the farewell", || newsroom.outbox().into_iter().find(|mail| mail.subject.contains("unsubscribed")));
+    newsroom.get(&format!("/{feed}"), &[]).expect(410);
+    newsroom.api("GET", "/subscribers/reader%40example.net", &[], "").expect(200);
+    newsroom.api("DELETE", "/subscribers/reader%40example.net", &[], "").expect(204);
+    newsroom.api("GET", &path, &[], "").expect(404);
+}

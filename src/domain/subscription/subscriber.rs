@@ -35,6 +35,9 @@ pub struct Subscriber {
     pub created_at: Time,
     /// When a confirmation mail was last asked for.
     pub asked_at: Time,
+    /// How many were asked for on the day (UTC) of the last one.
+    #[serde(default)]
+    pub asks: u32,
     /// Counts the links to its preferences that were asked for; only the last one works.
     #[serde(default)]
     pub links: u32,
@@ -64,6 +67,7 @@ impl Subscriber {
             zone: None,
             created_at: subscription.created_at,
             asked_at: subscription.asked_at,
+            asks: 1,
             links: 0,
             link_at: None,
             misses: None,

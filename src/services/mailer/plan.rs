@@ -105,8 +105,11 @@ impl Mailer {
         };
         let (state, closed) = match self.ready(&row.record, now, &mut batch) {
             Ok((ready, article)) => {
-                // Somebody sits and waits for a confirmation.
-                let is_awaited = matches!(row.record.message, Message::Confirmation { .. });
+                // Somebody sits and waits for these.
+                let is_awaited = match row.record.message {
+                    Message::Confirmation { .. } | Message::Preferences { .. } | Message::Farewell { .. } => true,
+                    Message::Notice { .. } | Message::Digest { .. } => false,
+                };
                 match self.turn(&ready.lane, held, is_booked, is_awaited, now) {
                     Turn::Now => {}
                     Turn::Wait => return Ok(Plan::Wait),
@@ -179,6 +182,7 @@ impl Mailer {
                     wanted: &wanted(&newsroom, asked),
                     is_change: subscription.record.wished.is_some(),
                     confirm: &mail::Token::confirm(&subscription.record).seal(secret),
+                    never: &mail::Token::never(row.subscription).seal(secret),
                     days: Subscription::CONFIRM_WITHIN_DAYS,
                 };
                 (mail::confirmation(&frame, &confirmation)?, None)

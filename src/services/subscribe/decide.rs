@@ -9,11 +9,12 @@ const ASK_AGAIN: Duration = Duration::minutes(10);
 /// The subscription and its subscriber once `wanted`, a new subscription, was asked for at `now`; none if nothing is to
 /// be mailed for that.
 ///
-/// One at a time waits to be confirmed: whoever asks for another instead gets a newer link, and the old one is void.
+/// `asks_max` mails a day go to one address. One at a time waits to be confirmed: whoever asks for another instead gets a newer link, and the old one is void.
 pub(super) fn asked(
     subscriber: &Subscriber,
     subscriptions: &[&Subscription],
     wanted: Subscription,
+    asks_max: u32,
     now: Time,
 ) -> Option<(Subscription, Subscriber)> {
     let is_wanted = |old: &&&Subscription| old.selection == wanted.selection && old.cadence == wanted.cadence;
@@ -30,6 +31,11 @@ pub(super) fn asked(
     if waiting.is_some() && now - subscriber.asked_at < ASK_AGAIN {
         return None;
     }
+    let is_same_day = subscriber.asked_at.date_naive() == now.date_naive();
+    let asks = if is_same_day { subscriber.asks.saturating_add(1) } else { 1 };
+    if asks > asks_max {
+        return None;
+    }
     let again = subscriptions.iter().find(|old| match old.state {
         SubscriptionState::Pending | SubscriptionState::Refused { .. } => true,
         SubscriptionState::Unsubscribed { .. } => old.selection == wanted.selection,
@@ -39,7 +45,7 @@ pub(super) fn asked(
     // Where there is no room, one that is on its way out makes some.
     let left = |old: &&&Subscription| matches!(old.state, SubscriptionState::Unsubscribed { .. });
     let again = again.or_else(|| subscriptions.iter().find(left).filter(|_| is_full));
-    let mut subscriber = Subscriber { asked_at: now, ..subscriber.clone() };
+    let mut subscriber = Subscriber { asked_at: now, asks, ..subscriber.clone() };
     match again {
         Some(old) => {
             let round = old.round.saturating_add(1);

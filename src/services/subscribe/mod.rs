@@ -1,10 +1,13 @@
 //! Asking for mail, confirming, leaving. Nobody gets mail who has not confirmed, and nobody can find out here who
 //! gets it: asking answers the same for every address, in about the same time.
 
+mod budget;
+mod consent;
 mod decide;
 mod preferences;
 mod record;
 
+pub use consent::WORDING;
 pub use preferences::{Amendment, Preferences};
 pub use record::PersonalRecord;
 
@@ -14,12 +17,10 @@ use crate::domain::{
     Address, Cadence, Clock, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
     SubscriptionState, Term, Time, Zone,
 };
-use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
+use crate::store::{Batch, CommitError, Delivery, LedgerRow, Message, Store, StoreError, Stored};
 use crate::wire::mail::{Purpose, Token};
-use chrono::Duration;
-use std::collections::VecDeque;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Rounds against somebody who changes the same subscription all the time.
 const CONFLICTS_MAX: usize = 8;
@@ -32,8 +33,8 @@ pub struct Subscriptions {
     standard: config::Subscriptions,
     confirmations_per_hour_max: usize,
     hint: Arc<tokio::sync::Notify>,
-    /// When the confirmation mails of the last hour were asked for, oldest first.
-    recent: Mutex<VecDeque<Time>>,
+    /// One asks at a time.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What somebody asks for. What is left open is as the publisher has it.
@@ -51,12 +52,14 @@ pub struct Asking {
     pub language: Option<String>,
     /// Who asks.
     pub from: Option<IpAddr>,
+    /// Has the form's script done its work, or is it a program that has a key?
+    pub is_proven: bool,
 }
 
 impl Asking {
     /// `selection` to `address`, all else left open.
     pub fn new(address: Address, selection: Selection) -> Self {
-        Asking { address, selection, cadence: None, zone: None, language: None, from: None }
+        Asking { address, selection, cadence: None, zone: None, language: None, from: None, is_proven: true }
     }
 }
 
@@ -68,8 +71,7 @@ struct Known {
 }
 
 impl Subscriptions {
-    /// At most `confirmations_per_hour_max` confirmation mails go out in an hour, to all addresses together, counted
-    /// from the start of the daemon. `standard` holds for who does not say otherwise. `hint` wakes the mailer.
+    /// At most `confirmations_per_hour_max` confirmation mails go out in an hour, to all addresses together. `standard` holds for who does not say otherwise. `hint` wakes the mailer.
     pub fn new(
         store: Arc<Store>,
         clock: Clock,
@@ -78,8 +80,8 @@ impl Subscriptions {
         confirmations_per_hour_max: usize,
         hint: Arc<tokio::sync::Notify>,
     ) -> Self {
-        let recent = Mutex::default();
-        Subscriptions { store, clock, newsroom, standard, confirmations_per_hour_max, hint, recent }
+        let turn = tokio::sync::Mutex::default();
+        Subscriptions { store, clock, newsroom, standard, confirmations_per_hour_max, hint, turn }
     }
 
     /// What holds for who does not say otherwise.
@@ -87,37 +89,41 @@ impl Subscriptions {
         &self.standard
     }
 
-    /// Asks for what `asking` says: a confirmation mail goes to the address, where one is needed.
+    /// Asks for what `asking` says: a confirmation mail goes to the address, where one is needed. It waits a while where
+    /// no work was proven.
     ///
     /// Errors: [`Kind::Invalid`] for a category that is not known; [`Kind::TooMany`] where too many asked within
     /// the hour, whatever the address. Nothing tells whether the address was known.
     pub async fn ask(&self, asking: Asking) -> Result<(), Problem> {
         self.check_selection(&asking.selection)?;
-        let slot = self.slot()?;
+        // All of them change the same budget, so they would only be in each other's way.
+        let _turn = self.turn.lock().await;
         for _ in 0..CONFLICTS_MAX {
             let now = self.clock.now();
+            let budgets = self.budgets(&asking.address, asking.is_proven, now)?;
             let known = self.known(&asking.address)?;
             let mut batch = Batch::default();
-            let new = self.asked(known.as_ref(), &asking, now)?;
+            let new = match self.is_never(&asking.address)? {
+                true => None,
+                false => self.asked(known.as_ref(), &asking, now)?,
+            };
+            budgets.write(self, &mut batch, new.is_some(), asking.is_proven);
             if let Some((subscription, subscriber)) = &new {
-                let old = known.iter().flat_map(|known| &known.subscriptions);
-                let old = old.clone().find(|old| old.record.id == subscription.id);
+                let mut old = known.iter().flat_map(|known| &known.subscriptions);
+                let old = old.find(|old| old.record.id == subscription.id);
                 self.store.write_subscription(&mut batch, old, subscription);
                 self.store.write_subscriber(&mut batch, known.as_ref().map(|known| &known.subscriber), subscriber);
                 let message = Message::Confirmation { round: subscription.round };
-                let row = LedgerRow::new(message, subscription.id, None, now);
+                let mut row = LedgerRow::new(message, subscription.id, None, now);
+                if !asking.is_proven {
+                    let due_at = now + self.standard.unproven_wait;
+                    row.state = Delivery::Pending { attempts: 0, due_at, reply: None, booked: false };
+                }
                 self.store.write_message(&mut batch, None, &row);
-            } else if let Some(known) = &known {
-                // Written as it is: only a batch that writes waits for the disk, and the time it takes must not tell
-                // who is subscribed.
-                self.store.write_subscriber(&mut batch, Some(&known.subscriber), &known.subscriber.record);
             }
             match self.store.commit(batch).await {
                 Ok(_) => {
-                    if new.is_some() {
-                        slot.keep();
-                        self.hint.notify_one();
-                    }
+                    self.hint.notify_one();
                     return Ok(());
                 }
                 Err(CommitError::Conflict { .. }) => {}
@@ -140,7 +146,7 @@ impl Subscriptions {
         match token.purpose {
             Purpose::Confirm => decide::may_confirm(&stored.record, token.round, self.clock.now())?,
             Purpose::Undo => decide::may_undo(&stored.record, token.round)?,
-            Purpose::Leave => {}
+            Purpose::Leave | Purpose::Never => {}
             // These are no links to a page of one subscription.
             Purpose::Preferences | Purpose::Feed => return Err(unknown()),
         }
@@ -163,7 +169,9 @@ impl Subscriptions {
                 return Ok(old.record);
             }
             let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
-            let consent = Consent { confirmed: Some(Given { at: now, from }), ..old.record.consent.clone() };
+            let mut batch = Batch::default();
+            let wording = Some(self.keep_wording(&mut batch)?);
+            let consent = Consent { confirmed: Some(Given { at: now, from }), wording, ..old.record.consent.clone() };
             let wished = decide::wished(&old.record);
             let new = match old.record.state {
                 // Only what it asks for changes.
@@ -175,7 +183,6 @@ impl Subscriptions {
                 }
             };
             let new = Subscription { consent, ..new };
-            let mut batch = Batch::default();
             self.store.write_subscription(&mut batch, Some(&old), &new);
             for other in &known.subscriptions {
                 let is_same = other.record.selection == new.selection && other.record.id != new.id;
@@ -256,7 +263,8 @@ impl Subscriptions {
             }
             Some(known) => {
                 let records: Vec<_> = known.subscriptions.iter().map(|stored| &stored.record).collect();
-                match decide::asked(&known.subscriber.record, &records, wanted, now) {
+                let asks_max = self.standard.confirmations_per_address_per_day_max;
+                match decide::asked(&known.subscriber.record, &records, wanted, asks_max, now) {
                     Some(asked) => asked,
                     None => return Ok(None),
                 }
@@ -301,42 +309,6 @@ impl Subscriptions {
         });
         let faults: Vec<_> = unknown.collect();
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
-    }
-
-    /// Takes a place among the confirmation mails of this hour, before anything is known about the address.
-    fn slot(&self) -> Result<Slot<'_>, Problem> {
-        let now = self.clock.now();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        while recent.front().is_some_and(|at| now - *at >= Duration::hours(1)) {
-            recent.pop_front();
-        }
-        if recent.len() >= self.confirmations_per_hour_max {
-            return Err(Problem::new(Kind::TooMany, "too many have asked within the hour; please try again later"));
-        }
-        recent.push_back(now);
-        Ok(Slot { recent: &self.recent, at: now, is_kept: false })
-    }
-}
-
-/// A place in the window; given back unless a mail came of it.
-struct Slot<'a> {
-    recent: &'a Mutex<VecDeque<Time>>,
-    at: Time,
-    is_kept: bool,
-}
-
-impl Slot<'_> {
-    fn keep(mut self) {
-        self.is_kept = true;
-    }
-}
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let (false, Some(own)) = (self.is_kept, recent.iter().rposition(|at| *at == self.at)) {
-            recent.remove(own);
-        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::{CONFLICTS_MAX, Known, Subscriptions, busy, decide, internal, mint, unknown};
 use crate::domain::{
-    Cadence, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId, SubscriptionState,
-    Zone,
+    Address, Cadence, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
+    SubscriptionState, Time, Zone,
 };
-use crate::store::{Batch, CommitError, LedgerRow, Message};
+use crate::store::{Batch, CommitError, Delivery, LedgerRow, Message};
 use crate::wire::mail::{Purpose, Token};
 use chrono::Duration;
 use std::net::IpAddr;
@@ -73,18 +73,8 @@ impl Subscriptions {
                 return Err(unknown());
             }
             let known = self.known(&stored.record.address)?.ok_or_else(unknown)?;
-            let (now, old) = (self.clock.now(), &known.subscriber.record);
             let mut batch = Batch::default();
-            let is_again = old.link_at.is_some_and(|at| now - at < LINK_AGAIN);
-            let new = match is_again {
-                true => old.clone(),
-                false => Subscriber { links: old.links.saturating_add(1), link_at: Some(now), ..old.clone() },
-            };
-            self.store.write_subscriber(&mut batch, Some(&known.subscriber), &new);
-            if !is_again {
-                let row = LedgerRow::new(Message::Preferences { round: new.links }, stored.record.id, None, now);
-                self.store.write_message(&mut batch, None, &row);
-            }
+            self.link(&mut batch, &known, self.clock.now(), self.clock.now());
             match self.store.commit(batch).await {
                 Ok(_) => {
                     self.hint.notify_one();
@@ -95,6 +85,51 @@ impl Subscriptions {
             }
         }
         Err(busy())
+    }
+
+    /// Mails a link to the preferences to `address`, if it is known. Answers the same for every address.
+    ///
+    /// Errors: [`Kind::TooMany`] where too many asked within the hour, whatever the address.
+    pub async fn send_link_to(&self, address: &Address, is_proven: bool) -> Result<(), Problem> {
+        let _turn = self.turn.lock().await;
+        for _ in 0..CONFLICTS_MAX {
+            let now = self.clock.now();
+            let budgets = self.budgets(address, is_proven, now)?;
+            let known = self.known(address)?;
+            let is_confirmed = |known: &Known| known.subscriptions.iter().any(|one| decide::is_confirmed(&one.record));
+            let mut batch = Batch::default();
+            let due_at = if is_proven { now } else { now + self.standard.unproven_wait };
+            let is_mail = match known.filter(is_confirmed) {
+                Some(known) => self.link(&mut batch, &known, now, due_at),
+                None => false,
+            };
+            budgets.write(self, &mut batch, is_mail, is_proven);
+            match self.store.commit(batch).await {
+                Ok(_) => {
+                    self.hint.notify_one();
+                    return Ok(());
+                }
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    /// Puts the mail with a link to the preferences into `batch`, unless one went out just now; and whether it did.
+    fn link(&self, batch: &mut Batch, known: &Known, now: Time, due_at: Time) -> bool {
+        let old = &known.subscriber.record;
+        let is_again = old.link_at.is_some_and(|at| now - at < LINK_AGAIN);
+        let Some(one) = known.subscriptions.first().filter(|_| !is_again) else {
+            self.store.write_subscriber(batch, Some(&known.subscriber), old);
+            return false;
+        };
+        let new = Subscriber { links: old.links.saturating_add(1), link_at: Some(now), ..old.clone() };
+        self.store.write_subscriber(batch, Some(&known.subscriber), &new);
+        let mut row = LedgerRow::new(Message::Preferences { round: new.links }, one.record.id, None, now);
+        row.state = Delivery::Pending { attempts: 0, due_at, reply: None, booked: false };
+        self.store.write_message(batch, None, &row);
+        true
     }
 
     /// What the bearer of a link to the preferences may see.

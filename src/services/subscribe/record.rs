@@ -4,7 +4,7 @@ use super::{Preferences, Subscriptions, internal};
 use crate::domain::{Address, Kind, Problem, SubscriptionId};
 use crate::store::{LedgerKey, LedgerRow};
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// All that is held about an address.
 #[derive(Debug, Clone, Serialize)]
@@ -13,6 +13,8 @@ pub struct PersonalRecord {
     pub subscriber: crate::domain::Subscriber,
     /// What was asked for, agreed to, and when.
     pub subscriptions: Vec<crate::domain::Subscription>,
+    /// What was agreed to, by the version that the subscriptions name.
+    pub wordings: BTreeMap<String, String>,
     /// The mails that are owed or were sent.
     pub messages: Vec<LedgerRow>,
 }
@@ -37,7 +39,12 @@ impl Subscriptions {
                 None => break,
             }
         }
-        Ok(PersonalRecord { subscriber, subscriptions, messages })
+        let mut wordings = BTreeMap::new();
+        for version in subscriptions.iter().filter_map(|one| one.consent.wording.as_ref()) {
+            let wording = self.store.wording(version).map_err(internal)?;
+            wordings.extend(wording.map(|wording| (version.clone(), wording.text)));
+        }
+        Ok(PersonalRecord { subscriber, subscriptions, wordings, messages })
     }
 
     /// The preferences of an address. Errors: [`Kind::NotFound`].

@@ -6,7 +6,7 @@ use crate::store::articles::Due;
 use crate::store::ledger::LedgerRow;
 use crate::store::record::{self, Record};
 use crate::store::subscribers::{address_key, due_keys, id_key, owner_key};
-use crate::store::{StoreError, Table};
+use crate::store::{Never, Spent, StoreError, Table, Wording};
 use uuid::Uuid;
 
 impl Checked<'_> {
@@ -61,6 +61,9 @@ impl Checked<'_> {
                     checked.report.add(Table::Subscribers, key, "an extra row: no subscriber bears this id");
                 }
             }
+            Some(b'b') => drop(checked.decode::<Spent>(Table::Subscribers, key, key, value)),
+            Some(b'n') => drop(checked.decode::<Never>(Table::Subscribers, key, key, value)),
+            Some(b'w') => drop(checked.decode::<Wording>(Table::Subscribers, key, key, value)),
             Some(_) | None => checked.report.add(Table::Subscribers, key, "a row of no known kind"),
         });
         self.no_more_due([Due::Digest, Due::Erasure], called_for, |checked, key| {

@@ -9,7 +9,7 @@ use crate::store::ledger::LedgerRow;
 use crate::store::log::{Cursor, Touched};
 use crate::store::pace::Pace;
 use crate::store::record::{self, Record};
-use crate::store::{Identity, StoreError, Table};
+use crate::store::{Identity, Never, Spent, StoreError, Table, Wording};
 use serde_json::Value;
 
 type ToJson = fn(Table, &[u8], &[u8]) -> Result<Value, StoreError>;
@@ -28,7 +28,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 16] = [
+pub(super) const KINDS: [Kind; 19] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -38,6 +38,9 @@ pub(super) const KINDS: [Kind; 16] = [
     kind::<SubscriptionId>("subscription_id"),
     kind::<Subscriber>("subscriber"),
     kind::<Address>("address"),
+    kind::<Spent>("spent"),
+    kind::<Never>("never"),
+    kind::<Wording>("wording"),
     kind::<LedgerRow>("message"),
     kind::<Identity>("identity"),
     kind::<Epoch>("epoch"),

@@ -103,7 +103,7 @@ impl Newspaper {
             grace: chrono::TimeDelta::zero(),
             attempts_max: 3,
             doubtful: Doubtful::Hold,
-            confirmations_per_hour_max: 3,
+            confirmations_per_hour_max: 12,
             smtp: None,
         };
         let server = Server {

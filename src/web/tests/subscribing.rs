@@ -182,3 +182,64 @@ async fn a_subscription_is_a_feed_under_an_address_that_can_be_revoked() {
     paper.post(&format!("/subscriptions/{leave}"), "act=leave").await;
     assert_eq!(paper.get(&feed(&token, "rss.xml")).await.status, StatusCode::GONE);
 }
+
+#[tokio::test]
+async fn a_form_that_a_program_has_filled_in_asks_nobody_and_says_nothing_of_it() {
+    let paper = Newspaper::new();
+    let trapped =
+        paper.post("/subscribe", "address=a%40example.org&everything=yes&website=http%3A%2F%2Fspam.example").await;
+    let person = paper.post("/subscribe", "address=b%40example.org&everything=yes&website=").await;
+    assert_eq!((trapped.status, trapped.text.replace("a@", "b@")), (person.status, person.text));
+    let known =
+        |text: &str| paper.app.store.subscriber_of(&Address::parse("address", text).unwrap()).unwrap().is_some();
+    assert_eq!((known("a@example.org"), known("b@example.org")), (false, true));
+}
+
+#[tokio::test]
+async fn a_proof_of_work_spares_the_wait() {
+    let paper = Newspaper::new();
+    let form = paper.get("/subscribe").await;
+    assert!(form.header("content-security-policy").contains("script-src 'self'"));
+    let challenge = form.text.split("name=\"challenge\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let nonce = (0_u32..).find(|nonce| {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{challenge}:{nonce}").as_bytes());
+        u32::from_be_bytes(digest.as_ref()[..4].try_into().unwrap()).leading_zeros() >= super::super::proof::BITS
+    });
+    let now = paper.app.clock.now();
+    let owed = || paper.app.store.messages_due(now, 9).unwrap().len();
+    let nonce = nonce.unwrap();
+    for (address, nonce, due) in [("a", String::new(), 0), ("b", nonce.to_string(), 1), ("c", nonce.to_string(), 1)] {
+        let body = format!("address={address}%40example.org&everything=yes&challenge={challenge}&nonce={nonce}");
+        assert_eq!(paper.post("/subscribe", &body).await.status, StatusCode::OK);
+        assert_eq!(owed(), due, "{address}: none, a good one, and the same again");
+    }
+    for script in ["/assets/subscribe.js", "/assets/confirm.js"] {
+        assert!(paper.get(script).await.header("content-type").starts_with("text/javascript"), "{script}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_confirms_by_itself_once_those_who_open_links_before_people_have_been_there() {
+    let paper = Newspaper::new();
+    let waiting = paper.subscriber("reader@example.org", SubscriptionState::Pending).await;
+    let path = format!("/subscriptions/{}", Token::confirm(&waiting).seal(&paper.app.store.identity().secret));
+    let script = "/assets/confirm.js";
+    paper.get(&path).await.says_nothing_of(&[script]).says(&["I want to get these mails at this address"]);
+    let message = crate::store::Message::Confirmation { round: waiting.round };
+    let mut row = crate::store::LedgerRow::new(message, waiting.id, None, paper.app.clock.now());
+    row.state = crate::store::Delivery::Sent { at: paper.app.clock.now(), reply: "250 OK".into() };
+    let mut batch = crate::store::Batch::default();
+    paper.app.store.write_message(&mut batch, None, &row);
+    paper.app.store.commit(batch).await.unwrap();
+    for (minutes, is_automatic) in [(0, false), (4, false), (1, true)] {
+        paper.app.clock.advance(chrono::Duration::minutes(minutes));
+        let page = paper.get(&path).await;
+        assert_eq!(page.text.contains(script), is_automatic, "after {minutes} more minutes");
+        page.says(&["name=\"act\" value=\"confirm\""]);
+        assert_eq!(paper.state(waiting.id), SubscriptionState::Pending, "a GET changes nothing");
+    }
+    let never = format!("/subscriptions/{}", Token::never(waiting.id).seal(&paper.app.store.identity().secret));
+    paper.get(&never).await.says(&["name=\"act\" value=\"never\""]).says_nothing_of(&[script]);
+    assert_eq!(paper.post(&never, "").await.status, StatusCode::BAD_REQUEST);
+    paper.post(&never, "act=never").await.says(&["You will not be asked again"]);
+}

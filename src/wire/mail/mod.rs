@@ -67,6 +67,8 @@ pub struct Confirmation<'a> {
     pub is_change: bool,
     /// Sealed token of the confirming link.
     pub confirm: &'a str,
+    /// Sealed token of the link that forbids to ask again.
+    pub never: &'a str,
     /// Days for which the link works.
     pub days: i64,
 }
@@ -134,6 +136,7 @@ pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Resul
         is_change => confirmation.is_change,
         address => frame.to.as_str(),
         confirm => site.address(&format!("subscriptions/{}", confirmation.confirm)),
+        never => site.address(&format!("subscriptions/{}", confirmation.never)),
         days => confirmation.days,
     };
     finish(builder(frame, &subject)?, "confirmation", &values)

@@ -172,7 +172,7 @@ fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
     let to = Address::parse("to", "reader@example.com").unwrap();
     let frame = Frame { site: &site, from: &from, to: &to, returns: None, id: "c.1", date: Time::UNIX_EPOCH };
     for is_change in [false, true] {
-        let asked = Confirmation { wanted: "Science, Economy", is_change, confirm: "T", days: 14 };
+        let asked = Confirmation { wanted: "Science, Economy", is_change, confirm: "T", never: "N", days: 14 };
         let bytes = confirmation(&frame, &asked).unwrap();
         let mail = MessageParser::new().parse(&bytes).unwrap();
         for name in ["List-Unsubscribe", "List-Id", "Precedence", "Feedback-ID"] {

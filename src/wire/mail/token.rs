@@ -19,10 +19,13 @@ pub enum Purpose {
     Preferences,
     /// To read a subscription as a feed.
     Feed,
+    /// Never to be asked again.
+    Never,
 }
 
 impl Purpose {
-    const ALL: [Purpose; 5] = [Purpose::Confirm, Purpose::Leave, Purpose::Undo, Purpose::Preferences, Purpose::Feed];
+    const ALL: [Purpose; 6] =
+        [Purpose::Confirm, Purpose::Leave, Purpose::Undo, Purpose::Preferences, Purpose::Feed, Purpose::Never];
 
     fn letter(self) -> u8 {
         match self {
@@ -31,6 +34,7 @@ impl Purpose {
             Purpose::Undo => b'u',
             Purpose::Preferences => b'p',
             Purpose::Feed => b'f',
+            Purpose::Never => b'n',
         }
     }
 }
@@ -62,6 +66,11 @@ impl Token {
     /// Leaves, whenever it is used.
     pub fn leave(subscription: SubscriptionId) -> Self {
         Token { purpose: Purpose::Leave, subscription, round: 0 }
+    }
+
+    /// Forbids that the owner of the subscription's address is asked again.
+    pub fn never(subscription: SubscriptionId) -> Self {
+        Token { purpose: Purpose::Never, subscription, round: 0 }
     }
 
     /// Takes back that the subscription was left, this time.

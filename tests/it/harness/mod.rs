@@ -23,6 +23,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) server: &'a str,
     pub(crate) feeds: &'a str,
     pub(crate) mail: &'a str,
+    pub(crate) subscriptions: &'a str,
     pub(crate) log: &'a str,
     pub(crate) base_url: Option<&'a str>,
 }
@@ -82,7 +83,7 @@ impl Newsroom {
 
     /// Writes the configuration anew; the ports stay.
     pub(crate) fn configure(&self, setup: Setup<'_>) {
-        let Setup { site, server, feeds, mail, log, base_url } = setup;
+        let Setup { site, server, feeds, mail, subscriptions, log, base_url } = setup;
         let (public, admin) = (self.public, self.admin);
         let base_url = base_url.map_or_else(|| format!("http://{public}/"), str::to_owned);
         let text = format!(
@@ -90,6 +91,7 @@ impl Newsroom {
              [server]\nlisten = \"{public}\"\nadmin_listen = \"{admin}\"\nthreads = 2\n{server}\n\
              [store]\nfolder = \"data\"\n\
              [feeds]\nfolder = \"feeds\"\n{feeds}\n\
+             [subscriptions]\nunproven_wait_s = 0\n{subscriptions}\n\
              [mail]\ngrace_s = 0\n{mail}\n\
              [log]\n{log}\n"
         );

@@ -1,6 +1,7 @@
 //! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
 
 mod asking;
+mod consent;
 mod digests;
 mod faults;
 mod notices;

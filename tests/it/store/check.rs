@@ -5,7 +5,8 @@ use std::path::Path;
 use tidings::domain::{Address, ArticleId, Digests, Selection, Seq, Slug, Subscription, SubscriptionId, Time, Window};
 use tidings::store::kv::Range;
 use tidings::store::{
-    Batch, Cursor, Finding, LedgerRow, Message, Replay, Store, StoreError, Table, TakenFile, check, wait,
+    Batch, Budget, Cursor, Finding, LedgerRow, Message, Never, Replay, Spent, Store, StoreError, Table, TakenFile,
+    Wording, check, wait,
 };
 use uuid::Uuid;
 
@@ -31,6 +32,9 @@ fn filled(folder: &Path) -> Store {
     let window = Window { date: Time::UNIX_EPOCH.date_naive(), at: Time::UNIX_EPOCH };
     let reader = Subscription { digests: Digests { next: Some(window), ..Digests::default() }, ..asked };
     store.write_first_subscription(&mut batch, &reader);
+    store.write_spent(&mut batch, Budget::All, None, &Spent { hour: 7, count: 1, unproven: 0 });
+    store.write_never(&mut batch, &[7; 32], &Never { at: Time::UNIX_EPOCH });
+    store.write_wording(&mut batch, "1", &Wording { text: "I agree.".into() });
     let message = LedgerRow::new(Message::Confirmation { round: 1 }, reader.id, None, Time::UNIX_EPOCH);
     store.write_message(&mut batch, None, &message);
     wait(store.commit(batch)).unwrap();
@@ -142,6 +146,9 @@ fn one_flipped_bit_in_any_record_is_found() {
         (Table::Subscribers, b"s"),
         (Table::Subscribers, b"m"),
         (Table::Subscribers, b"o"),
+        (Table::Subscribers, b"b"),
+        (Table::Subscribers, b"n"),
+        (Table::Subscribers, b"w"),
         (Table::Ledger, b"c"),
     ] {
         let mut flipped = Vec::new();

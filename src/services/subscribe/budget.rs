@@ -1,0 +1,64 @@
+//! Budgets of confirmation mails: for each address, for the domains of a kind, and for all. A bomb of them comes from many
+//! addresses and goes to many; whoever sets it off spends a budget and not a stranger's patience. They survive a restart,
+//! and are a fixed number of rows.
+
+use super::{Subscriptions, internal};
+use crate::domain::{Address, Kind, Problem, Time};
+use crate::store::{Batch, Budget, Spent, Stored};
+use aws_lc_rs::hmac;
+
+/// Rows of domains. Two domains that share one share its budget, and nobody can tell which do.
+const DOMAINS: u16 = 4_096;
+/// Who brings no proof of work has one part in so many of each budget.
+const UNPROVEN_PART: usize = 4;
+
+/// Budgets as they stand before a mail is sent.
+pub(super) struct Budgets {
+    rows: [(Budget, Option<Stored<Spent>>, Spent); 2],
+}
+
+impl Subscriptions {
+    /// The budgets that a mail to `address` would be taken from, before anything is looked up about it.
+    ///
+    /// Errors: [`Kind::TooMany`] where one is spent.
+    pub(super) fn budgets(&self, address: &Address, is_proven: bool, now: Time) -> Result<Budgets, Problem> {
+        let domain = address.folded().rsplit_once('@').map(|(_, domain)| domain.to_owned()).unwrap_or_default();
+        let hash = self.keyed(b"tidings: budget\0", domain.as_bytes());
+        let number = u16::from_be_bytes([hash[0], hash[1]]) % DOMAINS;
+        let [all_max, domain_max] =
+            [self.confirmations_per_hour_max, self.standard.confirmations_per_domain_per_hour_max];
+        let mut rows = [Budget::All, Budget::Domains(number)].map(|budget| (budget, None, Spent::default()));
+        for ((budget, stored, spent), max) in rows.iter_mut().zip([all_max, domain_max]) {
+            *stored = self.store.spent(*budget).map_err(internal)?;
+            let hour = now.timestamp().div_euclid(3_600);
+            let current = stored.as_ref().map(|stored| stored.record.clone()).filter(|spent| spent.hour == hour);
+            *spent = current.unwrap_or(Spent { hour, ..Spent::default() });
+            let unproven_max = (max / UNPROVEN_PART).max(1);
+            let is_spent = spent.count as usize >= max || !is_proven && spent.unproven as usize >= unproven_max;
+            if is_spent {
+                let detail = "too many have asked within the hour; please try again later";
+                return Err(Problem::new(Kind::TooMany, detail));
+            }
+        }
+        Ok(Budgets { rows })
+    }
+
+    /// A hash of `text` that nobody can make who does not have the store.
+    pub(super) fn keyed(&self, domain: &[u8], text: &[u8]) -> [u8; 32] {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.store.identity().secret);
+        let tag = hmac::sign(&key, &[domain, text].concat());
+        tag.as_ref().try_into().unwrap_or([0; 32])
+    }
+}
+
+impl Budgets {
+    /// Puts what is left of them into `batch`: after a mail if there `is_mail`, else as they were. Either way the batch
+    /// writes, and waits for the disk: the time it takes must not tell who is known.
+    pub(super) fn write(&self, subscriptions: &Subscriptions, batch: &mut Batch, is_mail: bool, is_proven: bool) {
+        for (budget, old, spent) in &self.rows {
+            let (more, unproven) = (u32::from(is_mail), u32::from(is_mail && !is_proven));
+            let new = Spent { count: spent.count + more, unproven: spent.unproven + unproven, ..spent.clone() };
+            subscriptions.store.write_spent(batch, *budget, old.as_ref(), &new);
+        }
+    }
+}

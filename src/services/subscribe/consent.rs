@@ -1,0 +1,73 @@
+//! What is agreed to, and the wish never to be asked again.
+
+use super::{CONFLICTS_MAX, Subscriptions, busy, internal, unknown};
+use crate::domain::{Address, Problem, Subscription, SubscriptionState};
+use crate::store::{Batch, CommitError, Delivery, LedgerKey, Message, Never, Wording};
+use crate::wire::mail::Purpose;
+use aws_lc_rs::digest;
+use chrono::Duration;
+use std::sync::LazyLock;
+
+/// What stands beside the button that confirms.
+pub const WORDING: &str = include_str!("../../../templates/consent.txt");
+
+/// Mail gateways open the links of a mail before or soon after they deliver it.
+const SCANNED_WITHIN: Duration = Duration::minutes(5);
+
+/// Names this version of it.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let digest = digest::digest(&digest::SHA256, WORDING.trim().as_bytes());
+    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+});
+
+impl Subscriptions {
+    /// Keeps the wording of now in `batch`, if it is a new one, and returns its version.
+    pub(super) fn keep_wording(&self, batch: &mut Batch) -> Result<String, Problem> {
+        if self.store.wording(&VERSION).map_err(internal)?.is_none() {
+            self.store.write_wording(batch, &VERSION, &Wording { text: WORDING.trim().to_owned() });
+        }
+        Ok(VERSION.clone())
+    }
+
+    /// Does the owner of the address never want to be asked again?
+    pub(super) fn is_never(&self, address: &Address) -> Result<bool, Problem> {
+        self.store.is_never(&self.never_hash(address)).map_err(internal)
+    }
+
+    /// Was the mail of the subscription's last round sent long enough ago that software which opens links in mails has
+    /// done so? It does within minutes, so a person who comes later confirms by coming.
+    pub fn is_past_scanners(&self, subscription: &Subscription) -> Result<bool, Problem> {
+        let key = LedgerKey::of(&Message::Confirmation { round: subscription.round }, subscription.id);
+        let sent = self.store.message(&key).map_err(internal)?.map(|row| row.record.state);
+        Ok(matches!(sent, Some(Delivery::Sent { at, .. }) if self.clock.now() - at >= SCANNED_WITHIN))
+    }
+
+    /// From now on nobody can have the owner of this link's address asked; what waits to be confirmed is erased.
+    ///
+    /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
+    pub async fn never_again(&self, token: &str) -> Result<Subscription, Problem> {
+        for _ in 0..CONFLICTS_MAX {
+            let (token, old) = self.open(token)?;
+            if token.purpose != Purpose::Never {
+                return Err(unknown());
+            }
+            let now = self.clock.now();
+            let mut batch = Batch::default();
+            self.store.write_never(&mut batch, &self.never_hash(&old.record.address), &Never { at: now });
+            if old.record.state == SubscriptionState::Pending {
+                let ended = Subscription { erase_at: Some(now), ..old.record.left(now) };
+                self.store.write_subscription(&mut batch, Some(&old), &ended);
+            }
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(old.record),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(internal(error)),
+            }
+        }
+        Err(busy())
+    }
+
+    fn never_hash(&self, address: &Address) -> [u8; 32] {
+        self.keyed(b"tidings: never ask\0", address.folded().as_bytes())
+    }
+}

@@ -1,0 +1,129 @@
+//! Consent that resists bots both ways: budgets of confirmation mails, proofs of work, the wish never to be asked, and what
+//! is kept of who agreed to what.
+
+use super::*;
+
+async fn asked(room: &Room, to: &str, is_proven: bool) -> Result<(), Kind> {
+    let asking = Asking { is_proven, ..Asking::new(address(to), Selection::all()) };
+    room.subscriptions.ask(asking).await.map_err(|problem| problem.kind)
+}
+
+fn owed(room: &Room) -> usize {
+    room.store.count_due(tidings::store::Due::Message, 1_000).unwrap()
+}
+
+#[tokio::test]
+async fn budgets_of_confirmation_mails_hold_for_all_for_a_domain_and_for_an_address_and_over_a_restart() {
+    let mut room = Room::open();
+    for number in 0..12 {
+        asked(&room, &format!("a{number}@example.net"), true).await.unwrap();
+    }
+    room = room.restart().await;
+    for number in 0..8 {
+        asked(&room, &format!("b{number}@example.org"), true).await.unwrap();
+    }
+    for to in ["c@example.com", "a1@example.net"] {
+        assert_eq!(asked(&room, to, true).await, Err(Kind::TooMany), "20 in this hour, known or not: {to}");
+    }
+    assert_eq!(owed(&room), 20);
+    room.clock.advance(Duration::hours(1));
+    for hour in 1..=5 {
+        asked(&room, "a1@example.net", true).await.unwrap();
+        assert_eq!(owed(&room), 20 + hour.min(4), "five in a day to one address");
+        room.clock.advance(Duration::hours(1));
+    }
+    room.clock.advance(Duration::days(1));
+    asked(&room, "a1@example.net", true).await.unwrap();
+    assert_eq!(owed(&room), 25, "another day");
+    assert!(tidings::store::check(&room.store).is_clean());
+}
+
+#[tokio::test]
+async fn a_domain_has_a_budget_of_its_own_and_domains_are_a_bounded_number_of_rows() {
+    let standard = tidings::config::Subscriptions {
+        confirmations_per_domain_per_hour_max: 3,
+        ..tidings::config::Subscriptions::default()
+    };
+    let room = Room::open();
+    let (store, newsroom, hint) = (Arc::clone(&room.store), Arc::clone(&room.newsroom), Arc::clone(&room.hint));
+    let subscriptions = Subscriptions::new(store, room.clock.clone(), newsroom, standard, 10_000, hint);
+    let ask = |to: String| subscriptions.ask(Asking::new(address(&to), Selection::all()));
+    for number in 0..3 {
+        ask(format!("a{number}@example.net")).await.unwrap();
+    }
+    assert_eq!(ask("a4@EXAMPLE.net".into()).await.unwrap_err().kind, Kind::TooMany);
+    ask("a4@example.org".into()).await.unwrap();
+    for number in 0..300 {
+        ask(format!("a@d{number}.example")).await.unwrap();
+    }
+    let rows = room.store.kv().range(tidings::store::Table::Subscribers, tidings::store::kv::Range::prefix(*b"bd"));
+    let rows = rows.unwrap();
+    assert!(rows.len() > 200 && rows.iter().all(|(key, _)| key.len() == 4 && key[2] < 16), "{}", rows.len());
+}
+
+#[tokio::test]
+async fn who_proves_no_work_waits_and_has_a_quarter_of_the_budget() {
+    let room = Room::open();
+    let mailer = room.mailer(room.outbox());
+    for number in 0..5 {
+        asked(&room, &format!("a{number}@example.net"), false).await.unwrap();
+    }
+    assert_eq!(asked(&room, "a5@example.net", false).await, Err(Kind::TooMany));
+    asked(&room, "proven@example.net", true).await.unwrap();
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(room.mails().len(), 1, "the proven one");
+    room.clock.advance(Duration::minutes(2));
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(room.mails().len(), 6);
+}
+
+#[tokio::test]
+async fn who_never_wants_to_be_asked_is_not_and_the_address_is_not_kept_for_that() {
+    let room = Room::open();
+    asked(&room, "never@example.net", true).await.unwrap();
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mail = MessageParser::new().parse(&room.mails()[0]).unwrap().body_text(0).unwrap().into_owned();
+    let rest = mail.split("Never ask me again: https://news.example.org/subscriptions/").nth(1).expect("a link");
+    let token = rest.split_whitespace().next().unwrap();
+    for _ in 0..2 {
+        assert_eq!(room.subscriptions.look(token).unwrap().0, Purpose::Never);
+    }
+    assert!(asked(&room, "Never@example.net", true).await.is_ok());
+    room.subscriptions.never_again(token).await.unwrap();
+    room.subscriptions.never_again(token).await.unwrap();
+    let eraser = Arc::new(Eraser::new(Arc::clone(&room.store), room.clock.clone()));
+    room.clock.advance(Duration::hours(2));
+    while eraser.step().await.unwrap() == Step::Worked {}
+    let head = || std::fs::read(room.folder.path().join("store/HEAD")).unwrap();
+    let before = head();
+    assert!(asked(&room, "NEVER@example.net", true).await.is_ok(), "the answer is the same");
+    assert_ne!(head(), before, "and takes as long");
+    assert_eq!(owed(&room), 0, "but nothing is mailed");
+    let mut export = Vec::new();
+    tidings::store::export(&room.store, &mut export).unwrap();
+    assert!(!String::from_utf8(export).unwrap().to_lowercase().contains("never@"));
+    asked(&room, "other@example.net", true).await.unwrap();
+    assert_eq!(owed(&room), 1);
+    assert!(tidings::store::check(&room.store).is_clean());
+}
+
+#[tokio::test]
+async fn who_agreed_to_what_when_and_from_where_can_be_shown() {
+    let room = Room::open();
+    let from: std::net::IpAddr = "192.0.2.7".parse().unwrap();
+    let asking = Asking { from: Some(from), ..Asking::new(address("a@example.net"), Selection::all()) };
+    room.subscriptions.ask(asking).await.unwrap();
+    let at = room.clock.now();
+    room.clock.advance(Duration::minutes(3));
+    let token = room.confirming(&room.subscription("a@example.net"));
+    room.subscriptions.confirm(&token, "2001:db8::1".parse().ok()).await.unwrap();
+    let held = room.subscriptions.of_address(&address("a@example.net")).unwrap();
+    let record = serde_json::to_value(room.subscriptions.record(held).await.unwrap()).unwrap();
+    let consent = &record["subscriptions"][0]["consent"];
+    assert_eq!(consent["asked"]["from"], "192.0.2.7");
+    assert_eq!(consent["confirmed"]["from"], "2001:db8::1");
+    assert_eq!(consent["asked"]["at"].as_str().unwrap().parse::<Time>().unwrap(), at);
+    let version = consent["wording"].as_str().unwrap();
+    assert_eq!(record["wordings"][version], tidings::services::subscribe::WORDING.trim());
+}
