@@ -14,6 +14,7 @@ from pathlib import Path
 
 import digests
 import feeds
+import mail
 import publish
 import scale
 import selections
@@ -21,8 +22,7 @@ from report import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = {"feeds": feeds.run, "publish": publish.run, "visible": publish.visible, "selections": selections.run,
-         "scale": scale.run,
-         "digests": digests.run}
+         "scale": scale.run, "digests": digests.run, "mail": mail.run}
 
 
 class Bench:

@@ -9,6 +9,7 @@ mod measure;
 mod publish;
 mod rebuild;
 mod store;
+mod subscribers;
 mod text;
 
 use anyhow::Context as _;
@@ -97,6 +98,13 @@ enum Verb {
         #[command(flatten)]
         amount: Amount,
     },
+    /// Add confirmed subscribers of the category.
+    Subscribers {
+        #[command(flatten)]
+        on: OnStore,
+        #[command(flatten)]
+        amount: Amount,
+    },
     /// Print articles as JSON Lines: what another store is to keep.
     Records {
         #[command(flatten)]
@@ -173,6 +181,7 @@ fn main() -> anyhow::Result<()> {
             runtime.block_on(digest::compose(&config, subscribers, selections, articles, port))?
         }
         Verb::Tick { config, subscriptions, due } => runtime.block_on(digest::tick(&config, subscriptions, due))?,
+        Verb::Subscribers { on, amount } => runtime.block_on(subscribers::subscribers(on, amount))?,
         Verb::Rebuild { on, amount } => runtime.block_on(rebuild::rebuild(on, amount))?,
         Verb::Records { on, amount } => return store::records(on, amount, &mut out),
     };

@@ -1,0 +1,161 @@
+"""One article to many subscribers, beside Postfix's smtp-source: the same sink, connections and sizes of messages."""
+
+import http.client
+import json
+import re
+import resource
+import subprocess
+import time
+
+import machine
+from servers import CATEGORY, Tidings, get
+
+CONNECTIONS = 10
+COUNT = 100_000
+MANY = 1_000_000
+# Makes a mail of about 8 KiB, in which the summary stands twice.
+SUMMARY = ("Research and industry go different ways, the ministry said on Friday; the figures are below. " * 32)[:3_000]
+SIGNINGS = {"unsigned": (), "Ed25519": ("ed25519",), "RSA-2048": ("rsa",)}
+# Of smtp-source's rate. What RSA comes to is up to the signer: its own limit stands in the table.
+TARGETS = {"unsigned": 1.2, "Ed25519": 0.8, "RSA-2048": None}
+
+
+def run(bench, report):
+    count, rounds = (COUNT // 10, 3) if bench.quick else (COUNT, 5)
+    daemon = Mailing(bench, "mail")
+    daemon.subscribe(count)
+    samples = {signing: sample(bench, kinds) for signing, kinds in SIGNINGS.items()}
+    ours, theirs = ({signing: [] for signing in SIGNINGS} for _ in range(2))
+    with_sink = Sink(bench)
+    for number in range(rounds + 1):
+        for signing, kinds in SIGNINGS.items():
+            sent = daemon.send(with_sink.port, kinds, count, f"{number} {signing}")
+            beside = source(with_sink.port, samples[signing], count)
+            # The first round only warms up.
+            if number:
+                ours[signing].append(sent)
+                theirs[signing].append(beside)
+    for signing in SIGNINGS:
+        rate = [run["rate"] for run in ours[signing]]
+        report.beside("mail", f"mails, {signing}", "/s", rate, "smtp-source", [run["rate"] for run in theirs[signing]],
+                      at_least=TARGETS[signing])
+        cpu = [run["cpu_us"] for run in ours[signing]]
+        report.beside("mail", f"CPU a mail, {signing}", "µs", cpu, "smtp-source", [run["cpu_us"] for run in theirs[signing]])
+    signer = openssl()
+    if signer:
+        rate = [run["rate"] for run in ours["RSA-2048"]]
+        report.beside("mail", "mails, RSA-2048, beside one core that does nothing but sign", "/s", rate, "openssl speed", [signer] * rounds)
+    memory = [run["resident_mb"] for run in ours["unsigned"]]
+    report.alone("mail", f"memory while sending to {count:,}", "MB", memory, at_most=200)
+    if not bench.quick:
+        many = Mailing(bench, "mail-many")
+        many.subscribe(MANY)
+        large = many.send(with_sink.port, (), MANY, "many")
+        report.alone("mail", f"memory while sending to {MANY:,}", "MB", [large["resident_mb"]], at_most=200)
+        report.alone("mail", f"mails, unsigned, to {MANY:,}", "/s", [large["rate"]])
+    with_sink.process.end()
+    sizes = ", ".join(f"{len(mail):,} bytes {signing}" for signing, mail in samples.items())
+    report.note(f"mail: one article to {count:,} instant subscribers, from the API's 201 to the last mail that is durably "
+                f"closed in the ledger, by {CONNECTIONS} connections without TLS to smtp-sink on the same cores; {sizes}; "
+                f"smtp-source -d -s {CONNECTIONS} in turn with it, {rounds} rounds after one to warm up.")
+
+
+class Mailing(Tidings):
+    """A daemon with subscribers that sends into a sink, or without one into its outbox."""
+
+    def __init__(self, bench, name):
+        super().__init__(bench.programs, bench.fresh(name))
+        self.plain = self.config.read_text()
+
+    def subscribe(self, count):
+        machine.result([self.programs["load"], "subscribers", *self.store(), "--count", count], 900)
+
+    def configure(self, port, kinds):
+        """Signs with a key of each of `kinds`."""
+        keys = "keys-" + "-".join(kinds)
+        text = f'{self.plain}[mail]\nfrom = "Bench <news@example.org>"\ndkim_folder = "{keys}"\n'
+        if port:
+            text += f'[mail.smtp]\nhost = "127.0.0.1"\nport = {port}\ntls = "none"\nconnections = {CONNECTIONS}\n'
+            text += "messages_per_connection = 1000000\n"
+        self.config.write_text(text)
+        for kind in kinds:
+            if not (self.folder / keys / f"{kind}.pem").exists():
+                command = [self.programs["tidings"], "mail", "dkim", "--create", kind, "--algorithm", kind]
+                subprocess.run([*command, "--config", self.config], check=True, capture_output=True)
+
+    def publish(self, title):
+        """When the 201 came."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        article = {"title": f"Ставки and prices {title}", "summary": SUMMARY, "categories": [CATEGORY]}
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        connection.request("POST", "/api/v1/articles", json.dumps(article), headers)
+        answer = connection.getresponse()
+        if answer.status != 201:
+            raise SystemExit(f"the article was refused: {answer.read().decode()}")
+        return time.monotonic()
+
+    def sent(self):
+        found = re.search(r"^tidings_mail_sent_total (\d+)", get(self.admin, "/metrics")[2].decode(), re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    def send(self, port, kinds, count, title):
+        """One article to all: rate, processor time a mail, largest memory seen."""
+        self.configure(port, kinds)
+        with self:
+            before = self.process.cpu_s()
+            resident = []
+            started = self.publish(title)
+
+            def is_done():
+                resident.append(self.process.resident_mb())
+                return self.sent() >= count
+
+            machine.wait_until(is_done, f"{count:,} mails", 1_800, rest_s=0.05)
+            seconds = time.monotonic() - started
+            used_s = self.process.cpu_s() - before
+        return {"rate": count / seconds, "cpu_us": used_s * 1e6 / count, "resident_mb": max(resident)}
+
+
+class Sink:
+    """Postfix's smtp-sink; it throws everything away."""
+
+    def __init__(self, bench):
+        (self.port,) = machine.free_ports(1)
+        self.process = machine.Process(["smtp-sink", "-u", "nobody", f"127.0.0.1:{self.port}", "1000"], log=bench.folder / "sink")
+        time.sleep(0.5)
+
+
+def sample(bench, kinds):
+    """A mail as it goes out."""
+    daemon = Mailing(bench, "mail-sample")
+    daemon.subscribe(1)
+    daemon.configure(None, kinds)
+    with daemon:
+        daemon.publish("0 sample")
+        outbox = daemon.folder / "data" / "outbox"
+        (file,) = machine.wait_until(lambda: list(outbox.glob("*.eml")), "a mail")
+        return file.read_bytes()
+
+
+def source(port, mail, count):
+    """smtp-source with the same: rate and processor time a mail."""
+    file = f"/tmp/tidings-bench-{port}.eml"
+    with open(file, "wb") as out:
+        out.write(mail.replace(b"\r\n", b"\n"))
+    command = ["smtp-source", "-d", "-s", CONNECTIONS, "-m", count, "-F", file, "-f", "news@example.org",
+               "-t", "reader@example.net", f"127.0.0.1:{port}"]
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    subprocess.run([str(part) for part in command], check=True, timeout=600)
+    seconds, after = time.monotonic() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    used_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {"rate": count / seconds, "cpu_us": used_s * 1e6 / count}
+
+
+def openssl():
+    """Signatures a second of RSA-2048 on one core, if openssl is there."""
+    try:
+        done = subprocess.run(["openssl", "speed", "-seconds", "2", "rsa2048"], capture_output=True, text=True, timeout=60)
+    except OSError:
+        return None
+    found = re.search(r"rsa\s+2048 bits\s+\S+\s+\S+\s+([\d.]+)", done.stdout)
+    return float(found[1]) if found else None
