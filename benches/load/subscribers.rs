@@ -21,17 +21,11 @@ pub(crate) async fn subscribers(on: OnStore, amount: Amount) -> anyhow::Result<V
     let mut batch = Batch::default();
     for number in 0..amount.count {
         let address = format!("reader{number}.{}@example.net", amount.seed);
-        let subscription = Subscription {
-            id: SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, address.as_bytes())),
-            address: Address::parse("address", &address).map_err(|fault| anyhow::anyhow!("{fault}"))?,
-            selection: Selection::any([Term::Category(slug.clone())]),
-            wished: None,
-            state: SubscriptionState::Confirmed { at: now },
-            round: 1,
-            created_at: now,
-            asked_at: now,
-        };
-        store.write_subscription(&mut batch, None, &subscription);
+        let id = SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, address.as_bytes()));
+        let to = Address::parse("address", &address).map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        let asked = Subscription::asked(id, to, Selection::any([Term::Category(slug.clone())]), now);
+        let state = SubscriptionState::Confirmed { at: now };
+        store.write_first_subscription(&mut batch, &Subscription { state, erase_at: None, ..asked });
         if (number + 1) % BATCH == 0 || number + 1 == amount.count {
             store.commit(std::mem::take(&mut batch)).await?;
         }

@@ -179,6 +179,8 @@ impl Sender {
             Some(local) => Address::parse("from", &format!("{local}@example.org")).ok().map(|_| bare.to_owned()),
             None => Address::parse("from", bare).ok().map(|address| address.as_str().to_owned()),
         };
+        // A sender beyond ASCII could write only to those whose servers know SMTPUTF8.
+        let address = address.filter(|address| address.is_ascii());
         let name = (!name.is_empty()).then(|| name.to_owned());
         address.map(|address| Sender { name, address })
     }

@@ -21,7 +21,8 @@ impl Address {
             && !local.starts_with('.')
             && !local.ends_with('.')
             && !local.contains("..")
-            && local.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b));
+            // Letters and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
+            && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
         let domain = match Host::parse(domain) {
             Ok(Host::Domain(ascii)) if ascii.contains('.') && !ascii.ends_with('.') && !ascii.contains("..") => ascii,
             _ => return Err(fault()),
@@ -63,6 +64,8 @@ mod tests {
         for (text, stored) in [
             (" Reader+News@Example.ORG ", "Reader+News@example.org"),
             ("o'brien@пример.рф", "o'brien@xn--e1afmkfd.xn--p1ai"),
+            ("пётр.1@example.org", "пётр.1@example.org"),
+            ("用户@例子.中国", "用户@xn--fsqu00a.xn--fiqs8s"),
         ] {
             assert_eq!(Address::parse("address", text).expect(text).as_str(), stored);
         }
@@ -80,6 +83,11 @@ mod tests {
             "a@127.0.0.1",
             "a@example.org\r\nBcc: b@example.org",
             "a,b@example.org",
+            "a\u{200b}b@example.org",
+            "a\u{a0}b@example.org",
+            "a\u{202e}b@example.org",
+            "a\u{2028}b@example.org",
+            &format!("{}@example.org", "ж".repeat(33)),
             "<a@example.org>",
             "a@-x.org",
             "a@example..org",

@@ -198,3 +198,35 @@ async fn a_connection_carries_as_many_messages_as_it_is_told_to() {
         assert_eq!((log.mails.len(), log.connections, log.quits), (5, 3, 2), "{lines:?}");
     }
 }
+
+#[tokio::test]
+async fn an_address_beyond_ascii_goes_out_where_the_server_can_carry_it_and_fails_clearly_elsewhere() {
+    for (lines, is_carried) in
+        [(&["PIPELINING", "SMTPUTF8", "8BITMIME"][..], true), (&["PIPELINING", "8BITMIME"], false)]
+    {
+        let room = Room::open();
+        let to = address("пётр@пример.рф");
+        let asked = Subscription::asked(SubscriptionId(Uuid::from_u128(1)), to, Selection::all(), room.clock.now());
+        let state = SubscriptionState::Confirmed { at: room.clock.now() };
+        let reader = Subscription { state, erase_at: None, ..asked };
+        let mut batch = Batch::default();
+        room.store.write_first_subscription(&mut batch, &reader);
+        room.store.commit(batch).await.unwrap();
+        let article = room.publish("News", &["science"]).await;
+        room.notified().await;
+        let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
+        room.mailer(settings(Some(smtp(&peer)))).step().await.unwrap();
+        let state = room.delivery(&article, &reader);
+        if is_carried {
+            assert!(matches!(state, Delivery::Sent { .. }), "{state:?}");
+            let log = peer.log.lock().unwrap();
+            assert_eq!(log.senders, ["MAIL FROM:<news@example.org> BODY=8BITMIME SMTPUTF8"]);
+            assert_eq!(log.mails[0].to, "пётр@xn--e1afmkfd.xn--p1ai");
+            let text = String::from_utf8(log.mails[0].bytes.clone()).unwrap();
+            assert!(text.contains("\r\nTo: пётр@xn--e1afmkfd.xn--p1ai\r\n"), "RFC 6532");
+        } else {
+            let is_told = matches!(&state, Delivery::Failed { reply, .. } if reply.contains("SMTPUTF8"));
+            assert!(is_told && peer.log.lock().unwrap().senders.is_empty(), "{state:?}");
+        }
+    }
+}
