@@ -123,6 +123,8 @@ pub struct LedgerRow {
 impl Record for LedgerRow {
     const KIND: u8 = b'L';
     const SCHEMA: u8 = 1;
+    /// Written three times for each mail, and never long.
+    const IS_PACKED: bool = false;
 }
 
 /// Names a message for ever.
@@ -296,7 +298,7 @@ impl Store {
 
     /// Is the article still as it was read?
     pub fn is_article(&self, read: &Stored<Article>) -> Result<bool, StoreError> {
-        Ok(self.kv.get(Table::Articles, read.record.id.as_str().as_bytes())?.is_some_and(|raw| raw == read.raw))
+        Ok(self.kv.get(Table::Articles, &id_key(&read.record.id))?.is_some_and(|raw| raw == read.raw))
     }
 
     /// `batch` then applies only if the article is still as it was read.
@@ -352,6 +354,34 @@ mod tests {
             assert_eq!(store.count_due(Due::OnWire, 9).unwrap(), on_wire, "{next:?}");
             stored = store.message(&row.key()).unwrap().unwrap();
             assert_eq!(stored.record, next);
+        }
+    }
+
+    #[test]
+    fn an_article_is_known_again_until_it_is_written_anew_whatever_its_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        for id in [ArticleId::mint(), ArticleId::parse("id", "https://old.example/?p=1").unwrap()] {
+            let article = Article {
+                id: id.clone(),
+                external_id: None,
+                revision: 1,
+                state: crate::domain::State::Published,
+                created_at: Time::UNIX_EPOCH,
+                published_at: Some(Time::UNIX_EPOCH),
+                updated_at: Time::UNIX_EPOCH,
+                first_public_at: Some(Time::UNIX_EPOCH),
+                content: crate::domain::Content { title: "First".into(), ..Default::default() },
+            };
+            let mut batch = Batch::default();
+            store.write_article(&mut batch, None, &article);
+            wait(store.commit(batch)).unwrap();
+            let read = store.article(&id).unwrap().unwrap();
+            assert!(store.is_article(&read).unwrap(), "{id:?}");
+            let mut batch = Batch::default();
+            store.write_article(&mut batch, Some(&read), &Article { revision: 2, ..article });
+            wait(store.commit(batch)).unwrap();
+            assert!(!store.is_article(&read).unwrap(), "{id:?}");
         }
     }
 }

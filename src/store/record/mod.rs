@@ -16,6 +16,8 @@ pub trait Record: Serialize + DeserializeOwned {
     const KIND: u8;
     /// The highest version that is read and the one that is written.
     const SCHEMA: u8;
+    /// Is it worth the time to compress it? What is written often and never long is not. Either way is read.
+    const IS_PACKED: bool = true;
 }
 
 impl Record for crate::domain::Article {
@@ -75,7 +77,7 @@ thread_local! {
 pub(super) fn encode<R: Record>(key: &[u8], record: &R) -> Vec<u8> {
     let payload = rmp_serde::to_vec_named(record).expect("our records hold only what MessagePack can write");
     // One that is too large stays so, and is refused at the commit: what could not be read is not written.
-    let is_packed = (COMPRESS_BYTES_MIN..=PAYLOAD_BYTES_MAX).contains(&payload.len());
+    let is_packed = R::IS_PACKED && (COMPRESS_BYTES_MIN..=PAYLOAD_BYTES_MAX).contains(&payload.len());
     let packed = is_packed.then(|| pack(&payload)).flatten();
     let (coding, payload) = match packed {
         Some(packed) if packed.len() < payload.len() => (ZSTD_1, packed),
