@@ -40,21 +40,30 @@ async fn budgets_of_confirmation_mails_hold_for_all_for_a_domain_and_for_an_addr
 
 #[tokio::test]
 async fn a_domain_has_a_budget_of_its_own_and_domains_are_a_bounded_number_of_rows() {
-    let standard = tidings::config::Subscriptions {
-        confirmations_per_domain_per_hour_max: 3,
-        ..tidings::config::Subscriptions::default()
-    };
     let room = Room::open();
-    let (store, newsroom, hint) = (Arc::clone(&room.store), Arc::clone(&room.newsroom), Arc::clone(&room.hint));
-    let subscriptions = Subscriptions::new(store, room.clock.clone(), newsroom, standard, 10_000, hint);
+    let with_budget = |confirmations_per_domain_per_hour_max| {
+        let standard = tidings::config::Subscriptions {
+            confirmations_per_domain_per_hour_max,
+            ..tidings::config::Subscriptions::default()
+        };
+        let (store, newsroom, hint) = (Arc::clone(&room.store), Arc::clone(&room.newsroom), Arc::clone(&room.hint));
+        Subscriptions::new(store, room.clock.clone(), newsroom, standard, 10_000, hint)
+    };
+    let subscriptions = with_budget(3);
     let ask = |to: String| subscriptions.ask(Asking::new(address(&to), Selection::all()));
     for number in 0..3 {
         ask(format!("a{number}@example.net")).await.unwrap();
     }
     assert_eq!(ask("a4@EXAMPLE.net".into()).await.unwrap_err().kind, Kind::TooMany);
-    ask("a4@example.org".into()).await.unwrap();
+    let is_free = async || {
+        // One domain in some thousands shares the row of another.
+        ask("a4@example.org".into()).await.is_ok() || ask("a4@example.edu".into()).await.is_ok()
+    };
+    assert!(is_free().await);
+    // Two domains may share a row, and then its budget: here it is enough for that.
+    let generous = with_budget(100);
     for number in 0..300 {
-        ask(format!("a@d{number}.example")).await.unwrap();
+        generous.ask(Asking::new(address(&format!("a@d{number}.example")), Selection::all())).await.unwrap();
     }
     let rows = room.store.kv().range(tidings::store::Table::Subscribers, tidings::store::kv::Range::prefix(*b"bd"));
     let rows = rows.unwrap();
