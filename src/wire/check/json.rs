@@ -3,7 +3,7 @@
 
 use super::findings::Findings;
 use super::rules::book::{BAD_JSON, JSON_CHARACTER, LIMIT, REPEATED_MEMBER};
-use super::text::name as name_of;
+use super::text::{first_wrong, name as name_of};
 use super::tree::{Kind, NODES_MAX, Node, Space, Tree};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -50,10 +50,7 @@ impl<'a> Reading<'a, '_> {
         node.place.end = start + raw.len();
         if node.kind == Kind::Text {
             node.text = string(raw);
-            if let Some(c) = node.text.chars().find(|c| {
-                matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}'
-                | '\u{80}'..='\u{9f}' | '\u{fffd}' | '\u{fffe}' | '\u{ffff}')
-            }) {
+            if let Some(c) = first_wrong(&node.text) {
                 self.findings.add(&JSON_CHARACTER, start, name_of(c));
             }
         } else if matches!(node.kind, Kind::Number | Kind::Bool) {

@@ -90,6 +90,15 @@ pub(super) fn characters(text: &str, offset: usize, findings: &mut Findings) {
     }
 }
 
+/// The first of those characters in `text`.
+pub(super) fn first_wrong(text: &str) -> Option<char> {
+    let is_wrong = |c: &char| match c {
+        '\t' | '\n' | '\r' => false,
+        c => matches!(c, '\0'..='\u{1f}' | '\u{80}'..='\u{9f}' | '\u{fffd}'..='\u{ffff}'),
+    };
+    if text.bytes().any(may_be_wrong) { text.chars().find(is_wrong) } else { None }
+}
+
 /// Controls, and the first bytes of U+0080 to U+00BF and of U+F000 to U+FFFF.
 fn may_be_wrong(byte: u8) -> bool {
     (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')) || byte == 0xc2 || byte == 0xef

@@ -19,7 +19,9 @@ pub(super) fn is_iri(text: &str) -> bool {
 /// Does it lead somewhere only from where it stands? A link within the page leads nowhere from a feed either.
 pub(super) fn is_relative(text: &str) -> bool {
     let text = text.trim();
-    !text.is_empty() && matches!(Url::parse(text), Err(url::ParseError::RelativeUrlWithoutBase))
+    // Most addresses are seen at a glance.
+    let is_web = text.starts_with("https://") || text.starts_with("http://");
+    !text.is_empty() && !is_web && matches!(Url::parse(text), Err(url::ParseError::RelativeUrlWithoutBase))
 }
 
 /// Do both lead to the same place?
