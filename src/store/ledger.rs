@@ -157,7 +157,7 @@ impl LedgerRow {
         LedgerRow { message, subscription, list, created_at, state }
     }
 
-    /// The same, due at `due_at` if it has not been tried.
+    /// The same message, not tried yet and due at `due_at`.
     pub fn due_at(self, due_at: Time) -> Self {
         LedgerRow { state: Delivery::Pending { attempts: 0, due_at, reply: None, booked: false }, ..self }
     }

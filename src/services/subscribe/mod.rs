@@ -17,7 +17,7 @@ use crate::domain::{
     Address, Cadence, Clock, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
     SubscriptionState, Term, Time, Zone,
 };
-use crate::store::{Batch, CommitError, Delivery, LedgerRow, Message, Store, StoreError, Stored};
+use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
 use crate::wire::mail::{Purpose, Token};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -114,11 +114,8 @@ impl Subscriptions {
                 self.store.write_subscription(&mut batch, old, subscription);
                 self.store.write_subscriber(&mut batch, known.as_ref().map(|known| &known.subscriber), subscriber);
                 let message = Message::Confirmation { round: subscription.round };
-                let mut row = LedgerRow::new(message, subscription.id, None, now);
-                if !asking.is_proven {
-                    let due_at = now + self.standard.unproven_wait;
-                    row.state = Delivery::Pending { attempts: 0, due_at, reply: None, booked: false };
-                }
+                let due_at = if asking.is_proven { now } else { now + self.standard.unproven_wait };
+                let row = LedgerRow::new(message, subscription.id, None, now).due_at(due_at);
                 self.store.write_message(&mut batch, None, &row);
             }
             match self.store.commit(batch).await {

@@ -5,7 +5,7 @@ use crate::domain::{
     Address, Cadence, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
     SubscriptionState, Time, Zone,
 };
-use crate::store::{Batch, CommitError, Delivery, LedgerRow, Message};
+use crate::store::{Batch, CommitError, LedgerRow, Message};
 use crate::wire::mail::{Purpose, Token};
 use chrono::Duration;
 use std::net::IpAddr;
@@ -126,8 +126,8 @@ impl Subscriptions {
         };
         let new = Subscriber { links: old.links.saturating_add(1), link_at: Some(now), ..old.clone() };
         self.store.write_subscriber(batch, Some(&known.subscriber), &new);
-        let mut row = LedgerRow::new(Message::Preferences { round: new.links }, one.record.id, None, now);
-        row.state = Delivery::Pending { attempts: 0, due_at, reply: None, booked: false };
+        let message = Message::Preferences { round: new.links };
+        let row = LedgerRow::new(message, one.record.id, None, now).due_at(due_at);
         self.store.write_message(batch, None, &row);
         true
     }
