@@ -5,7 +5,7 @@ use super::failure::Failure;
 use super::{Article, Outcome};
 use crate::domain::{ArticleId, clean_block};
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::io::Write;
 
 const ARTICLES: [&str; 3] = ["api", "v1", "articles"];
@@ -46,6 +46,16 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
             client.ask(Request::new(Method::DELETE, &path(&checked(&id)?))).await?;
             writeln!(out, "retracted {}", clean_block(&id))?;
         }
+        Article::Correct { id, note, revision, dry_run } => {
+            let id = checked(&id)?;
+            let [api, v1, articles] = ARTICLES;
+            let path = [api, v1, articles, id.as_str(), "corrections"];
+            let revision = revision.map(|(from, to)| json!({ "from": from, "to": to }));
+            let correction = json!({ "note": note, "revision": revision, "dry_run": dry_run });
+            // Every subscription is looked at before there is an answer.
+            let request = Request { body: Some(&correction), patient: true, ..Request::new(Method::POST, &path) };
+            corrected(out, &client.ask(request).await?.body, dry_run)?;
+        }
     }
     Ok(Outcome::Done)
 }
@@ -71,6 +81,26 @@ fn path(id: &ArticleId) -> [&str; 4] {
 fn say(out: &mut dyn Write, article: &Value) -> std::io::Result<()> {
     let line = [word(&article["state"]), word(&article["id"]), word(&article["links"]["page"])];
     writeln!(out, "{}", line.join(" ").trim_end())
+}
+
+/// `2` or `1-3`, for the command line.
+pub(super) fn revisions(text: &str) -> Result<(u32, u32), String> {
+    let (from, to) = text.split_once('-').unwrap_or((text, text));
+    match (from.trim().parse(), to.trim().parse()) {
+        (Ok(from), Ok(to)) => Ok((from, to)),
+        (Ok(_) | Err(_), _) => Err(format!("found {text:?}, expected a revision such as 2, or some such as 1-3")),
+    }
+}
+
+/// One line on whom a correction goes to.
+fn corrected(out: &mut dyn Write, answer: &Value, is_dry: bool) -> std::io::Result<()> {
+    let (count, revision) = (word(&answer["recipients"]), word(&answer["revision"]));
+    let verb = if is_dry { "would get" } else { "get" };
+    writeln!(out, "{count} {verb} the correction to revision {revision}")?;
+    match answer["correction"]["mails"].as_u64() {
+        Some(mails) if mails > 0 => writeln!(out, "{mails} were owed it before"),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn pretty(out: &mut dyn Write, value: &Value) -> std::io::Result<()> {

@@ -214,6 +214,20 @@ enum Article {
         /// As `list` shows it
         id: String,
     },
+    /// Mail what is right now to those who were mailed something else
+    Correct {
+        /// As `list` shows it
+        id: String,
+        /// What was wrong: some sentences that stand on top of the mail
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+        /// Only who was mailed this revision, or one of these: `2` or `1-3`
+        #[arg(long, value_name = "N", value_parser = article::revisions)]
+        revision: Option<(u32, u32)>,
+        /// Only say how many would get it
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// What a command came to, if nothing failed.

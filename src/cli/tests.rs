@@ -177,6 +177,25 @@ fn a_problem_is_shown_with_all_its_fields_and_ends_with_1() {
 }
 
 #[test]
+fn a_correction_says_how_many_get_it() {
+    let newsroom = newsroom(|_| (202, json!({"revision": 3, "recipients": 7, "correction": {"mails": 0}})));
+    let said = newsroom.done(&["article", "correct", "a/1", "--note", "Not ten.", "--revision", "1-2", "--dry-run"]);
+    assert_eq!(said, "7 would get the correction to revision 3\n");
+    assert_eq!(newsroom.done(&["article", "correct", "a/1"]), "7 get the correction to revision 3\n");
+    let path = "POST /api/v1/articles/a%2F1/corrections";
+    let body = |dry, note, revision| json!({"note": note, "revision": revision, "dry_run": dry});
+    let expected = [
+        format!("{path} {}", body(true, json!("Not ten."), json!({"from": 1, "to": 2}))),
+        format!("{path} {}", body(false, Value::Null, Value::Null)),
+    ];
+    assert_eq!(newsroom.seen(), expected);
+    for wrong in ["x", "1-", "-1"] {
+        let words = ["tidings", "article", "correct", "a", "--revision", wrong];
+        assert_eq!(Cli::try_parse_from(words).expect_err("wrong usage").exit_code(), 2, "{wrong}");
+    }
+}
+
+#[test]
 fn keys_are_made_listed_and_revoked() {
     let newsroom = newsroom(|what| match what {
         "POST /control/keys" => (201, json!({"id": "k1", "name": "desk", "key": "tdg_abc"})),

@@ -140,7 +140,7 @@ impl Digester {
             return Ok(known);
         }
         let mut has_news = false;
-        self.store.news(selection, span, self.article_age_max, |_| {
+        self.store.news(selection, span, self.article_age_max, |_, _| {
             has_news = true;
             ControlFlow::Break(())
         })?;

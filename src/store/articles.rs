@@ -190,10 +190,13 @@ pub enum Due {
     Digest,
     /// A subscription that is to be erased.
     Erasure,
+    /// A correction that is being made out to those who are to get it.
+    Correction,
 }
 
 impl Due {
-    pub(super) const ALL: [Due; 6] = [Due::Article, Due::Replay, Due::Message, Due::OnWire, Due::Digest, Due::Erasure];
+    pub(super) const ALL: [Due; 7] =
+        [Due::Article, Due::Replay, Due::Message, Due::OnWire, Due::Digest, Due::Erasure, Due::Correction];
 
     pub(super) fn prefix(self) -> &'static [u8] {
         match self {
@@ -203,6 +206,7 @@ impl Due {
             Due::OnWire => b"w",
             Due::Digest => b"d",
             Due::Erasure => b"e",
+            Due::Correction => b"c",
         }
     }
 }

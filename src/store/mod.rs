@@ -12,6 +12,7 @@
 //! | | `touched/` or `touched/<category>` | [`Touched`]: the last change that its feeds show |
 //! | | `key/<id>` | [`ApiKey`] |
 //! | | `pace/<destination>` | [`Pace`]: how mail to it fares, where it does not fare well |
+//! | | `correction/` article's text id `0` revision, u32 | [`Correction`]: what is sent to whom, and how far that is |
 //! | [`Table::Log`] | seq, 8 bytes | [`Change`](crate::domain::Change) |
 //! | [`Table::Articles`] | article id | [`Article`](crate::domain::Article) |
 //! | [`Table::Index`] | `a` `!time` id | empty; every article |
@@ -20,6 +21,7 @@
 //! | | `t` tag, `u` author, `l` language, each `0` `!time` id | empty; public articles that bear it |
 //! | | `r` `!time` id | empty; retracted at that time, after the public had seen it |
 //! | | `x` external id | article id |
+//! | | `m` article's text id `0` revision, u32 | [`Print`]: what mails told in that revision |
 //! | | `f` category `/` file name | [`TakenFile`] |
 //! | | `i` digest of the idempotency key | [`Replay`]: what was answered |
 //! | [`Table::Due`] | `a` `time` id | empty; the article is to be published |
@@ -28,6 +30,7 @@
 //! | | `w` `time` ledger key | empty; the message is on the wire since then |
 //! | | `d` `time` subscription id | empty; its next digest is to be made |
 //! | | `e` `time` subscription id | empty; the subscription is to be erased |
+//! | | `c` `time` article's text id `0` revision, u32 | empty; the correction is to be made out to more readers |
 //! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
 //! | | `m` folded address | [`Subscriber`](crate::domain::Subscriber); before, the id of its one subscription |
 //! | | `o` subscriber id, 16 bytes | address |
@@ -42,6 +45,7 @@
 mod articles;
 mod check;
 mod consents;
+mod corrections;
 mod dump;
 mod epoch;
 mod error;
@@ -61,13 +65,14 @@ mod subscribers;
 pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
 pub use check::{Finding, Report, check};
 pub use consents::{Budget, Never, Spent, Wording};
+pub use corrections::{Correction, Print, Revisions};
 pub use dump::{DumpError, Summary, export, import};
 pub use epoch::Copied;
 pub use error::StoreError;
 pub use files::TakenFile;
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
-pub use ledger::{Delivery, LedgerKey, LedgerRow, Message};
+pub use ledger::{Delivery, LedgerKey, LedgerRow, Message, Told};
 pub use log::{Cursor, Read, Touched};
 pub use pace::Pace;
 pub use record::{Record, Stored};

@@ -4,7 +4,7 @@ use super::kv::{RANGE_ROWS_MAX, Range};
 use super::log::LOG_CHECK_KEY;
 use super::record::{self, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Article, Change, Selection, Seq, Span, Time};
+use crate::domain::{Article, ArticleId, Change, Selection, Seq, Span, Time};
 use chrono::Duration;
 use std::ops::ControlFlow;
 
@@ -12,15 +12,15 @@ use std::ops::ControlFlow;
 const LOOKED_MAX: usize = 50_000;
 
 impl Store {
-    /// Hands the public articles that a digest of `selection` over `span` tells of to `each`, the last published
-    /// first, until it has enough. Of articles that were dated longer than `age_max` before they came out none is told,
+    /// Hands the public articles that a digest of `selection` over `span` tells of to `each`, each with the place at which
+    /// it came out, the last published first, until it has enough. Of articles that were dated longer than `age_max` before they came out none is told,
     /// as of those that an import brings.
     pub fn news(
         &self,
         selection: &Selection,
         span: &Span,
         age_max: Duration,
-        mut each: impl FnMut(Stored<Article>) -> ControlFlow<()>,
+        mut each: impl FnMut(Seq, Stored<Article>) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
         self.log_backwards(span.until, span.since, LOOKED_MAX, |seq, change| {
             if !span.tells_of(selection, seq, &change) {
@@ -28,7 +28,7 @@ impl Store {
             }
             let article = self.article(&change.article)?;
             let article = article.filter(|article| is_news(&article.record, &change, age_max));
-            Ok(article.map_or(ControlFlow::Continue(()), &mut each))
+            Ok(article.map_or(ControlFlow::Continue(()), |article| each(seq, article)))
         })
     }
 
@@ -54,6 +54,23 @@ impl Store {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(news)
+    }
+
+    /// All that happened to `article`, which was not public before `from`: the first first. Reads the log that far back:
+    /// use [`Store::scan`].
+    pub fn history(&self, article: &ArticleId, from: Time) -> Result<Vec<(Seq, Change)>, StoreError> {
+        let mut history = Vec::new();
+        self.log_backwards(self.head(), Seq::default(), usize::MAX, |seq, change| {
+            if change.at < from {
+                return Ok(ControlFlow::Break(()));
+            }
+            if change.article == *article {
+                history.push((seq, change));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        history.reverse();
+        Ok(history)
     }
 
     /// Hands the entries from `until` down to the one behind `since` to `each`, at most `limit` of them.

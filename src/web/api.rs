@@ -15,6 +15,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -51,7 +52,7 @@ pub(super) async fn operated(mut request: Request, next: Next) -> Response {
 }
 
 /// The article that the path names.
-pub(super) struct Named(ArticleId);
+pub(super) struct Named(pub(super) ArticleId);
 
 impl FromRequestParts<Arc<App>> for Named {
     type Rejection = ApiProblem;
@@ -242,6 +243,14 @@ pub(super) async fn read_json(app: &App, request: Request) -> Result<Bytes, Prob
         return Err(Problem::new(Kind::UnsupportedMedia, detail));
     }
     read_body(request.into_body(), app.body_bytes_max).await
+}
+
+/// A body as what is expected. Errors: [`Kind::Malformed`] for what is no JSON, else [`Kind::Invalid`].
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
+        Problem::new(kind, format!("the body is not what is expected: {error}"))
+    })
 }
 
 fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {

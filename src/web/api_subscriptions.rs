@@ -1,7 +1,7 @@
 //! `/api/v1/subscriptions`: what is mailed to whom, as JSON.
 
 use super::App;
-use super::api::{Answer, bad_cursor, category, limit, read_json};
+use super::api::{Answer, bad_cursor, category, limit, parsed, read_json};
 use super::asking::{AskedFrom, Pace, Written, language, zone};
 use crate::domain::{Address, Fault, Kind, Problem, Selection, SubscriptionId, Term};
 use crate::services::subscribe::{Amendment, Asking};
@@ -10,7 +10,6 @@ use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -188,11 +187,4 @@ fn selection_of(query: &str) -> Result<Selection, Problem> {
         return Ok(Selection::all());
     }
     Ok(Selection::parse(query).map_err(|fault| Fault { field: "selection".to_owned(), ..Fault::from(fault) })?)
-}
-
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
-        Problem::new(kind, format!("the body is not what is expected: {error}"))
-    })
 }

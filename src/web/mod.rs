@@ -2,6 +2,7 @@
 
 mod alike;
 mod api;
+mod api_corrections;
 mod api_subscriptions;
 mod asking;
 mod body;
@@ -32,6 +33,7 @@ pub use templates::Templates;
 
 use crate::config::{Mail, Server, Subscriptions as Standard};
 use crate::domain::{Clock, Kind, Problem};
+use crate::services::corrections::Corrections;
 use crate::services::erase::Eraser;
 use crate::services::feeds::Feeds;
 use crate::services::keys::Keys;
@@ -67,6 +69,8 @@ pub struct App {
     pub mailer: Arc<Mailer>,
     /// Wakes it.
     pub mail_hint: Arc<Notify>,
+    /// Tells once more those who were told something else.
+    pub corrections: Arc<Corrections>,
     /// Whether mail may leave.
     pub quarantine: Quarantine,
     /// Prepared feeds.
@@ -133,6 +137,12 @@ impl App {
             proofs: proof::Proofs::new(&store.identity().secret, clock.clone()),
             eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone())),
             quarantine: Quarantine::new(Arc::clone(&store), clock.clone(), Arc::clone(&mail_hint)),
+            corrections: Arc::new(Corrections::new(
+                Arc::clone(&store),
+                clock.clone(),
+                mail.article_age_max,
+                Arc::clone(&mail_hint),
+            )),
             mail_hint,
             feeds: Arc::new(Feeds::new(
                 Arc::clone(&store),
@@ -162,6 +172,7 @@ fn api() -> Router<Arc<App>> {
     Router::new()
         .route("/articles", get(api::list).post(api::create))
         .route("/articles/{id}", get(api::show).put(api::replace).delete(api::retract))
+        .route("/articles/{id}/corrections", get(api_corrections::list).post(api_corrections::ask))
         .route("/categories", get(api::categories))
         .route("/feeds/refused", get(api::refused_feeds))
         .route("/subscriptions", get(held::list).post(held::ask))

@@ -195,3 +195,46 @@ fn a_daily_digest_is_asked_for_and_a_subscription_is_changed_over_the_api() {
     newsroom.api("DELETE", "/subscribers/reader%40example.net", &[], "").expect(204);
     newsroom.api("GET", &path, &[], "").expect(404);
 }
+
+#[test]
+fn who_was_mailed_something_wrong_is_mailed_a_correction_by_api_and_command_line() {
+    let newsroom = Newsroom::start();
+    newsroom.subscribe("first@example.net", &["economy"], || newsroom.outbox());
+    let article = newsroom.publish(json!({ "title": "Ten hurt", "categories": ["economy"] }));
+    let id = article["id"].as_str().expect("text");
+    let titled = |title: &str| newsroom.outbox().into_iter().filter(|mail| mail.subject == title).count();
+    eventually("the news", || (titled("Ten hurt") == 1).then_some(()));
+    newsroom.subscribe("second@example.net", &["economy"], || newsroom.outbox());
+    let path = format!("/articles/{id}");
+    let edit = json!({ "title": "Two hurt", "categories": ["economy"] }).to_string();
+    newsroom.api("PUT", &path, &[], &edit).expect(200);
+    let said = newsroom.cli(&["article", "correct", id, "--dry-run"]).good();
+    assert_eq!(said, "1 would get the correction to revision 2\n");
+    let path = format!("{path}/corrections");
+    for (body, status, field) in [
+        (json!({ "note": "x".repeat(2_001) }), 422, "`note`"),
+        (json!({ "revision": 2 }), 422, "`revision`"),
+        (json!({ "revision": "last" }), 422, "revision"),
+        (json!({ "to": "everybody" }), 422, "to"),
+    ] {
+        let refused = newsroom.api("POST", &path, &[], &body.to_string()).expect(status).json();
+        assert!(refused["detail"].as_str().expect("text").contains(field), "{refused}");
+    }
+    assert_eq!(titled("Correction: Two hurt"), 0, "nothing was asked for yet");
+    let said = newsroom.cli(&["article", "correct", id, "--note", "Not ten."]).good();
+    assert_eq!(said, "1 get the correction to revision 2\n");
+    eventually("the correction", || (titled("Correction: Two hurt") == 1).then_some(()));
+    let listed = eventually("its end", || {
+        let listed = newsroom.api("GET", &path, &[], "").expect(200).json();
+        listed["corrections"][0]["ended_at"].is_string().then_some(listed)
+    });
+    assert_eq!(
+        (&listed["corrections"][0]["note"], &listed["corrections"][0]["mails"]),
+        (&json!("Not ten."), &json!(1))
+    );
+    let again = newsroom.api("POST", &path, &[], "{}").expect(200).json();
+    assert_eq!((&again["recipients"], &again["dry_run"]), (&json!(0), &json!(false)), "{again}");
+    newsroom.api("DELETE", &format!("/articles/{id}"), &[], "").expect(200);
+    newsroom.api("POST", &path, &[], "{}").expect(409);
+    assert_eq!(titled("Correction: Two hurt"), 1);
+}

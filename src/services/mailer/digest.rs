@@ -1,13 +1,12 @@
 //! Digests as mails: one is written once for all who get the same, held as long as it is asked for, and filled in for each.
 
 use super::Mailer;
-use super::forms::SUMMARY_CHARS_MAX;
 use super::plan::{Stop, category, wanted};
+use super::told::Prints;
 use crate::domain::{ArticleId, Fault, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
 use crate::services::newsroom::Newsroom;
-use crate::store::{LedgerRow, Message, StoreError, Stored};
-use crate::wire::html;
-use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Token, digest, message_id};
+use crate::store::{LedgerRow, Message, StoreError, Stored, Told};
+use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Token, digest, message_id, summary};
 use chrono::NaiveDate;
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -21,6 +20,8 @@ const HELD_BYTES_MAX: usize = 24 << 20;
 const MORE_MAX: usize = 10_000;
 /// Log entries that are looked at to find out whether one that is held still holds.
 const CHANGES_MAX: usize = 256;
+/// A digest is made anew this often while its articles are being changed.
+const COMPOSED_MAX: usize = 4;
 
 /// What decides what a digest says.
 #[derive(PartialEq, Eq, Clone)]
@@ -41,8 +42,21 @@ struct Held {
     /// The mail but for what is each recipient's own; none where nothing of it is public any more.
     form: Option<Arc<Form>>,
     articles: HashSet<ArticleId>,
+    /// What came out before this place it only counts.
+    from: Seq,
+    prints: Arc<Prints>,
     /// The place in the log up to which it holds.
     seq: Seq,
+}
+
+/// The mail, what it tells, and the prints of that.
+type Found = (Option<Arc<Form>>, Told, Arc<Prints>);
+
+impl Held {
+    fn answer(&self) -> Found {
+        let told = Told { selection: self.key.selection.clone(), from: self.from, as_of: self.seq };
+        (self.form.clone(), told, Arc::clone(&self.prints))
+    }
 }
 
 /// Those that are held, the last one asked for at the end.
@@ -50,14 +64,14 @@ struct Held {
 pub(super) struct Digests(VecDeque<Held>);
 
 impl Mailer {
-    /// The bytes of the digest of `row`: nothing that is retracted by now is in it.
+    /// The bytes of the digest of `row`, and what they tell: nothing that is retracted by now is in it.
     pub(super) fn digest(
         &self,
         frame: &Frame<'_>,
         newsroom: &Newsroom,
         subscription: &Subscription,
         row: &LedgerRow,
-    ) -> Result<Vec<u8>, Stop> {
+    ) -> Result<(Vec<u8>, Told, Arc<Prints>), Stop> {
         let Message::Digest { window, span, is_fold } = &row.message else {
             return Err(Stop::Recall("it is no digest"));
         };
@@ -70,33 +84,41 @@ impl Mailer {
             language: newsroom.site.language.clone(),
             newsroom_at: newsroom.changed_at,
         };
-        let form = self.form(frame, newsroom, key)?;
+        let (form, told, prints) = self.form(frame, newsroom, key)?;
         let form = form.ok_or(Stop::Recall("nothing that was in it is public any more"))?;
         let leave = Token::leave(row.subscription).seal(&self.store.identity().secret);
-        let own = Own { date: frame.date, to: frame.to, id: &message_id(frame.id, frame.site), leave: &leave };
-        Ok(form.fill(&own)?)
+        let own =
+            Own { date: frame.date, to: frame.to, id: &message_id(frame.id, frame.site), leave: &leave, thread: "" };
+        Ok((form.fill(&own)?, told, prints))
     }
 
-    fn form(&self, frame: &Frame<'_>, newsroom: &Newsroom, key: Key) -> Result<Option<Arc<Form>>, Stop> {
+    fn form(&self, frame: &Frame<'_>, newsroom: &Newsroom, key: Key) -> Result<Found, Stop> {
         // One at a time makes one: the others would make the same.
         let mut held = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = held.0.iter().position(|held| held.key == key)
             && let Some(mut found) = held.0.remove(at)
             && self.holds(&mut found)?
         {
-            let form = found.form.clone();
+            let answer = found.answer();
             held.0.push_back(found);
-            return Ok(form);
+            return Ok(answer);
         }
-        let made = self.compose(frame, newsroom, key)?;
-        let form = made.form.clone();
+        let mut made = self.compose(frame, newsroom, key.clone())?;
+        for _ in 1..COMPOSED_MAX {
+            // What changed while it was made may be in it or not: it has to be known which.
+            if self.holds(&mut made)? {
+                break;
+            }
+            made = self.compose(frame, newsroom, key.clone())?;
+        }
+        let answer = made.answer();
         held.0.push_back(made);
         let bytes = |held: &Held| held.form.as_ref().map_or(0, |form| form.bytes());
         while held.0.len() > 1 && (held.0.len() > HELD_MAX || held.0.iter().map(bytes).sum::<usize>() > HELD_BYTES_MAX)
         {
             held.0.pop_front();
         }
-        Ok(form)
+        Ok(answer)
     }
 
     /// Has nothing happened to the articles in it?
@@ -117,38 +139,40 @@ impl Mailer {
         let seq = self.store.head();
         let items_max = self.standard.digest_items_max;
         let mut articles: Vec<Stored<_>> = Vec::new();
+        let mut places = Vec::new();
         let mut more = 0;
-        self.store.news(&key.selection, &key.span, self.settings.article_age_max, |article| {
+        self.store.news(&key.selection, &key.span, self.settings.article_age_max, |place, article| {
             if articles.len() < items_max {
                 articles.push(article);
+                places.push(place);
             } else {
                 more += 1;
             }
             if more < MORE_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        let summaries: Vec<Option<String>> = articles
-            .iter()
-            .map(|article| {
-                let content = &article.record.content;
-                let derived = || html::summary(&content.body.as_ref()?.html, SUMMARY_CHARS_MAX);
-                content.summary.clone().or_else(derived)
-            })
-            .collect();
+        let summaries: Vec<Option<String>> = articles.iter().map(|article| summary(&article.record.content)).collect();
         let items: Vec<Item<'_>> = articles
             .iter()
             .zip(&summaries)
             .map(|(article, summary)| Item { article: &article.record, summary: summary.as_deref() })
             .collect();
+        let mut from = key.span.since.next();
+        let mut count = 0;
         let form = match items.as_slice() {
             [] => None,
             items => {
                 let bytes_max = self.standard.digest_bytes_max;
                 let composition = Composition::new(&newsroom.site, items, more, bytes_max)?;
+                count = composition.count();
+                if count < items.len() || more > 0 {
+                    from = places.get(count.saturating_sub(1)).copied().unwrap_or(from);
+                }
                 Some(Arc::new(self.addressed(frame, newsroom, &key, &composition)?))
             }
         };
-        let articles = articles.into_iter().map(|article| article.record.id).collect();
-        Ok(Held { key, form, articles, seq })
+        let prints = Prints::of(items.iter().take(count).map(|item| (item.article, item.summary)));
+        let articles = articles.iter().map(|article| article.record.id.clone()).collect();
+        Ok(Held { key, form, articles, from, prints: Arc::new(prints), seq })
     }
 
     fn addressed(

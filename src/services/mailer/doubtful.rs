@@ -31,7 +31,7 @@ impl Mailer {
                 let Some(row) = self.store.message(&key)? else { continue };
                 let subscription = self.store.subscription(row.record.subscription)?;
                 let about = match &row.record.message {
-                    Message::Notice { article } => {
+                    Message::Notice { article } | Message::Correction { article, .. } => {
                         self.store.article(article)?.map(|article| article.record.content.title)
                     }
                     Message::Confirmation { .. } => Some("confirmation".to_owned()),

@@ -1,10 +1,11 @@
 //! What many messages have in common, worked out once: the article they are about, and the mail but for what differs
 //! from one recipient to the next.
 
+use super::told::Prints;
 use super::{Mailer, locked};
 use crate::domain::{Article, ArticleId, Category, Fault, Labels, Slug, Time};
 use crate::store::{StoreError, Stored};
-use crate::wire::{html, mail};
+use crate::wire::mail;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -14,8 +15,6 @@ const ARTICLES_MAX: usize = 8;
 const FORMS_MAX: usize = 128;
 /// And the memory they may take; a form has some 5 to 100 KB.
 const FORMS_BYTES_MAX: usize = 8 << 20;
-/// Long enough to say what it is about, short enough for a preview.
-pub(super) const SUMMARY_CHARS_MAX: usize = 400;
 
 /// An article as its mails need it.
 #[derive(Debug)]
@@ -24,6 +23,8 @@ pub(super) struct Known {
     pub(super) article: Stored<Article>,
     pub(super) labels: Labels,
     summary: Option<String>,
+    /// What mails tell of it, in one number.
+    pub(super) prints: Arc<Prints>,
 }
 
 /// What a form was made of: the same of all gives the same mail.
@@ -33,6 +34,18 @@ struct Made {
     wanted: String,
     /// When the newsroom's own name and titles last changed.
     newsroom_at: Time,
+    /// Of a correction the editors' note, if there is one.
+    correction: Option<Option<String>>,
+}
+
+/// What a notice is about beside the article.
+pub(super) struct Telling<'a> {
+    pub(super) list: Option<&'a Category>,
+    pub(super) wanted: String,
+    /// Sealed token of the leaving link.
+    pub(super) leave: &'a str,
+    pub(super) newsroom_at: Time,
+    pub(super) correction: Option<mail::Correction<'a>>,
 }
 
 /// The newest in front.
@@ -53,10 +66,10 @@ impl Mailer {
         }
         let Some(mut article) = self.store.article(id)? else { return Ok(None) };
         let labels = Labels::of(&article.record.content);
-        let body = article.record.content.body.take();
-        let derived = || html::summary(&body.as_ref()?.html, SUMMARY_CHARS_MAX);
-        let summary = article.record.content.summary.clone().or_else(derived);
-        let known = Arc::new(Known { article, labels, summary });
+        let summary = mail::summary(&article.record.content);
+        article.record.content.body = None;
+        let prints = Arc::new(Prints::of([(&article.record, summary.as_deref())]));
+        let known = Arc::new(Known { article, labels, summary, prints });
         let mut forms = locked(&self.forms);
         forms.articles.retain(|old| old.article.record.id != *id);
         forms.articles.push_front(Arc::clone(&known));
@@ -64,21 +77,20 @@ impl Mailer {
         Ok(Some(known))
     }
 
-    /// The notice of `known` to the recipient of `frame`, whose leaving link bears the token `leave`.
+    /// The notice of `known` to the recipient of `frame`.
     /// Errors: a [`Fault`] where an address cannot stand in a mail.
     pub(super) fn notice(
         &self,
         frame: &mail::Frame<'_>,
         known: &Arc<Known>,
-        list: Option<&Category>,
-        wanted: String,
-        leave: &str,
-        newsroom_at: Time,
+        telling: Telling<'_>,
     ) -> Result<Vec<u8>, Fault> {
-        let made = Made { list: list.map(|list| list.slug.clone()), wanted, newsroom_at };
+        let Telling { list, wanted, leave, newsroom_at, correction } = telling;
+        let note = correction.map(|correction| correction.note.map(str::to_owned));
+        let made = Made { list: list.map(|list| list.slug.clone()), wanted, newsroom_at, correction: note };
         let write = |leave: &str| {
             let (article, summary) = (&known.article.record, known.summary.as_deref());
-            mail::notice(frame, &mail::Notice { article, summary, list, wanted: &made.wanted, leave })
+            mail::notice(frame, &mail::Notice { article, summary, list, wanted: &made.wanted, leave, correction })
         };
         let is_it = |(article, other, _): &(Arc<Known>, Made, _)| Arc::ptr_eq(article, known) && *other == made;
         let found = locked(&self.forms).forms.iter().find(|form| is_it(form)).map(|(.., form)| Arc::clone(form));
@@ -91,7 +103,8 @@ impl Mailer {
             },
         };
         let id = mail::message_id(frame.id, frame.site);
-        let own = mail::Own { date: frame.date, to: frame.to, id: &id, leave };
+        let thread = correction.map_or("", |correction| correction.thread);
+        let own = mail::Own { date: frame.date, to: frame.to, id: &id, leave, thread };
         let bytes = form.fill(&own).or_else(|_| write(leave))?;
         locked(&self.forms).keep(known, made, form);
         Ok(bytes)

@@ -18,6 +18,7 @@ mod plan;
 mod rest;
 mod shaping;
 mod signing;
+mod told;
 
 pub use doubtful::DoubtfulMessage;
 
@@ -71,6 +72,7 @@ pub struct Mailer {
     shaping: Mutex<Shaping>,
     keys: Arc<[SigningKey]>,
     digests: Mutex<digest::Digests>,
+    prints: Mutex<told::Stored>,
     /// One step at a time. Holds whether the messages of the last crash have been looked at.
     turn: tokio::sync::Mutex<bool>,
 }
@@ -131,6 +133,7 @@ impl Mailer {
             keys,
             settings,
             digests: Mutex::default(),
+            prints: Mutex::default(),
             turn: tokio::sync::Mutex::new(false),
         }))
     }
@@ -372,6 +375,10 @@ impl Mailer {
             match self.store.commit(batch).await {
                 Ok(_) => {
                     closings.drain(..).for_each(|closing| self.closed(&closing));
+                    ready
+                        .iter()
+                        .filter_map(|(_, message)| message.prints.as_ref())
+                        .for_each(|p| self.prints_are_stored(p));
                     metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
                     let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(key, _)| key).collect();
                     due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));

@@ -2,15 +2,19 @@
 //! retracted or a subscriber who left since then is not mailed.
 
 use super::Mailer;
-use super::forms::Known;
+use super::forms::{Known, Telling};
 use super::outcome::shortened;
 use super::shaping::{Lane, Turn};
-use crate::domain::{Category, Fault, Labels, Selection, Slug, Subscriber, Subscription, SubscriptionState, Time};
+use super::told::Prints;
+use crate::domain::{
+    ArticleId, Category, Fault, Labels, Selection, Slug, Subscriber, Subscription, SubscriptionId, SubscriptionState,
+    Time,
+};
 use crate::services::newsroom::Newsroom;
-use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
+use crate::store::{Batch, Correction, Delivery, LedgerKey, LedgerRow, Message, StoreError, Told};
 use crate::wire::mail;
 use aws_lc_rs::digest;
-use chrono::Duration;
+use chrono::{Duration, NaiveDate};
 use std::sync::Arc;
 
 /// What is to be done.
@@ -47,12 +51,45 @@ pub(super) struct Ready {
     pub(super) is_ascii: bool,
     /// Its destination.
     pub(super) lane: Lane,
+    /// What it tells, as far as that comes to be stored with it.
+    pub(super) prints: Option<Arc<Prints>>,
+}
+
+/// A message that has been written, and what its row will say of it.
+struct Made {
+    ready: Ready,
+    /// It is about.
+    article: Option<Arc<Known>>,
+    told: Option<Told>,
+}
+
+/// The bytes of a message, and what they tell.
+struct Written {
+    bytes: Vec<u8>,
+    article: Option<Arc<Known>>,
+    told: Option<Told>,
+    prints: Option<Arc<Prints>>,
+}
+
+impl Written {
+    /// They tell of no article.
+    fn plain(bytes: Vec<u8>) -> Self {
+        Written { bytes, article: None, told: None, prints: None }
+    }
+
+    /// They tell of one article.
+    fn of(bytes: Vec<u8>, article: Arc<Known>) -> Self {
+        let prints = Some(Arc::clone(&article.prints));
+        Written { bytes, article: Some(article), told: None, prints }
+    }
 }
 
 /// Why a message is not sent.
 pub(super) enum Stop {
     Recall(&'static str),
     Fail(String),
+    /// Not before this time.
+    Later(Time),
     Store(StoreError),
 }
 
@@ -104,11 +141,11 @@ impl Mailer {
             return Ok(Plan::Skip(batch));
         };
         let (state, closed) = match self.ready(&row.record, now, &mut batch) {
-            Ok((ready, article)) => {
+            Ok(Made { ready, article, told }) => {
                 // Somebody sits and waits for these.
                 let is_awaited = match row.record.message {
                     Message::Confirmation { .. } | Message::Preferences { .. } | Message::Farewell { .. } => true,
-                    Message::Notice { .. } | Message::Digest { .. } => false,
+                    Message::Notice { .. } | Message::Digest { .. } | Message::Correction { .. } => false,
                 };
                 match self.turn(&ready.lane, held, is_booked, is_awaited, now) {
                     Turn::Now => {}
@@ -122,11 +159,23 @@ impl Mailer {
                     }
                 }
                 let state = Delivery::OnWire { since: now, attempts };
-                self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+                let revision = article.as_ref().map(|known| known.article.record.revision);
+                let next = LedgerRow { state, revision, told, ..row.record.clone() };
+                self.store.write_message(&mut batch, Some(&row), &next);
+                if let Some(prints) = &ready.prints {
+                    self.write_prints(&mut batch, prints);
+                }
                 return Ok(Plan::Send(batch, Box::new(ready), article));
             }
             Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
             Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),
+            Err(Stop::Later(due_at)) => {
+                let Delivery::Pending { reply, .. } = row.record.state.clone() else { return Ok(Plan::Wait) };
+                let state = Delivery::Pending { attempts, due_at, reply, booked: is_booked };
+                let mut batch = Batch::default();
+                self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+                return Ok(Plan::PutOff(batch));
+            }
             Err(Stop::Store(error)) => return Err(error),
         };
         let mut batch = Batch::default();
@@ -135,7 +184,7 @@ impl Mailer {
     }
 
     /// The mail of `row` as it has to be now; `batch` then requires the subscription that it was built from.
-    fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<(Ready, Option<Arc<Known>>), Stop> {
+    fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<Made, Stop> {
         let Some(subscription) = self.store.subscription(row.subscription)? else {
             return Err(Stop::Recall("there is no such subscription"));
         };
@@ -146,19 +195,25 @@ impl Mailer {
         let (from, to) = (&self.settings.from, &subscription.record.address);
         let returns = self.settings.return_address.as_ref();
         let frame = mail::Frame { site: &newsroom.site, from, to, returns, id: &id, date: now };
-        let (bytes, article) = match &row.message {
+        let written = match &row.message {
             Message::Notice { article } => {
-                let article = self.known(article)?.filter(|known| known.article.record.is_public());
-                let article = article.ok_or(Stop::Recall("the article has been retracted"))?;
+                let article = self.public(article)?;
                 is_owed(&subscription.record, row, &article.labels)?;
-                let leave = mail::Token::leave(row.subscription).seal(secret);
-                let wanted = wanted(&newsroom, &subscription.record.selection);
-                let list = row.list.as_ref().and_then(|slug| category(&newsroom, slug));
-                (self.notice(&frame, &article, list, wanted, &leave, newsroom.changed_at)?, Some(article))
+                self.told(&frame, &newsroom, &subscription.record, row, article, None)?
+            }
+            Message::Correction { article, revision, digest } => {
+                is_active(&subscription.record, row)?;
+                let asked = self.store.correction(article, *revision)?.map(|asked| asked.record);
+                let asked = asked.ok_or(Stop::Recall("nobody asks for it any more"))?;
+                let told_in = self.corrects(&asked, row.subscription, *digest, now)?;
+                let thread = mail::message_id(&self.id(&told_in), &newsroom.site);
+                let correction = mail::Correction { note: asked.note.as_deref(), thread: &thread };
+                self.told(&frame, &newsroom, &subscription.record, row, self.public(article)?, Some(correction))?
             }
             Message::Digest { .. } => {
                 is_active(&subscription.record, row)?;
-                (self.digest(&frame, &newsroom, &subscription.record, row)?, None)
+                let (bytes, told, prints) = self.digest(&frame, &newsroom, &subscription.record, row)?;
+                Written { bytes, article: None, told: Some(told), prints: Some(prints) }
             }
             Message::Farewell { round } => {
                 let left_at = left(&subscription.record, *round)?;
@@ -167,14 +222,14 @@ impl Mailer {
                     undo: &mail::Token::undo(&subscription.record).seal(secret),
                     until: left_at + Duration::days(Subscription::UNDO_WITHIN_DAYS),
                 };
-                (mail::farewell(&frame, &farewell)?, None)
+                Written::plain(mail::farewell(&frame, &farewell)?)
             }
             Message::Preferences { round } => {
                 let subscriber = self.store.subscriber_of(to)?.map(|subscriber| subscriber.record);
                 let subscriber = subscriber.filter(|subscriber| subscriber.links == *round);
                 let subscriber = subscriber.ok_or(Stop::Recall("a newer one was asked for"))?;
                 let link = mail::Token::preferences(&subscriber).seal(secret);
-                (mail::preferences(&frame, &link, Subscriber::LINK_HOURS)?, None)
+                Written::plain(mail::preferences(&frame, &link, Subscriber::LINK_HOURS)?)
             }
             Message::Confirmation { round } => {
                 let asked = asked_for(&subscription.record, *round, now)?;
@@ -185,15 +240,72 @@ impl Mailer {
                     never: &mail::Token::never(row.subscription).seal(secret),
                     days: Subscription::CONFIRM_WITHIN_DAYS,
                 };
-                (mail::confirmation(&frame, &confirmation)?, None)
+                Written::plain(mail::confirmation(&frame, &confirmation)?)
             }
         };
         let from = match returns {
             Some(address) => mail::envelope_sender(address, row.subscription, now, secret),
             None => from.address.clone(),
         };
+        let Written { bytes, article, told, prints } = written;
         let (is_ascii, lane) = (bytes.is_ascii(), self.lane(to)?);
-        Ok((Ready { id, from, to: to.as_str().to_owned(), bytes, is_ascii, lane }, article))
+        let prints = prints.filter(|prints| !prints.are_stored());
+        Ok(Made { ready: Ready { id, from, to: to.as_str().to_owned(), bytes, is_ascii, lane, prints }, article, told })
+    }
+
+    /// The article, if mail may tell of it.
+    fn public(&self, id: &ArticleId) -> Result<Arc<Known>, Stop> {
+        let known = self.known(id)?.filter(|known| known.article.record.is_public());
+        known.ok_or(Stop::Recall("the article has been retracted"))
+    }
+
+    /// The mail that tells of `article`, for the first time or as a correction.
+    fn told(
+        &self,
+        frame: &mail::Frame<'_>,
+        newsroom: &Newsroom,
+        subscription: &Subscription,
+        row: &LedgerRow,
+        article: Arc<Known>,
+        correction: Option<mail::Correction<'_>>,
+    ) -> Result<Written, Stop> {
+        let telling = Telling {
+            list: row.list.as_ref().and_then(|slug| category(newsroom, slug)),
+            wanted: wanted(newsroom, &subscription.selection),
+            leave: &mail::Token::leave(row.subscription).seal(&self.store.identity().secret),
+            newsroom_at: newsroom.changed_at,
+            correction,
+        };
+        Ok(Written::of(self.notice(frame, &article, telling)?, article))
+    }
+
+    /// The mail that a correction is about, once it is certain that it has gone out.
+    fn corrects(
+        &self,
+        asked: &Correction,
+        subscription: SubscriptionId,
+        digest: Option<NaiveDate>,
+        now: Time,
+    ) -> Result<LedgerKey, Stop> {
+        /// Until the server answers, or a person decides what became of it.
+        const WAIT: Duration = Duration::minutes(10);
+        let key = match digest {
+            None => LedgerKey::of(&Message::Notice { article: asked.article.clone() }, subscription),
+            Some(window) => LedgerKey::of_digest(window, subscription),
+        };
+        let Some(row) = self.store.message(&key)?.map(|row| row.record) else { return Ok(key) };
+        // One that was in doubt may have been sent once more meanwhile.
+        let is_right = row.revision.is_some_and(|told| told >= asked.revision)
+            || row.told.as_ref().is_some_and(|told| told.as_of >= asked.place);
+        match row.state {
+            Delivery::Sent { .. } if is_right => Err(Stop::Recall("what was mailed is right")),
+            Delivery::Sent { .. } => Ok(key),
+            Delivery::OnWire { .. } => Err(Stop::Later(now + WAIT)),
+            Delivery::Pending { .. } => Err(Stop::Recall("the mail that it corrects goes out with what is right")),
+            Delivery::Failed { .. } | Delivery::Recalled { .. } => {
+                Err(Stop::Recall("the mail that it corrects was not delivered"))
+            }
+        }
     }
 
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.

@@ -3,10 +3,11 @@
 use super::Checked;
 use crate::domain::{Address, Subscriber, Subscription, SubscriptionId};
 use crate::store::articles::Due;
+use crate::store::corrections::PREFIX;
 use crate::store::ledger::LedgerRow;
 use crate::store::record::{self, Record};
 use crate::store::subscribers::{address_key, due_keys, id_key, owner_key};
-use crate::store::{Never, Spent, StoreError, Table, Wording};
+use crate::store::{Correction, Never, Spent, StoreError, Table, Wording};
 use uuid::Uuid;
 
 impl Checked<'_> {
@@ -66,7 +67,7 @@ impl Checked<'_> {
             Some(b'w') => drop(checked.decode::<Wording>(Table::Subscribers, key, key, value)),
             Some(_) | None => checked.report.add(Table::Subscribers, key, "a row of no known kind"),
         });
-        self.no_more_due([Due::Digest, Due::Erasure], called_for, |checked, key| {
+        self.no_more_due(&[Due::Digest, Due::Erasure], called_for, |checked, key| {
             let id = key.get(9..).and_then(|id| id.try_into().ok()).map(|id| SubscriptionId(Uuid::from_bytes(id)));
             let subscription = id.and_then(|id| checked.subscription(id));
             if !subscription.is_some_and(|subscription| due_keys(&subscription).any(|due| due == key)) {
@@ -93,7 +94,7 @@ impl Checked<'_> {
                 }
             }
         });
-        self.no_more_due([Due::Message, Due::OnWire], called_for, |checked, key| {
+        self.no_more_due(&[Due::Message, Due::OnWire], called_for, |checked, key| {
             let message = key.get(9..).unwrap_or_default();
             let value = checked.snapshot.get(Table::Ledger, message).ok().flatten();
             let row: Option<LedgerRow> = value.and_then(|value| record::decode(Table::Ledger, message, &value).ok());
@@ -103,9 +104,40 @@ impl Checked<'_> {
         });
     }
 
+    /// Every correction is of an article, and has a due row until it is made out to all.
+    pub(super) fn corrections(&mut self) {
+        let mut called_for = 0_usize;
+        self.each(Table::Meta, |checked, key, value| {
+            if !key.starts_with(PREFIX) {
+                return;
+            }
+            let Some(correction) = checked.decode::<Correction>(Table::Meta, key, key, value) else { return };
+            if correction.key() != key {
+                checked.report.add(Table::Meta, key, "holds another correction");
+            }
+            if checked.article(&correction.article).is_none() {
+                checked.report.add(Table::Meta, key, format!("there is no article {}", correction.article));
+            }
+            if let Some(due) = correction.due_key() {
+                called_for += 1;
+                if !matches!(checked.snapshot.get(Table::Due, &due), Ok(Some(_))) {
+                    checked.report.add(Table::Due, &due, "missing, though a correction waits for it");
+                }
+            }
+        });
+        self.no_more_due(&[Due::Correction], called_for, |checked, key| {
+            let key_of = [PREFIX, key.get(9..).unwrap_or_default()].concat();
+            let value = checked.snapshot.get(Table::Meta, &key_of).ok().flatten();
+            let found: Option<Correction> = value.and_then(|value| record::decode(Table::Meta, &key_of, &value).ok());
+            if found.and_then(|correction| correction.due_key()).is_none_or(|due| due != key) {
+                checked.report.add(Table::Due, key, "an extra row: no correction waits for it");
+            }
+        });
+    }
+
     /// Hands the due rows of these kinds to `each` if there are more or fewer than are called for. All that are called
     /// for were looked up, so a table with just as many has no other.
-    fn no_more_due(&mut self, kinds: [Due; 2], called_for: usize, each: impl Fn(&mut Self, &[u8])) {
+    fn no_more_due(&mut self, kinds: &[Due], called_for: usize, each: impl Fn(&mut Self, &[u8])) {
         let is_ours = |key: &[u8]| kinds.iter().any(|kind| key.starts_with(kind.prefix()));
         let mut found = 0_usize;
         self.each(Table::Due, |_, key, _| found += usize::from(is_ours(key)));

@@ -8,7 +8,7 @@ use super::files::TakenFile;
 use super::kv::Snapshot;
 use super::log::{Cursor, LOG_CHECK_KEY, Touched, touched_key};
 use super::record::{self, Record, readable};
-use super::{Store, StoreError, Table};
+use super::{Print, Store, StoreError, Table};
 use crate::domain::{Article, ArticleId, Change, Seq, Slug, Time};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -78,6 +78,7 @@ pub(super) fn inspect(snapshot: &dyn Snapshot) -> Report {
     checked.meta(&touched);
     checked.subscribers();
     checked.ledger();
+    checked.corrections();
     match snapshot.faults() {
         Ok(faults) => faults.into_iter().for_each(|(table, key, what)| checked.report.add(table, &key, what)),
         Err(error) => checked.report.add(Table::Meta, b"", format!("the pieces of large values: {error}")),
@@ -140,6 +141,7 @@ impl Checked<'_> {
             Some(b'i') => {
                 checked.decode::<Replay>(Table::Index, key, key, value);
             }
+            Some(b'm') => drop(checked.decode::<Print>(Table::Index, key, key, value)),
             Some(b'f') => {
                 let file = checked.decode::<TakenFile>(Table::Index, key, key, value);
                 if file.is_some_and(|file| checked.article(&file.article).is_none()) {
@@ -188,7 +190,7 @@ impl Checked<'_> {
                     }
                 }
                 // The checks of ledger and subscribers hold these against their rows.
-                Some(Due::Message | Due::OnWire | Due::Digest | Due::Erasure) => {
+                Some(Due::Message | Due::OnWire | Due::Digest | Due::Erasure | Due::Correction) => {
                     checked.expect_empty(Table::Due, key, &value)
                 }
                 None => checked.report.add(Table::Due, key, "a row of no known kind"),

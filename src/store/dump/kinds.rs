@@ -9,7 +9,7 @@ use crate::store::ledger::LedgerRow;
 use crate::store::log::{Cursor, Touched};
 use crate::store::pace::Pace;
 use crate::store::record::{self, Record};
-use crate::store::{Identity, Never, Spent, StoreError, Table, Wording};
+use crate::store::{Correction, Identity, Never, Print, Spent, StoreError, Table, Wording};
 use serde_json::Value;
 
 type ToJson = fn(Table, &[u8], &[u8]) -> Result<Value, StoreError>;
@@ -28,7 +28,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 19] = [
+pub(super) const KINDS: [Kind; 21] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -48,6 +48,8 @@ pub(super) const KINDS: [Kind; 19] = [
     kind::<Cursor>("cursor"),
     kind::<Touched>("touched"),
     kind::<Pace>("pace"),
+    kind::<Correction>("correction"),
+    kind::<Print>("print"),
 ];
 
 const fn kind<R: Record>(name: &'static str) -> Kind {

@@ -84,6 +84,13 @@ impl Composition {
     }
 }
 
+impl Composition {
+    /// How many of the articles are in it.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
 fn values(site: &Site, item: &Item<'_>) -> Value {
     let content = &item.article.content;
     context! {

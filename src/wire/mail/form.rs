@@ -4,6 +4,8 @@ use crate::domain::{Address, Fault, Time, rfc822};
 
 /// Lines that are each recipient's own, by the name of the header.
 const OWN: [&str; 3] = ["Date", "To", "Message-ID"];
+/// Lines that name the mail that this one answers to: each recipient's own, where they are there.
+pub(super) const THREAD: [&str; 2] = ["In-Reply-To", "References"];
 
 /// What differs from one recipient to the next.
 #[derive(Debug, Clone, Copy)]
@@ -16,6 +18,8 @@ pub struct Own<'a> {
     pub id: &'a str,
     /// Sealed token of its leaving link.
     pub leave: &'a str,
+    /// Message id of the mail that it answers to; where it answers to none, it does not matter.
+    pub thread: &'a str,
 }
 
 /// A mail with gaps.
@@ -40,6 +44,7 @@ enum Filling {
     Date,
     To,
     Id,
+    Thread,
     /// This part of the token: a soft line break may stand amid it.
     Leave {
         from: usize,
@@ -61,12 +66,15 @@ impl Form {
         }
         let head = memchr::memmem::find(&a, b"\r\n\r\n").ok_or_else(|| odd("no end of the headers"))?;
         let mut gaps = Vec::new();
-        for (name, filling) in OWN.into_iter().zip([Filling::Date, Filling::To, Filling::Id]) {
+        let own = OWN.into_iter().zip([Filling::Date, Filling::To, Filling::Id]);
+        for (name, filling) in own.chain(THREAD.map(|name| (name, Filling::Thread))) {
             let start = format!("\r\n{name}: ");
             let headers = a.get(..head + 2).unwrap_or_default();
-            let from =
-                memchr::memmem::find(headers, start.as_bytes()).ok_or_else(|| odd("a header that is missing"))?;
-            let from = from + start.len();
+            let from = match memchr::memmem::find(headers, start.as_bytes()) {
+                Some(at) => at + start.len(),
+                None if filling == Filling::Thread => continue,
+                None => return Err(odd("a header that is missing")),
+            };
             let length = memchr::memmem::find(headers.get(from..).unwrap_or_default(), b"\r\n");
             gaps.push(Gap { from, to: from + length.ok_or_else(|| odd("a header without end"))?, filling });
         }
@@ -101,7 +109,7 @@ impl Form {
         if own.leave.len() != self.leave_bytes {
             return Err(Fault::new("leave", own.leave.len().to_string(), format!("{} letters", self.leave_bytes)));
         }
-        let (date, id) = (rfc822(own.date), format!("<{}>", own.id));
+        let (date, id, thread) = (rfc822(own.date), format!("<{}>", own.id), format!("<{}>", own.thread));
         let mut out = Vec::with_capacity(self.bytes.len() + own.to.as_str().len() + id.len());
         let mut at = 0;
         for gap in &self.gaps {
@@ -110,6 +118,7 @@ impl Form {
                 Filling::Date => date.as_bytes(),
                 Filling::To => own.to.as_str().as_bytes(),
                 Filling::Id => id.as_bytes(),
+                Filling::Thread => thread.as_bytes(),
                 Filling::Leave { from, to } => own.leave.as_bytes().get(from..to).unwrap_or_default(),
             };
             out.extend(filling);

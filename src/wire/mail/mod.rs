@@ -8,11 +8,13 @@ pub mod incoming;
 mod return_path;
 pub mod status;
 mod token;
+mod told;
 
 pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use return_path::{Returned, envelope_sender};
 pub use token::{Purpose, Token};
+pub use told::{print, summary};
 
 use super::html;
 use crate::config::{ReturnAddress, Sender};
@@ -56,6 +58,17 @@ pub struct Notice<'a> {
     pub wanted: &'a str,
     /// Sealed token of the leaving link.
     pub leave: &'a str,
+    /// Is it told again, since what was told before was wrong?
+    pub correction: Option<Correction<'a>>,
+}
+
+/// What a correction has beside the notice.
+#[derive(Debug, Clone, Copy)]
+pub struct Correction<'a> {
+    /// What the editors say about it.
+    pub note: Option<&'a str>,
+    /// Message id of the mail that told the wrong text, without the angle brackets.
+    pub thread: &'a str,
 }
 
 /// The owner of an address is asked whether the mails are wanted.
@@ -105,11 +118,24 @@ pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> 
     let site = frame.site;
     let title = cut(&clean_line(&notice.article.content.title), LINE_CHARS_MAX);
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
-    let feedback = feedback_id(notice.article.id.as_str(), notice.list, "notice", host(site));
-    let mail = list_headers(builder(frame, &title)?, frame, notice.list, notice.leave, feedback);
+    let (kind, subject) = match notice.correction {
+        None => ("notice", title.clone()),
+        Some(_) => {
+            ("correction", clean_line(&render("correction-subject.txt", &context! { title => title.as_str() })?))
+        }
+    };
+    let feedback = feedback_id(notice.article.id.as_str(), notice.list, kind, host(site));
+    let mut mail = list_headers(builder(frame, &subject)?, frame, notice.list, notice.leave, feedback);
+    if let Some(Correction { thread, .. }) = notice.correction {
+        // RFC 5322 §3.6.4: it stands below the mail that it corrects, where that is still there.
+        for name in form::THREAD {
+            mail = mail.raw_header(plain_header(name, format!("<{thread}>")));
+        }
+    }
     let language = notice.article.content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
     let values = context! {
         title => title.as_str(),
+        note => notice.correction.and_then(|correction| correction.note),
         summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
         authors => cut(&notice.article.content.authors.join(", "), LINE_CHARS_MAX),
         link => site.article_link(notice.article),
@@ -119,7 +145,7 @@ pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> 
         newsroom => site.title.as_str(),
         language => language.unwrap_or(&site.language),
     };
-    finish(mail, "notice", &values)
+    finish(mail, kind, &values)
 }
 
 /// The bytes of a confirmation mail. Errors: as for [`notice`].
@@ -328,6 +354,9 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     for (name, source) in [
         ("notice.txt", include_str!("../../../templates/mail/notice.txt")),
         ("notice.html", include_str!("../../../templates/mail/notice.html")),
+        ("correction-subject.txt", include_str!("../../../templates/mail/correction-subject.txt")),
+        ("correction.txt", include_str!("../../../templates/mail/correction.txt")),
+        ("correction.html", include_str!("../../../templates/mail/correction.html")),
         ("digest.txt", include_str!("../../../templates/mail/digest.txt")),
         ("digest.html", include_str!("../../../templates/mail/digest.html")),
         ("digest-subject.txt", include_str!("../../../templates/mail/digest-subject.txt")),

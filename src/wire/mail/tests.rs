@@ -66,7 +66,14 @@ fn written(title: &str, summary: &str, list: &str, from: &str) -> Vec<u8> {
     let date = Time::UNIX_EPOCH + chrono::Duration::days(20_000);
     let frame = Frame { site: &site, from: &from, to: &to, returns: None, id: "0123abcd.ef", date };
     let summary = Some(summary);
-    let said = Notice { article: &article, summary, list: Some(&category), wanted: "everything", leave: "T0ken_-" };
+    let said = Notice {
+        article: &article,
+        summary,
+        list: Some(&category),
+        wanted: "everything",
+        leave: "T0ken_-",
+        correction: None,
+    };
     notice(&frame, &said).unwrap()
 }
 
@@ -231,26 +238,39 @@ fn a_mail_from_a_form_has_the_bytes_of_one_that_was_written_whole() {
     let secret = [7; 32];
     let token = |number: u128| Token::leave(crate::domain::SubscriptionId(uuid::Uuid::from_u128(number))).seal(&secret);
     let long = "Слово и дело, word after word. ".repeat(40);
-    for (returns, summary) in [(None, "s"), (Some(&returns), long.as_str()), (Some(&returns), "AB AABB BAAB")] {
-        let write = |to: &Address, id: &str, date: Time, leave: &str| {
+    let note = Some("What <we> said.");
+    for (returns, summary, is_correction) in [
+        (None, "s", false),
+        (Some(&returns), long.as_str(), false),
+        (Some(&returns), "AB AABB BAAB", false),
+        (Some(&returns), "s", true),
+    ] {
+        let write = |to: &Address, id: &str, date: Time, leave: &str, thread: &str| {
             let frame = Frame { site: &site, from: &from, to, returns, id, date };
-            let said =
-                Notice { article: &article, summary: Some(summary), list: Some(&category), wanted: "all", leave };
+            let said = Notice {
+                article: &article,
+                summary: Some(summary),
+                list: Some(&category),
+                wanted: "all",
+                leave,
+                correction: is_correction.then_some(Correction { note, thread }),
+            };
             notice(&frame, &said).unwrap()
         };
         let first = Address::parse("to", "first@example.com").unwrap();
-        let form = Form::of(&token(1), |leave| Ok(write(&first, "x.y", Time::UNIX_EPOCH, leave))).unwrap();
+        let form = Form::of(&token(1), |leave| Ok(write(&first, "x.y", Time::UNIX_EPOCH, leave, "a.b@c"))).unwrap();
         let mut long_address = format!("{}@{}.example", "a".repeat(64), "b".repeat(60));
         for number in 0..50_u128 {
             let to = Address::parse("to", &long_address).unwrap();
             let (id, leave) = (format!("{number:032x}.ef"), token(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c)));
+            let thread = format!("{number}.ef@news.example.org");
             let date = Time::UNIX_EPOCH + chrono::Duration::hours(7 * i64::try_from(number).unwrap());
-            let own = Own { date, to: &to, id: &message_id(&id, &site), leave: &leave };
-            let (filled, whole) = (form.fill(&own).unwrap(), write(&to, &id, date, &leave));
+            let own = Own { date, to: &to, id: &message_id(&id, &site), leave: &leave, thread: &thread };
+            let (filled, whole) = (form.fill(&own).unwrap(), write(&to, &id, date, &leave, &thread));
             assert_eq!(String::from_utf8(filled).unwrap(), String::from_utf8(whole).unwrap());
             long_address = format!("reader{number}@example.org");
         }
-        let short = Own { date: Time::UNIX_EPOCH, to: &first, id: "x", leave: "short" };
+        let short = Own { date: Time::UNIX_EPOCH, to: &first, id: "x", leave: "short", thread: "" };
         assert!(form.fill(&short).is_err(), "it would not be the same mail");
     }
 }
@@ -276,7 +296,14 @@ fn one_can_leave_by_mail_where_mail_comes_back_to_us() {
     let to = Address::parse("to", "reader@example.com").unwrap();
     let returns = ReturnAddress { local: "bounces".into(), domain: "news.example.org".into() };
     let frame = Frame { site: &site, from: &from, to: &to, returns: Some(&returns), id: "x.y", date: Time::UNIX_EPOCH };
-    let said = Notice { article: &article, summary: None, list: None, wanted: "everything", leave: "T0ken_-" };
+    let said = Notice {
+        article: &article,
+        summary: None,
+        list: None,
+        wanted: "everything",
+        leave: "T0ken_-",
+        correction: None,
+    };
     let bytes = notice(&frame, &said).unwrap();
     let mail = MessageParser::new().parse(&bytes).unwrap();
     let expected = "<https://news.example.org/subscriptions/T0ken_->,\

@@ -6,7 +6,7 @@ use tidings::domain::{Seq, Weekdays, Zone};
 use tidings::services::quarantine::{Owed, Quarantine};
 
 /// A subscription to `query` at `cadence` on the clock of Berlin, confirmed now.
-async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cadence) -> Subscription {
+pub(super) async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cadence) -> Subscription {
     let selection = if query.is_empty() { Selection::all() } else { Selection::parse(query).unwrap() };
     let zone = Some(Zone::parse("zone", "Europe/Berlin").unwrap());
     let asking = Asking { cadence: Some(cadence), zone, ..Asking::new(address(to), selection) };
@@ -19,7 +19,7 @@ async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cadence) -> Sub
     confirmed
 }
 
-fn daily(hour: u8) -> Cadence {
+pub(super) fn daily(hour: u8) -> Cadence {
     Cadence::Daily { hour: Hour::try_from(hour).unwrap(), days: Weekdays::ALL }
 }
 
@@ -48,7 +48,7 @@ fn told(text: &str) -> Vec<&str> {
 }
 
 /// The clock goes on to the next time that it is seven in Berlin, and a minute.
-fn until_seven(room: &Room) {
+pub(super) fn until_seven(room: &Room) {
     let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
     let next = daily(7).next(&zone, None, room.clock.now()).unwrap();
     room.clock.advance(next.at - room.clock.now() + Duration::minutes(1));

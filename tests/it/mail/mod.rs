@@ -2,6 +2,7 @@
 
 mod asking;
 mod consent;
+mod corrections;
 mod digests;
 mod faults;
 mod notices;

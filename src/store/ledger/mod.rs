@@ -8,6 +8,7 @@
 //! | `d` subscription id, 16 bytes; date of its window | a digest |
 //! | `f` subscription id, 16 bytes; round, u32 | the mail that tells of having left |
 //! | `p` subscription id, 16 bytes; number, u32 | the mail with a link to the preferences |
+//! | `r` article id `0` subscription id, 16 bytes; revision, u32 | the correction of an article to that revision |
 //!
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
@@ -16,10 +17,11 @@ use super::articles::{due, id_key, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Due, Store, StoreError, Table};
-use crate::domain::{Article, ArticleId, Slug, Span, SubscriptionId, Time};
+use crate::domain::{Article, ArticleId, Selection, Seq, Slug, Span, SubscriptionId, Time};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::ops::Bound;
 use uuid::Uuid;
 
 /// What a message is about.
@@ -55,6 +57,28 @@ pub enum Message {
         /// Is it what was too much to be mailed one by one?
         is_fold: bool,
     },
+    /// What was told of an article was wrong, and this is right.
+    Correction {
+        /// Which.
+        article: ArticleId,
+        /// The article's revision when the correction was asked for. What goes out is the latest text.
+        revision: u32,
+        /// The window of the digest that told of it; none where a notice did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        digest: Option<NaiveDate>,
+    },
+}
+
+/// What a digest told, as far as its mail does not follow from its span: where an article is corrected later, this says
+/// who was told of it, and in which of its revisions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Of the subscription at that time.
+    pub selection: Selection,
+    /// What came out before this place of the log it only counted: there was no room for more.
+    pub from: Seq,
+    /// Its articles are as they were at this place of the log.
+    pub as_of: Seq,
 }
 
 /// What has become of a message.
@@ -116,6 +140,12 @@ pub struct LedgerRow {
     pub list: Option<Slug>,
     /// When it came to be owed.
     pub created_at: Time,
+    /// The article's revision in the mail that went out, or is on the wire; none before, and of other messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<u32>,
+    /// The same of a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
     /// What has become of it.
     pub state: Delivery,
 }
@@ -133,15 +163,23 @@ pub struct LedgerKey(Vec<u8>);
 
 impl LedgerKey {
     /// The key of the message to this subscription.
-    pub fn of(message: &Message, subscription: SubscriptionId) -> Self {
-        let subscription = subscription.0.as_bytes();
+    pub fn of(message: &Message, to: SubscriptionId) -> Self {
+        let subscription = to.0.as_bytes();
         LedgerKey(match message {
             Message::Notice { article } => [b"a", article.as_str().as_bytes(), b"\0", subscription].concat(),
             Message::Confirmation { round } => [&b"c"[..], subscription, &round.to_be_bytes()].concat(),
             Message::Farewell { round } => [&b"f"[..], subscription, &round.to_be_bytes()].concat(),
             Message::Preferences { round } => [&b"p"[..], subscription, &round.to_be_bytes()].concat(),
-            Message::Digest { window, .. } => [&b"d"[..], subscription, window.to_string().as_bytes()].concat(),
+            Message::Digest { window, .. } => return LedgerKey::of_digest(*window, to),
+            Message::Correction { article, revision, .. } => {
+                [b"r", article.as_str().as_bytes(), b"\0", subscription, &revision.to_be_bytes()].concat()
+            }
         })
+    }
+
+    /// The key of the digest of `window` to this subscription.
+    pub fn of_digest(window: NaiveDate, subscription: SubscriptionId) -> Self {
+        LedgerKey([&b"d"[..], subscription.0.as_bytes(), window.to_string().as_bytes()].concat())
     }
 
     /// As it is stored.
@@ -154,7 +192,7 @@ impl LedgerRow {
     /// A new row that is due at once.
     pub fn new(message: Message, subscription: SubscriptionId, list: Option<Slug>, created_at: Time) -> Self {
         let state = Delivery::Pending { attempts: 0, due_at: created_at, reply: None, booked: false };
-        LedgerRow { message, subscription, list, created_at, state }
+        LedgerRow { message, subscription, list, created_at, revision: None, told: None, state }
     }
 
     /// The same message, not tried yet and due at `due_at`.
@@ -272,6 +310,35 @@ impl Store {
         Ok((found, last))
     }
 
+    /// The digests to `subscription` whose windows are on `date` or later, the oldest first, some hundred at most.
+    pub fn digests_since(
+        &self,
+        subscription: SubscriptionId,
+        date: NaiveDate,
+    ) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
+        let own = [&b"d"[..], subscription.0.as_bytes()].concat();
+        let mut range = Range::prefix(own.clone());
+        range.from = Bound::Included([&own[..], date.to_string().as_bytes()].concat());
+        self.rows(range)
+    }
+
+    /// The corrections of `article` to `subscription`, the oldest first, some hundred at most.
+    pub fn corrections_to(
+        &self,
+        article: &ArticleId,
+        subscription: SubscriptionId,
+    ) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
+        let own = [b"r", article.as_str().as_bytes(), b"\0", subscription.0.as_bytes()].concat();
+        self.rows(Range::prefix(own))
+    }
+
+    fn rows(&self, range: Range) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
+        let rows = self.kv.range(Table::Ledger, range)?;
+        let read =
+            |(key, raw): (Vec<u8>, Vec<u8>)| Ok(Stored { record: record::decode(Table::Ledger, &key, &raw)?, raw });
+        rows.into_iter().map(read).collect()
+    }
+
     /// Takes a message out with its due row. The batch requires that it is still as it was read.
     pub fn delete_message(&self, batch: &mut Batch, old: &Stored<LedgerRow>) {
         let key = old.record.key().0;
@@ -311,77 +378,11 @@ impl Store {
 fn owner(key: &[u8]) -> Option<SubscriptionId> {
     let id = match key.split_first()? {
         (b'a', rest) => rest.get(rest.len().checked_sub(16)?..)?,
+        (b'r', rest) => rest.get(rest.len().checked_sub(20)?..)?.get(..16)?,
         (_, rest) => rest.get(..16)?,
     };
     Uuid::from_slice(id).ok().map(SubscriptionId)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::{CommitError, wait};
-    use chrono::Duration;
-
-    #[test]
-    fn a_message_is_owed_once_and_its_due_row_follows_its_state() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        let at = Time::UNIX_EPOCH + Duration::days(20_000);
-        let message = Message::Notice { article: ArticleId::parse("id", "https://old.example/?p=1").unwrap() };
-        let row = LedgerRow::new(message, SubscriptionId(Uuid::from_u128(1)), None, at);
-        let write = |old: Option<&Stored<LedgerRow>>, new: &LedgerRow| {
-            let mut batch = Batch::default();
-            store.write_message(&mut batch, old, new);
-            wait(store.commit(batch))
-        };
-        write(None, &row).unwrap();
-        assert!(matches!(write(None, &row), Err(CommitError::Conflict { .. })), "it is owed already");
-        assert_eq!(store.messages_due(at, 9).unwrap(), [(at, row.key())]);
-        assert!(store.messages_due(at - Duration::milliseconds(1), 9).unwrap().is_empty());
-        let mut stored = store.message(&row.key()).unwrap().unwrap();
-        assert_eq!(stored.record, row);
-        let later = at + Duration::minutes(1);
-        for (state, due, on_wire) in [
-            (Delivery::OnWire { since: later, attempts: 0 }, 0, 1),
-            (Delivery::Pending { attempts: 1, due_at: later, reply: Some("450 later".into()), booked: true }, 1, 0),
-            (Delivery::Sent { at: later, reply: "250 OK".into() }, 0, 0),
-        ] {
-            let next = LedgerRow { state, ..row.clone() };
-            write(Some(&stored), &next).unwrap();
-            assert!(matches!(write(Some(&stored), &next), Err(CommitError::Conflict { .. })), "its base is gone");
-            assert_eq!(store.messages_due(later, 9).unwrap().len(), due, "{next:?}");
-            assert_eq!(store.messages_on_wire(None, 9).unwrap().len(), on_wire, "{next:?}");
-            assert_eq!(store.count_due(Due::OnWire, 9).unwrap(), on_wire, "{next:?}");
-            stored = store.message(&row.key()).unwrap().unwrap();
-            assert_eq!(stored.record, next);
-        }
-    }
-
-    #[test]
-    fn an_article_is_known_again_until_it_is_written_anew_whatever_its_id() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        for id in [ArticleId::mint(), ArticleId::parse("id", "https://old.example/?p=1").unwrap()] {
-            let article = Article {
-                id: id.clone(),
-                external_id: None,
-                revision: 1,
-                state: crate::domain::State::Published,
-                created_at: Time::UNIX_EPOCH,
-                published_at: Some(Time::UNIX_EPOCH),
-                updated_at: Time::UNIX_EPOCH,
-                first_public_at: Some(Time::UNIX_EPOCH),
-                content: crate::domain::Content { title: "First".into(), ..Default::default() },
-            };
-            let mut batch = Batch::default();
-            store.write_article(&mut batch, None, &article);
-            wait(store.commit(batch)).unwrap();
-            let read = store.article(&id).unwrap().unwrap();
-            assert!(store.is_article(&read).unwrap(), "{id:?}");
-            let mut batch = Batch::default();
-            store.write_article(&mut batch, Some(&read), &Article { revision: 2, ..article });
-            wait(store.commit(batch)).unwrap();
-            assert!(!store.is_article(&read).unwrap(), "{id:?}");
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,68 @@
+//! The ledger and its due rows.
+
+use super::*;
+use crate::store::{CommitError, wait};
+use chrono::Duration;
+
+#[test]
+fn a_message_is_owed_once_and_its_due_row_follows_its_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let at = Time::UNIX_EPOCH + Duration::days(20_000);
+    let message = Message::Notice { article: ArticleId::parse("id", "https://old.example/?p=1").unwrap() };
+    let row = LedgerRow::new(message, SubscriptionId(Uuid::from_u128(1)), None, at);
+    let write = |old: Option<&Stored<LedgerRow>>, new: &LedgerRow| {
+        let mut batch = Batch::default();
+        store.write_message(&mut batch, old, new);
+        wait(store.commit(batch))
+    };
+    write(None, &row).unwrap();
+    assert!(matches!(write(None, &row), Err(CommitError::Conflict { .. })), "it is owed already");
+    assert_eq!(store.messages_due(at, 9).unwrap(), [(at, row.key())]);
+    assert!(store.messages_due(at - Duration::milliseconds(1), 9).unwrap().is_empty());
+    let mut stored = store.message(&row.key()).unwrap().unwrap();
+    assert_eq!(stored.record, row);
+    let later = at + Duration::minutes(1);
+    for (state, due, on_wire) in [
+        (Delivery::OnWire { since: later, attempts: 0 }, 0, 1),
+        (Delivery::Pending { attempts: 1, due_at: later, reply: Some("450 later".into()), booked: true }, 1, 0),
+        (Delivery::Sent { at: later, reply: "250 OK".into() }, 0, 0),
+    ] {
+        let next = LedgerRow { state, ..row.clone() };
+        write(Some(&stored), &next).unwrap();
+        assert!(matches!(write(Some(&stored), &next), Err(CommitError::Conflict { .. })), "its base is gone");
+        assert_eq!(store.messages_due(later, 9).unwrap().len(), due, "{next:?}");
+        assert_eq!(store.messages_on_wire(None, 9).unwrap().len(), on_wire, "{next:?}");
+        assert_eq!(store.count_due(Due::OnWire, 9).unwrap(), on_wire, "{next:?}");
+        stored = store.message(&row.key()).unwrap().unwrap();
+        assert_eq!(stored.record, next);
+    }
+}
+
+#[test]
+fn an_article_is_known_again_until_it_is_written_anew_whatever_its_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    for id in [ArticleId::mint(), ArticleId::parse("id", "https://old.example/?p=1").unwrap()] {
+        let article = Article {
+            id: id.clone(),
+            external_id: None,
+            revision: 1,
+            state: crate::domain::State::Published,
+            created_at: Time::UNIX_EPOCH,
+            published_at: Some(Time::UNIX_EPOCH),
+            updated_at: Time::UNIX_EPOCH,
+            first_public_at: Some(Time::UNIX_EPOCH),
+            content: crate::domain::Content { title: "First".into(), ..Default::default() },
+        };
+        let mut batch = Batch::default();
+        store.write_article(&mut batch, None, &article);
+        wait(store.commit(batch)).unwrap();
+        let read = store.article(&id).unwrap().unwrap();
+        assert!(store.is_article(&read).unwrap(), "{id:?}");
+        let mut batch = Batch::default();
+        store.write_article(&mut batch, Some(&read), &Article { revision: 2, ..article });
+        wait(store.commit(batch)).unwrap();
+        assert!(!store.is_article(&read).unwrap(), "{id:?}");
+    }
+}
