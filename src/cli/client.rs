@@ -158,7 +158,7 @@ fn problem(status: StatusCode, body: &[u8]) -> Problem {
         None => (None, Vec::new()),
     };
     let detail = detail.unwrap_or_else(|| format!("the daemon answered {status}, and no more"));
-    Problem { kind: kind(status), detail, faults }
+    Problem { faults, ..Problem::new(kind(status), detail) }
 }
 
 /// The kind that the daemon answers with this status.

@@ -6,6 +6,7 @@ mod change;
 mod extras;
 mod folder;
 mod label;
+mod language;
 mod problem;
 mod selection;
 mod site;
@@ -19,7 +20,8 @@ pub use change::{Change, ChangeKind, Seq};
 pub use extras::{Comments, Medium, Origin};
 pub use folder::Folder;
 pub use label::{Folded, Labels, Term};
-pub use problem::{Fault, Kind, Problem};
+pub use language::Language;
+pub use problem::{Fault, Kind, Problem, Reason};
 pub use selection::{Node, QueryFault, Selection};
 pub use site::Site;
 pub use subscription::{

@@ -69,6 +69,27 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Why something that a reader came for cannot be: pages say it in the reader's language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no article at the address.
+    NoArticle,
+    /// The newsroom has withdrawn the article.
+    Withdrawn,
+    /// The link was not made here, or has been cut off.
+    LinkUnknown,
+    /// A newer mail has the link that works.
+    LinkNewer,
+    /// The link was good for a while.
+    LinkLapsed,
+    /// The subscription has ended.
+    LinkEnded,
+    /// The subscription was asked for anew.
+    LinkAnew,
+    /// Nobody has pressed the button.
+    NoButton,
+}
+
 /// An error for a person: its kind, a sentence, and every field that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -79,12 +100,20 @@ pub struct Problem {
     /// All wrong fields at once, so that one round of mending is enough.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// For pages, if it is one of these.
+    #[serde(skip)]
+    pub reason: Option<Reason>,
 }
 
 impl Problem {
     /// A problem that no single field explains.
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Problem { kind, detail: detail.into(), faults: Vec::new() }
+        Problem { kind, detail: detail.into(), faults: Vec::new(), reason: None }
+    }
+
+    /// The same, for `reason`.
+    pub fn because(self, reason: Reason) -> Self {
+        Problem { reason: Some(reason), ..self }
     }
 
     /// [`Kind::Invalid`] with the fields that are wrong; the sentence names the first.
@@ -94,7 +123,7 @@ impl Problem {
             [one] => one.to_string(),
             [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
         };
-        Problem { kind: Kind::Invalid, detail, faults }
+        Problem { kind: Kind::Invalid, detail, faults, reason: None }
     }
 
     /// [`Kind::Invalid`] for one field.

@@ -1,7 +1,7 @@
 //! The newsroom as a whole, and the one place that builds the addresses it gives out.
 //! Every link starts from `base_url`; nothing a client sends ends up in one.
 
-use super::{Article, ArticleId, Selection, Slug};
+use super::{Article, ArticleId, Category, Language, Selection, Slug};
 use url::Url;
 
 /// What the `[site]` part of the configuration says.
@@ -26,6 +26,16 @@ pub struct Site {
 }
 
 impl Site {
+    /// The language that readers are spoken to in who have chosen none: the site's own, or English.
+    pub fn spoken(&self) -> Language {
+        Language::of(&self.language).unwrap_or(Language::English)
+    }
+
+    /// The same where everything is about `category`: its language, if it is one of ours.
+    pub fn spoken_in(&self, category: Option<&Category>) -> Language {
+        category.and_then(|category| Language::of(&category.language)).unwrap_or_else(|| self.spoken())
+    }
+
     /// `path` (no leading slash) below the base address.
     pub fn address(&self, path: &str) -> String {
         format!("{}{path}", self.base_url)

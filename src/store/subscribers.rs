@@ -222,7 +222,7 @@ mod tests {
         assert_eq!(read.record, Subscriber::of(&old));
         assert_eq!(store.subscriber(read.record.id).unwrap().unwrap().record, read.record);
         let mut batch = Batch::default();
-        let new = Subscriber { language: Some("ru".into()), ..read.record.clone() };
+        let new = Subscriber { language: Some(crate::domain::Language::Russian), ..read.record.clone() };
         store.write_subscriber(&mut batch, Some(&read), &new);
         wait(store.commit(batch)).unwrap();
         assert_eq!(store.subscriber(new.id).unwrap().unwrap().record, new);

@@ -3,11 +3,14 @@
 use super::App;
 use super::feeds::client;
 use crate::config::{Every, Subscriptions as Standard};
-use crate::domain::{Cadence, Fault, Hour, Weekdays, Zone};
+use crate::domain::{Cadence, Fault, Hour, Language, Problem, Weekdays, Zone};
+use crate::wire::locale::Catalogue;
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::ACCEPT_LANGUAGE;
 use axum::http::request::Parts;
 use chrono::Weekday;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -108,11 +111,76 @@ pub(super) fn zone(name: &str) -> Result<Option<Zone>, Fault> {
 }
 
 /// A language; none where nothing was said. Errors: a [`Fault`] on `language`.
-pub(super) fn language(tag: &str) -> Result<Option<String>, Fault> {
-    let tag = tag.trim();
-    if tag.is_empty() {
-        return Ok(None);
+pub(super) fn language(tag: &str) -> Result<Option<Language>, Fault> {
+    if tag.trim().is_empty() { Ok(None) } else { Language::parse("language", tag).map(Some) }
+}
+
+/// The language of ours that the browser likes best, if it names one: `Accept-Language`, RFC 9110 §12.5.4.
+pub(super) fn preferred(headers: &HeaderMap) -> Option<Language> {
+    let header = headers.get(ACCEPT_LANGUAGE)?.to_str().ok()?;
+    let mut best: Option<(Language, f32)> = None;
+    for range in header.split(',') {
+        let (tag, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let weight = match parameters.trim().strip_prefix("q=") {
+            Some(weight) => weight.trim().parse().ok().filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(0.0),
+            None => 1.0_f32,
+        };
+        // Of equal ones the first.
+        if let Some(language) = Language::of(tag.trim())
+            && weight > best.map_or(0.0, |(_, weight)| weight)
+        {
+            best = Some((language, weight));
+        }
     }
-    let language = crate::config::language(tag);
-    language.map(Some).ok_or_else(|| Fault::new("language", format!("\"{tag}\""), "a language tag such as en or ru-RU"))
+    best.map(|(language, _)| language)
+}
+
+/// The language of whom a link is of: what they have chosen, or the newsroom's. The browser is not asked: mails and pages
+/// are to speak alike.
+pub(super) fn spoken_to(app: &App, token: &str) -> Result<Language, Problem> {
+    Ok(app.subscriptions.language(token)?.unwrap_or_else(|| app.newsroom.load().site.spoken()))
+}
+
+/// A language in a list of them, under its own name.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Offer {
+    tag: &'static str,
+    name: String,
+    /// Where the same page is in it, if that has an address.
+    href: String,
+    is_chosen: bool,
+}
+
+/// All languages, of which `chosen` is.
+pub(super) fn offers(chosen: Language, href: impl Fn(Language) -> String) -> Vec<Offer> {
+    let offer = |language: Language| Offer {
+        tag: language.tag(),
+        name: Catalogue::of(language).text("language-name", &[]),
+        href: href(language),
+        is_chosen: language == chosen,
+    };
+    Language::ALL.map(offer).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_browsers_favourite_among_ours_counts() {
+        for (header, expected) in [
+            ("ru", Some(Language::Russian)),
+            ("de-DE,de;q=0.9,zh-CN;q=0.5,en;q=0.4", Some(Language::Chinese)),
+            ("en;q=0.1, ru;q=0.2", Some(Language::Russian)),
+            ("en, ru", Some(Language::English)),
+            ("ru;q=0, de", None),
+            ("ru;q=x", None),
+            ("*", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(ACCEPT_LANGUAGE, header.parse().expect("a header"))]);
+            assert_eq!(preferred(&headers), expected, "{header}");
+        }
+        assert_eq!(preferred(&HeaderMap::new()), None);
+    }
 }

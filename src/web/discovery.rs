@@ -1,7 +1,8 @@
 //! What programs find the newsroom's pages and feeds by: a list of feeds, sitemaps, and what robots may do.
 
 use super::App;
-use super::frame::{PageProblem, Segments, kept, nothing_here, segments};
+use super::frame::{Segments, kept, nothing_here, segments};
+use super::mishap::PageProblem;
 use super::view::language;
 use crate::domain::{Article, Selection, Site, Time};
 use crate::services::feeds::Name;

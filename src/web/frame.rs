@@ -1,25 +1,23 @@
-//! What all pages share: the frame around them (masthead, sections, feeds), the headers that go with them, and the page
-//! that a [`Problem`] becomes.
+//! What all pages share: the frame around them (masthead, sections, feeds), and the headers that go with them. The page
+//! that a [`Problem`] becomes is in [`super::mishap`].
 
 use super::App;
-use super::problem::{public, status};
 use super::templates::digest;
 use super::view::{FeedLink, Followed, Link, direction, feeds};
-use crate::domain::{Category, Kind, Problem, Selection};
+use crate::domain::{Category, Kind, Language, Problem, Selection};
 use crate::services::newsroom::Newsroom;
+use crate::wire::locale::Catalogue;
+use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
 use axum::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
-    RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// No script runs on any page, whatever got into an article; pictures and sound may come from where the newsroom keeps
 /// them; no other site may frame a page and borrow its buttons.
@@ -38,13 +36,12 @@ const KEPT: HeaderValue = HeaderValue::from_static("no-cache");
 /// Of another site only our origin is told; on pages whose address is a secret, nothing.
 const REFERRER: HeaderValue = HeaderValue::from_static("strict-origin-when-cross-origin");
 
-/// A busy server is asked again after this long, in seconds.
-const RETRY_S: HeaderValue = HeaderValue::from_static("30");
-
 /// What a page says about itself.
 pub(super) struct Head<'a> {
     /// Title of the page; empty on the home page, which bears the newsroom's alone.
     pub(super) title: &'a str,
+    /// The language that it speaks itself.
+    pub(super) ui: Language,
     /// BCP 47 tag of what it mostly holds.
     pub(super) language: &'a str,
     /// The address it is to be known by, if any.
@@ -61,15 +58,13 @@ pub(super) struct Head<'a> {
     pub(super) is_indexed: bool,
 }
 
-/// Language of the words that stand in the templates.
-pub(super) const INTERFACE_LANGUAGE: &str = "en";
-
 impl<'a> Head<'a> {
     /// A page of the daemon's own that belongs into nobody's index: a form, an answer, a problem.
-    pub(super) fn own(title: &'a str) -> Self {
+    pub(super) fn own(title: &'a str, ui: Language) -> Self {
         Head {
             title,
-            language: INTERFACE_LANGUAGE,
+            ui,
+            language: ui.tag(),
             canonical: None,
             description: None,
             category: None,
@@ -154,7 +149,7 @@ pub(super) fn page(
         is_indexed: head.is_indexed,
     };
     let frame = context! { site => Serde(&masthead), page => Serde(&page) };
-    app.templates.render(name, context! { ..frame, ..content })
+    app.templates.render(head.ui, name, context! { ..frame, ..content })
 }
 
 fn locale(language: &str) -> Option<String> {
@@ -240,88 +235,7 @@ pub(super) fn nothing_here() -> Problem {
     Problem::new(Kind::NotFound, "there is no page at this address")
 }
 
-/// The handler of addresses that nothing else answers.
-pub(super) async fn no_such_page() -> PageProblem {
-    PageProblem(nothing_here())
-}
-
-/// The handler of methods that a known address does not take.
-pub(super) async fn wrong_method() -> PageProblem {
-    PageProblem(Problem::new(Kind::MethodNotAllowed, "this address does not take that method"))
-}
-
-/// A handler of pages fails with this. [`dress`] makes a page of it; without that layer it stays a line of text.
-#[derive(Debug)]
-pub(super) struct PageProblem(pub Problem);
-
-impl<P: Into<Problem>> From<P> for PageProblem {
-    fn from(problem: P) -> Self {
-        PageProblem(problem.into())
-    }
-}
-
-impl IntoResponse for PageProblem {
-    fn into_response(self) -> Response {
-        let problem = public(self.0);
-        let mut response = (status(problem.kind), format!("{problem}\n")).into_response();
-        response.extensions_mut().insert(problem);
-        response
-    }
-}
-
-/// The layer that turns each [`PageProblem`] into a page in the newsroom's frame. Every other answer passes unchanged,
-/// so it may lie over the whole router.
-pub(super) async fn dress(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
-    let newsroom = app.newsroom.load();
-    let heading = heading(problem.kind);
-    let faults: Vec<String> = problem.faults.iter().map(ToString::to_string).collect();
-    let content = context! {
-        heading => heading,
-        detail => sentence(&problem.detail),
-        faults => if faults.len() > 1 { faults } else { Vec::new() },
-        with_sections => problem.kind == Kind::NotFound,
-    };
-    let mut dressed = match page(&app, &newsroom, "problem.html", Head::own(heading), content) {
-        Ok(html) => private(response.status(), html),
-        Err(fault) => {
-            tracing::error!(error = %fault.detail, "the page of a problem failed: {}", fault.detail);
-            return response;
-        }
-    };
-    if dressed.status() == StatusCode::SERVICE_UNAVAILABLE || dressed.status() == StatusCode::TOO_MANY_REQUESTS {
-        dressed.headers_mut().insert(RETRY_AFTER, RETRY_S);
-    }
-    if let Some(allowed) = response.headers_mut().remove(ALLOW) {
-        dressed.headers_mut().insert(ALLOW, allowed);
-    }
-    dressed
-}
-
-/// A detail as a sentence of its own: the API and the log have it in lower case and without a stop.
-pub(super) fn sentence(detail: &str) -> String {
-    let mut chars = detail.chars();
-    let first: String = chars.next().map(|c| c.to_uppercase().collect()).unwrap_or_default();
-    let stop = if detail.ends_with(['.', '!', '?']) { "" } else { "." };
-    format!("{first}{}{stop}", chars.as_str())
-}
-
-/// What went wrong, as a heading.
-fn heading(kind: Kind) -> &'static str {
-    match kind {
-        Kind::NotFound => "Not found",
-        Kind::Gone => "No longer here",
-        Kind::Unauthorized | Kind::Forbidden => "Not allowed",
-        Kind::TooLarge => "Too large",
-        Kind::TooMany => "Too many at once",
-        Kind::Unavailable => "Not now",
-        Kind::Internal => "Something broke",
-        Kind::Malformed
-        | Kind::MethodNotAllowed
-        | Kind::Conflict
-        | Kind::Stale
-        | Kind::UnsupportedMedia
-        | Kind::Invalid => "That did not work",
-    }
+/// The message `id` in `language`, for titles.
+pub(super) fn say(language: Language, id: &str) -> String {
+    Catalogue::of(language).text(id, &[])
 }

@@ -14,6 +14,7 @@ mod feeds;
 mod frame;
 mod health;
 mod linked;
+mod mishap;
 mod pages;
 mod preferences;
 mod print;
@@ -208,9 +209,9 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/assets/feed.js", get(selections::script))
         .route("/assets/subscribe.js", get(subscribe::script))
         .route("/assets/confirm.js", get(subscribe::confirm_script))
-        .fallback(frame::no_such_page)
-        .method_not_allowed_fallback(frame::wrong_method)
-        .layer(from_fn_with_state(Arc::clone(app), frame::dress))
+        .fallback(mishap::no_such_page)
+        .method_not_allowed_fallback(mishap::wrong_method)
+        .layer(from_fn_with_state(Arc::clone(app), mishap::dress))
 }
 
 /// What the public reaches. The feeds, `rss.xml`, `atom.xml` and `feed.json` below the folder of each selection, are not

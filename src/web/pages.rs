@@ -4,12 +4,13 @@
 //! Pages read the store and not a reader's output, so what was answered with `201` is on them at once.
 
 use super::App;
-use super::frame::{Head, PageProblem, Segments, kept, moved, page, segments};
+use super::frame::{Head, Segments, kept, moved, page, segments};
 use super::linked::json_ld;
+use super::mishap::PageProblem;
 use super::selections;
 use super::templates::STYLE;
 use super::view::{Section, Story, Teaser, home as home_of, language, summary};
-use crate::domain::{Article, ArticleId, Category, Kind, Problem, Selection, State as ArticleState, Term};
+use crate::domain::{Article, ArticleId, Category, Kind, Problem, Reason, Selection, State as ArticleState, Term};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Order, Place, Store, StoreError};
 use axum::extract::{RawQuery, State};
@@ -43,6 +44,7 @@ pub(super) async fn home(
     let site = &newsroom.site;
     let head = Head {
         title: "",
+        ui: site.spoken(),
         language: &site.language,
         canonical: Some(site.category_page(None)),
         description: Some(&site.description),
@@ -119,6 +121,7 @@ pub(super) async fn style(State(app): State<Arc<App>>, RawQuery(query): RawQuery
 pub(super) fn head_of<'a>(article: &'a Article, newsroom: &'a Newsroom, description: Option<&'a str>) -> Head<'a> {
     Head {
         title: &article.content.title,
+        ui: newsroom.site.spoken_in(home_of(article, newsroom)),
         language: language(article, newsroom),
         canonical: Some(newsroom.site.article_link(article)),
         description,
@@ -134,7 +137,7 @@ pub(super) fn head_of<'a>(article: &'a Article, newsroom: &'a Newsroom, descript
 /// Errors: [`Kind::Gone`] for one that was retracted; [`Kind::NotFound`] for any other, so that nobody learns of
 /// a draft by guessing.
 pub(super) fn public_article(store: &Store, id: &str) -> Result<Article, Problem> {
-    let missing = || Problem::new(Kind::NotFound, "there is no article at this address");
+    let missing = || Problem::new(Kind::NotFound, "there is no article at this address").because(Reason::NoArticle);
     let id = ArticleId::parse("id", id).map_err(|_| missing())?;
     let article = store.article(&id)?.ok_or_else(missing)?.record;
     match article.state {
@@ -142,7 +145,8 @@ pub(super) fn public_article(store: &Store, id: &str) -> Result<Article, Problem
         // Withdrawn before it was public: to the public it never was.
         ArticleState::Retracted if article.first_public_at.is_none() => Err(missing()),
         ArticleState::Retracted => {
-            Err(Problem::new(Kind::Gone, "this article has been withdrawn by the newsroom that published it"))
+            Err(Problem::new(Kind::Gone, "this article has been withdrawn by the newsroom that published it")
+                .because(Reason::Withdrawn))
         }
         ArticleState::Draft | ArticleState::Scheduled => Err(missing()),
     }

@@ -1,15 +1,18 @@
 //! The page on which subscribers see and change what they get; reached by a link that was mailed to them.
 
 use super::App;
-use super::asking::{Pace, language, zone};
-use super::frame::{Head, PageProblem, Segments, page, private, segments};
-use super::subscribe::{every, told};
+use super::asking::{Pace, language, offers, zone};
+use super::frame::{Head, Segments, page, private, say, segments};
+use super::mishap::{PageProblem, told};
+use super::subscribe::every;
 use crate::config::Every;
 use crate::domain::{
-    Cadence, Fault, Kind, Problem, Selection, Subscription, SubscriptionId, SubscriptionState, Term, Time,
+    Cadence, Fault, Kind, Language, Problem, Selection, Subscriber, Subscription, SubscriptionId, SubscriptionState,
+    Term,
 };
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::{Amendment, Preferences};
+use crate::wire::locale::When;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
@@ -47,13 +50,14 @@ pub(super) async fn act(app: &App, token: &str, form: &[u8], from: Option<IpAddr
     if filled.act == "erase" {
         if !filled.is_sure {
             let fault = Fault::new("sure", "nothing", "a tick that you are sure");
-            let said = Said { faults: vec![fault], filled: Some(filled), done: "" };
+            let said = Said { faults: vec![fault], filled: Some(filled), is_saved: false };
             return Ok(shown(app, token, &preferences, StatusCode::UNPROCESSABLE_ENTITY, &said)?);
         }
         let ids: HashSet<SubscriptionId> = preferences.subscriber.subscriptions.iter().copied().collect();
         app.eraser.erase(&ids).await.map_err(Problem::from)?;
         let newsroom = app.newsroom.load();
-        let content = page(app, &newsroom, "erased.html", Head::own("Erased"), context! {})?;
+        let ui = preferences.subscriber.language.unwrap_or_else(|| newsroom.site.spoken());
+        let content = page(app, &newsroom, "erased.html", Head::own(&say(ui, "erased-heading"), ui), context! {})?;
         return Ok(private(StatusCode::OK, content));
     }
     let amended = match filled.amendment(app) {
@@ -62,11 +66,11 @@ pub(super) async fn act(app: &App, token: &str, form: &[u8], from: Option<IpAddr
     };
     match amended {
         Ok(preferences) => {
-            let said = Said { done: "Saved.", ..Said::default() };
+            let said = Said { is_saved: true, ..Said::default() };
             Ok(shown(app, token, &preferences, StatusCode::OK, &said)?)
         }
         Err(problem) if problem.kind == Kind::Invalid => {
-            let said = Said { faults: problem.faults, filled: Some(filled), done: "" };
+            let said = Said { faults: problem.faults, filled: Some(filled), is_saved: false };
             Ok(shown(app, token, &preferences, StatusCode::UNPROCESSABLE_ENTITY, &said)?)
         }
         Err(problem) => Err(problem.into()),
@@ -90,8 +94,8 @@ pub(super) async fn export(State(app): State<Arc<App>>, path: Segments<String>) 
 /// What the page says besides what is stored.
 #[derive(Default)]
 struct Said {
-    /// What was done.
-    done: &'static str,
+    /// Was something changed?
+    is_saved: bool,
     /// What is wrong with what was filled in.
     faults: Vec<Fault>,
     /// That.
@@ -208,13 +212,19 @@ struct Shown {
     hour: u8,
     days: Vec<&'static str>,
     is_paused: bool,
-    next: Option<Time>,
+    next: Option<When>,
     feeds: Vec<(&'static str, String)>,
     faults: Vec<String>,
 }
 
 impl Shown {
-    fn new(app: &App, newsroom: &Newsroom, subscription: &Subscription, said: &Said) -> Self {
+    fn new(
+        app: &App,
+        newsroom: &Newsroom,
+        (subscription, subscriber): (&Subscription, &Subscriber),
+        said: &Said,
+        ui: Language,
+    ) -> Self {
         let standard = app.subscriptions.standard();
         let (every_word, hour, days) = match subscription.cadence {
             Cadence::Instant => (Every::Instant, standard.hour, Vec::new()),
@@ -240,7 +250,10 @@ impl Shown {
             hour: hour.into(),
             days: DAYS.iter().filter(|(day, _)| days.contains(day)).map(|(_, name)| *name).collect(),
             is_paused: subscription.paused_at.is_some(),
-            next: subscription.digests.next.map(|next| next.at),
+            next: subscription
+                .digests
+                .next
+                .map(|next| When::new(next.at, &subscriber.zone.as_ref().unwrap_or(&standard.zone).time_zone())),
             feeds: vec![feed("RSS", "rss.xml"), feed("Atom", "atom.xml"), feed("JSON", "feed.json")],
             faults: Vec::new(),
         };
@@ -248,7 +261,7 @@ impl Shown {
             shown.is_everything = filled.is_everything;
             shown.categories.clone_from(&filled.categories);
             shown.query.clone_from(&filled.query);
-            shown.faults = said.faults.iter().map(told).collect();
+            shown.faults = said.faults.iter().map(|fault| told(ui, fault)).collect();
         }
         shown
     }
@@ -267,11 +280,12 @@ fn shown(
 ) -> Result<Response, Problem> {
     let newsroom = app.newsroom.load();
     let is_shown = |one: &&Subscription| matches!(one.state, SubscriptionState::Confirmed { .. });
-    let all: Vec<Shown> =
-        preferences.subscriptions.iter().filter(is_shown).map(|one| Shown::new(app, &newsroom, one, said)).collect();
-    let own = said.filled.as_ref().filter(|filled| filled.id.is_empty());
-    let faults: Vec<String> = said.faults.iter().filter(|_| own.is_some()).map(told).collect();
     let subscriber = &preferences.subscriber;
+    let ui = subscriber.language.unwrap_or_else(|| newsroom.site.spoken());
+    let shown = |one| Shown::new(app, &newsroom, (one, subscriber), said, ui);
+    let all: Vec<Shown> = preferences.subscriptions.iter().filter(is_shown).map(shown).collect();
+    let own = said.filled.as_ref().filter(|filled| filled.id.is_empty());
+    let faults: Vec<String> = said.faults.iter().filter(|_| own.is_some()).map(|fault| told(ui, fault)).collect();
     let path = newsroom.site.base_url.path();
     let choice = |category: &crate::domain::Category| {
         context! { slug => category.slug.as_str(), title => category.title.as_str(), language => category.language.as_str() }
@@ -288,10 +302,13 @@ fn shown(
         time_zone => own.filter(|own| own.act == "settings").map(|own| own.time_zone.clone()).or_else(|| {
             subscriber.zone.as_ref().map(|zone| zone.as_str().to_owned())
         }).unwrap_or_else(|| app.subscriptions.standard().zone.as_str().to_owned()),
-        language => subscriber.language.as_deref().unwrap_or(&newsroom.site.language),
+        languages => Serde(offers(ui, |_| String::new())),
         added => own.map(|own| own.query.clone()).unwrap_or_default(),
         faults => faults,
-        done => said.done,
+        is_saved => said.is_saved,
     };
-    Ok(private(status, page(app, &newsroom, "preferences.html", Head::own("What you get"), content)?))
+    Ok(private(
+        status,
+        page(app, &newsroom, "preferences.html", Head::own(&say(ui, "preferences-heading"), ui), content)?,
+    ))
 }

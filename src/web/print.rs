@@ -1,7 +1,8 @@
 //! An article for paper: no navigation, link targets as numbered notes, its source and date on it.
 
 use super::App;
-use super::frame::{PageProblem, ROBOTS, Segments, kept, page, segments};
+use super::frame::{ROBOTS, Segments, kept, page, segments};
+use super::mishap::PageProblem;
 use super::pages::{head_of, public_article};
 use super::view::Story;
 use crate::wire::html::notes;

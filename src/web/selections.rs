@@ -4,14 +4,16 @@
 use super::App;
 use super::feeds::VARY;
 use super::frame::{
-    Head, PageProblem, ROBOTS, SCRIPTED_POLICY, Segments, javascript, kept, moved, nothing_here, page, segments,
+    Head, ROBOTS, SCRIPTED_POLICY, Segments, javascript, kept, moved, nothing_here, page, say, segments,
 };
+use super::mishap::PageProblem;
 use super::pages::parameter;
 use super::view::{Followed, Teaser, feeds, subscribe_to};
 use crate::domain::{Category, Fault, Folded, Kind, Problem, Selection, Term};
 use crate::services::feeds::{Name, Part, Profile};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Picks, Place, Store, StoreError, Window};
+use crate::wire::locale::{Arg, Catalogue};
 use axum::extract::{RawQuery, State};
 use axum::http::header::{CONTENT_SECURITY_POLICY, VARY as VARY_NAME};
 use axum::http::{HeaderMap, HeaderValue};
@@ -107,8 +109,9 @@ pub(super) async fn search(
     let newsroom = app.newsroom.load_full();
     let q = query.as_deref().and_then(|query| parameter(query, "q")).unwrap_or_default();
     if q.trim().is_empty() {
+        let ui = newsroom.site.spoken();
         let content = context! { query => "", action => format!("{}search", newsroom.site.base_url.path()) };
-        return Ok(kept(&asked, page(&app, &newsroom, "search.html", Head::own("Search"), content)?));
+        return Ok(kept(&asked, page(&app, &newsroom, "search.html", Head::own(&say(ui, "search"), ui), content)?));
     }
     let malformed = |fault: Fault| Problem { kind: Kind::Malformed, ..fault.into() };
     let selection = Selection::parse(&q).map_err(|fault| malformed(fault.into()))?;
@@ -144,9 +147,12 @@ pub(super) async fn list(
     let first = site.selection_page(&followed.selection);
     let sign = if first.contains('?') { '&' } else { '?' };
     let at = |place: &dyn std::fmt::Display| format!("{first}{sign}after={place}");
-    let title = if followed.title.is_empty() { "All articles" } else { &followed.title };
+    let ui = site.spoken_in(category);
+    let all = say(ui, "all-articles");
+    let title = if followed.title.is_empty() { &all } else { &followed.title };
     let head = Head {
         title,
+        ui,
         language: category.map_or(&site.language, |category| &category.language),
         canonical: Some(after.as_ref().map_or_else(|| first.clone(), |after| at(after))),
         description: category.map(|category| category.description.as_str()),
@@ -182,8 +188,9 @@ pub(super) async fn feed(app: &Arc<App>, name: &Name, asked: &HeaderMap) -> Resu
     let category = of_category(&name.selection, &newsroom);
     let followed = Followed::new(name.selection.clone(), &newsroom);
     let title = if followed.title.is_empty() { site.title.clone() } else { followed.title.clone() };
-    let heading = format!("Feed: {title}");
-    let head = Head { category, followed: Some(&followed), ..Head::own(&heading) };
+    let ui = site.spoken_in(category);
+    let heading = Catalogue::of(ui).text("feed-heading", &[("title", Arg::Text(&title))]);
+    let head = Head { category, followed: Some(&followed), ..Head::own(&heading, ui) };
     let content = context! {
         title => &title,
         address => name.url(site),

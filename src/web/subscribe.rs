@@ -6,16 +6,17 @@
 //! What `/subscriptions/{token}` does, the token alone allows, and mailbox providers post there from their own sites.
 
 use super::App;
-use super::asking::{AskedFrom, Pace, zone};
+use super::asking::{AskedFrom, Pace, language, offers, preferred, spoken_to, zone};
 use super::body::read_body;
-use super::frame::{Head, PageProblem, Segments, javascript, page, private, scripted, segments, sentence};
+use super::frame::{Head, Segments, javascript, page, private, say, scripted, segments};
+use super::mishap::{PageProblem, told};
 use super::pages::parameter;
 use super::preferences;
 use super::proof::BITS;
 use crate::config::{Every, Subscriptions as Standard};
-use crate::domain::{Address, Category, Fault, Kind, Problem, Selection, Slug, Term};
+use crate::domain::{Address, Category, Fault, Kind, Language, Problem, Reason, Selection, Slug, Subscription, Term};
 use crate::services::newsroom::Newsroom;
-use crate::services::subscribe::{Asking, WORDING};
+use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
@@ -33,12 +34,20 @@ use url::form_urlencoded;
 /// A form with every category ticked and the longest address fits several times.
 const FORM_BYTES_MAX: usize = 64 << 10;
 
-/// `GET /subscribe`: the form; `?category=` ticks that one.
-pub(super) async fn form(State(app): State<Arc<App>>, RawQuery(query): RawQuery) -> Result<Response, PageProblem> {
+/// `GET /subscribe`: the form; `?category=` ticks that one, `?language=` speaks it. Kept by no cache, so it may go by what
+/// the browser asks for.
+pub(super) async fn form(
+    State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, PageProblem> {
     let newsroom = app.newsroom.load();
-    let wanted = query.as_deref().and_then(|query| parameter(query, "category"));
-    let filled = Filled { categories: wanted.into_iter().collect(), ..Filled::default() };
-    Ok(show(&app, &newsroom, StatusCode::OK, &filled, &[])?)
+    let parameter = |name: &str| query.as_deref().and_then(|query| parameter(query, name));
+    let categories = parameter("category").into_iter().collect();
+    let language = parameter("language").unwrap_or_default();
+    let filled = Filled { categories, language, ..Filled::default() };
+    let ui = filled.spoken(&newsroom, &headers);
+    Ok(show(&app, &newsroom, StatusCode::OK, (&filled, ui), &[])?)
 }
 
 /// `POST /subscribe`: asks, and answers the same for every address.
@@ -50,6 +59,7 @@ pub(super) async fn ask(
 ) -> Result<Response, PageProblem> {
     let filled = Filled::read(&form_body(&headers, body).await?);
     let newsroom = app.newsroom.load_full();
+    let ui = filled.spoken(&newsroom, &headers);
     if filled.wants_link {
         let address = Address::parse("address", &filled.address);
         return match address {
@@ -58,12 +68,12 @@ pub(super) async fn ask(
                     let is_proven = app.proofs.take(&filled.challenge, &filled.nonce);
                     app.subscriptions.send_link_to(&address, is_proven).await?;
                 }
-                asked_page(&app, &newsroom, &address)
+                asked_page(&app, &newsroom, ui, &address)
             }
-            Err(fault) => Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, &filled, &[fault])?),
+            Err(fault) => Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, (&filled, ui), &[fault])?),
         };
     }
-    let asked = match filled.checked(&newsroom, app.subscriptions.standard()) {
+    let asked = match filled.checked(&newsroom, app.subscriptions.standard(), ui) {
         // No person sees that field, so nobody is told what became of it.
         Ok(asking) if !filled.trap.is_empty() => Ok(asking.address),
         Ok(asking) => {
@@ -74,18 +84,19 @@ pub(super) async fn ask(
         Err(faults) => Err(Problem::invalid(faults)),
     };
     match asked {
-        Ok(address) => asked_page(&app, &newsroom, &address),
+        Ok(address) => asked_page(&app, &newsroom, ui, &address),
         Err(problem) if problem.kind == Kind::Invalid => {
-            Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, &filled, &problem.faults)?)
+            Ok(show(&app, &newsroom, StatusCode::UNPROCESSABLE_ENTITY, (&filled, ui), &problem.faults)?)
         }
         Err(problem) => Err(problem.into()),
     }
 }
 
 /// The same for every address.
-fn asked_page(app: &App, newsroom: &Newsroom, address: &Address) -> Result<Response, PageProblem> {
+fn asked_page(app: &App, newsroom: &Newsroom, ui: Language, address: &Address) -> Result<Response, PageProblem> {
     let content = context! { address => address.as_str() };
-    Ok(private(StatusCode::OK, page(app, newsroom, "asked.html", Head::own("Look into your mailbox"), content)?))
+    let head = say(ui, "asked-heading");
+    Ok(private(StatusCode::OK, page(app, newsroom, "asked.html", Head::own(&head, ui), content)?))
 }
 
 /// `GET /subscriptions/{token}`: one button for what the link is for, or the preferences. Changes nothing, since software
@@ -98,11 +109,12 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
     let (purpose, subscription) = app.subscriptions.look(&token)?;
     let newsroom = app.newsroom.load();
     let selection = subscription.wished.as_ref().filter(|_| purpose == Purpose::Confirm);
+    let ui = spoken_to(&app, &token)?;
     let title = match purpose {
-        Purpose::Confirm => "Confirm your subscription",
-        Purpose::Undo => "Take it back",
-        Purpose::Never => "Never ask me again",
-        Purpose::Leave | Purpose::Preferences | Purpose::Feed => "Unsubscribe",
+        Purpose::Confirm => say(ui, "confirm-heading"),
+        Purpose::Undo => say(ui, "undo-heading"),
+        Purpose::Never => say(ui, "never-heading"),
+        Purpose::Leave | Purpose::Preferences | Purpose::Feed => say(ui, "leave-heading"),
     };
     let content = context! {
         purpose => word(purpose),
@@ -110,11 +122,10 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
         selection => titles(selection.unwrap_or(&subscription.selection), &newsroom),
         // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
         action => format!("{}subscriptions/{token}", newsroom.site.base_url.path()),
-        wording => WORDING.trim(),
         script => (purpose == Purpose::Confirm && app.subscriptions.is_past_scanners(&subscription)?)
             .then(|| format!("{}assets/confirm.js", newsroom.site.base_url.path())),
     };
-    Ok(scripted(private(StatusCode::OK, page(&app, &newsroom, "subscription.html", Head::own(title), content)?)))
+    Ok(scripted(private(StatusCode::OK, page(&app, &newsroom, "subscription.html", Head::own(&title, ui), content)?)))
 }
 
 /// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
@@ -132,30 +143,35 @@ pub(super) async fn act(
     let purpose = app.subscriptions.purpose(&token)?;
     let sent = read_body(body, FORM_BYTES_MAX).await?;
     let is_form = is_form(&headers);
+    let newsroom = app.newsroom.load_full();
+    let ui = spoken_to(&app, &token)?;
     let has_pressed =
         |act: &str| is_form && form_urlencoded::parse(&sent).any(|(name, value)| name == "act" && value == act);
     let (subscription, done, title) = match purpose {
         Purpose::Preferences if is_form => return preferences::act(&app, &token, &sent, from.0).await,
         Purpose::Confirm if has_pressed(word(purpose)) => {
-            (app.subscriptions.confirm(&token, from.0).await?, word(purpose), "You are subscribed")
+            // The wording was read in the language that the page says it was in.
+            let shown = form_urlencoded::parse(&sent).find(|(name, _)| name == "language");
+            let shown = shown.and_then(|(_, tag)| Language::of(&tag)).unwrap_or(ui);
+            (app.subscriptions.confirm(&token, from.0, shown).await?, word(purpose), "done-confirmed")
         }
         Purpose::Undo if has_pressed(word(purpose)) => {
-            (app.subscriptions.undo(&token).await?, word(purpose), "You are subscribed again")
+            (app.subscriptions.undo(&token).await?, word(purpose), "done-undone")
         }
         Purpose::Never if has_pressed(word(purpose)) => {
-            (app.subscriptions.never_again(&token).await?, word(purpose), "You will not be asked again")
+            (app.subscriptions.never_again(&token).await?, word(purpose), "done-never")
         }
         Purpose::Confirm | Purpose::Undo | Purpose::Never | Purpose::Preferences | Purpose::Feed => {
             let detail = "nothing was changed: please open the link of the mail and press the button there";
-            return Err(Problem::new(Kind::Malformed, detail).into());
+            return Err(Problem::new(Kind::Malformed, detail).because(Reason::NoButton).into());
         }
         Purpose::Leave if has_pressed(word(Purpose::Preferences)) => {
             let (_, subscription) = app.subscriptions.look(&token)?;
             app.subscriptions.send_link(&token).await?;
-            (subscription, word(Purpose::Preferences), "Look into your mailbox")
+            (subscription, word(Purpose::Preferences), "asked-heading")
         }
         Purpose::Leave if has_pressed(word(purpose)) => {
-            (app.subscriptions.leave(&token).await?, word(purpose), "You are unsubscribed")
+            (app.subscriptions.leave(&token).await?, word(purpose), "done-left")
         }
         Purpose::Leave => {
             app.subscriptions.leave(&token).await?;
@@ -166,13 +182,13 @@ pub(super) async fn act(
             return Ok((headers, "Unsubscribed.\n").into_response());
         }
     };
-    let newsroom = app.newsroom.load();
     let content = context! {
         purpose => done,
+        undo_days => Subscription::UNDO_WITHIN_DAYS,
         address => veiled(&subscription.address),
         selection => titles(&subscription.selection, &newsroom),
     };
-    Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(title), content)?))
+    Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(&say(ui, title), ui), content)?))
 }
 
 /// What somebody has filled in, right or wrong.
@@ -183,6 +199,7 @@ struct Filled {
     categories: Vec<String>,
     pace: Pace,
     time_zone: String,
+    language: String,
     /// Is it about a link to the preferences?
     wants_link: bool,
     /// What only programs fill in.
@@ -203,6 +220,7 @@ impl Filled {
                 "hour" => filled.pace.hour = value.into_owned(),
                 "day" => filled.pace.days.push(value.into_owned()),
                 "time_zone" => filled.time_zone = value.into_owned(),
+                "language" => filled.language = value.into_owned(),
                 "act" => filled.wants_link = value == word(Purpose::Preferences),
                 "website" => filled.trap = value.into_owned(),
                 "challenge" => filled.challenge = value.into_owned(),
@@ -213,8 +231,18 @@ impl Filled {
         filled
     }
 
+    /// The language to go on in: the one chosen, the browser's, that of the category, the newsroom's.
+    fn spoken(&self, newsroom: &Newsroom, headers: &HeaderMap) -> Language {
+        let chosen = Language::of(self.language.trim()).or_else(|| preferred(headers));
+        let category = match self.categories.as_slice() {
+            [slug] => newsroom.categories.get(slug),
+            [] | [_, _, ..] => None,
+        };
+        chosen.unwrap_or_else(|| newsroom.site.spoken_in(category))
+    }
+
     /// Errors: a [`Fault`] for each field that is wrong.
-    fn checked(&self, newsroom: &Newsroom, standard: &Standard) -> Result<Asking, Vec<Fault>> {
+    fn checked(&self, newsroom: &Newsroom, standard: &Standard, ui: Language) -> Result<Asking, Vec<Fault>> {
         let mut faults = Vec::new();
         let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
         let known = |text: &String| {
@@ -231,11 +259,13 @@ impl Filled {
         };
         let cadence = self.pace.read(standard).map_err(|wrong| faults.extend(wrong)).ok();
         let zone = zone(&self.time_zone).map_err(|fault| faults.push(fault)).ok();
-        match (address, selection, cadence, zone) {
-            (Some(address), Some(selection), Some(cadence), Some(zone)) => {
-                Ok(Asking { cadence, zone, ..Asking::new(address, selection) })
+        let language = language(&self.language).map_err(|fault| faults.push(fault)).ok();
+        match (address, selection, cadence, zone, language) {
+            (Some(address), Some(selection), Some(cadence), Some(zone), Some(language)) => {
+                let language = Some(language.unwrap_or(ui));
+                Ok(Asking { cadence, zone, language, ..Asking::new(address, selection) })
             }
-            (_, _, _, _) => Err(faults),
+            (_, _, _, _, _) => Err(faults),
         }
     }
 }
@@ -267,12 +297,12 @@ fn show(
     app: &App,
     newsroom: &Newsroom,
     status: StatusCode,
-    filled: &Filled,
+    (filled, ui): (&Filled, Language),
     faults: &[Fault],
 ) -> Result<Response, Problem> {
     let standard = app.subscriptions.standard();
     let choices: Vec<_> = newsroom.categories.iter().map(|category| Choice::new(category, filled)).collect();
-    let said: BTreeMap<&str, String> = faults.iter().map(|fault| (field(fault), told(fault))).collect();
+    let said: BTreeMap<&str, String> = faults.iter().map(|fault| (field(fault), told(ui, fault))).collect();
     let content = context! {
         form => context! {
             action => format!("{}subscribe", newsroom.site.base_url.path()),
@@ -288,25 +318,25 @@ fn show(
             hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
             time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
         },
+        languages => Serde(offers(ui, |language| {
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.append_pair("language", language.tag());
+            if let Some(slug) = filled.categories.first() {
+                query.append_pair("category", slug);
+            }
+            format!("{}subscribe?{}", newsroom.site.base_url.path(), query.finish())
+        })),
         faults => Serde(&said),
     };
-    let title = if faults.is_empty() { "Subscribe by mail" } else { "Not yet: subscribe by mail" };
-    Ok(scripted(private(status, page(app, newsroom, "subscribe.html", Head::own(title), content)?)))
+    let title = say(ui, if faults.is_empty() { "subscribe-heading" } else { "subscribe-heading-not-yet" });
+    Ok(scripted(private(status, page(app, newsroom, "subscribe.html", Head::own(&title, ui), content)?)))
 }
 
 /// The form's name of the field that a fault is about: the service speaks of `categories`.
 fn field(fault: &Fault) -> &str {
     match fault.field.as_str() {
-        field @ ("address" | "cadence" | "hour" | "days" | "time_zone") => field,
+        field @ ("address" | "cadence" | "hour" | "days" | "time_zone" | "language") => field,
         _ => "category",
-    }
-}
-
-/// A fault as a sentence beside its field.
-pub(super) fn told(fault: &Fault) -> String {
-    match fault.found.as_str() {
-        "\"\"" | "nothing" => sentence(&format!("please give {}", fault.expected)),
-        found => sentence(&format!("found {found}, expected {}", fault.expected)),
     }
 }
 

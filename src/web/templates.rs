@@ -1,10 +1,9 @@
-//! Templates and style sheet of the pages, compiled in.
+//! Templates and style sheet of the pages, compiled in; the templates once for each language.
 
-use crate::domain::{Kind, Problem};
-use crate::wire::html;
-use minijinja::syntax::SyntaxConfig;
+use crate::domain::{Kind, Language, Problem};
+use crate::wire::locale::{Catalogue, environment};
 use minijinja::value::Value;
-use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior, escape_formatter};
+use minijinja::{Environment, Error};
 use std::fmt::Write as _;
 
 /// All templates by their names.
@@ -31,24 +30,23 @@ pub(super) const STYLE: &str = include_str!("../../templates/pages/site.css");
 
 /// The templates, ready to be filled in, and what names this version of the style sheet.
 pub struct Templates {
-    environment: Environment<'static>,
+    /// In the order of [`Language::ALL`].
+    environments: Vec<(Language, Environment<'static>)>,
     style_version: String,
 }
 
 impl Templates {
     /// Reads the compiled-in templates. Errors: one of them has a mistake, which a test rules out.
     pub fn new() -> Result<Self, Error> {
-        let mut environment = Environment::new();
-        let mut syntax = SyntaxConfig::builder();
-        environment.set_syntax(syntax.trim_blocks(true).lstrip_blocks(true).build()?);
-        // A misspelt name breaks the page in its test, instead of leaving a hole that nobody sees.
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
-        environment.set_auto_escape_callback(|_| AutoEscape::Html);
-        environment.set_formatter(format);
-        for (name, source) in TEMPLATES {
-            environment.add_template(name, source)?;
-        }
-        Ok(Templates { environment, style_version: digest(STYLE.as_bytes()) })
+        let read = |language: Language| {
+            let mut environment = environment(Catalogue::of(language));
+            for (name, source) in TEMPLATES {
+                environment.add_template(name, source)?;
+            }
+            Ok((language, environment))
+        };
+        let environments = Language::ALL.into_iter().map(read).collect::<Result<_, Error>>()?;
+        Ok(Templates { environments, style_version: digest(STYLE.as_bytes()) })
     }
 
     /// Names this version of the style sheet; part of its address, so that it can be cached for ever.
@@ -56,19 +54,13 @@ impl Templates {
         &self.style_version
     }
 
-    /// The page `name` filled in with `context`.
-    pub(super) fn render(&self, name: &str, context: Value) -> Result<String, Problem> {
-        let rendered = self.environment.get_template(name).and_then(|template| template.render(context));
+    /// The page `name` in `language` filled in with `context`.
+    pub(super) fn render(&self, language: Language, name: &str, context: Value) -> Result<String, Problem> {
+        let environment = self.environments.iter().find(|(spoken, _)| *spoken == language);
+        let (_, environment) =
+            environment.ok_or_else(|| Problem::new(Kind::Internal, "a language without templates"))?;
+        let rendered = environment.get_template(name).and_then(|template| template.render(context));
         rendered.map_err(|error| Problem::new(Kind::Internal, format!("template {name}: {error:#}")))
-    }
-}
-
-/// Text is escaped as HTML asks, and no further: the engine's own way writes `/` as `&#x2f;`, which makes every
-/// address in the source unreadable for people and for simple feed finders.
-fn format(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    match value.as_str() {
-        Some(text) if !value.is_safe() => Ok(out.write_str(&html::escape(text))?),
-        Some(_) | None => escape_formatter(out, state, value),
     }
 }
 
@@ -89,13 +81,20 @@ mod tests {
     #[test]
     fn every_template_can_be_read_and_text_in_it_is_escaped() {
         let mut templates = Templates::new().unwrap();
-        templates.environment.add_template("test.html", "<a href=\"{{ href }}\">{{ text }}</a>{{ body }}").unwrap();
+        templates.environments[0]
+            .1
+            .add_template("test.html", "<a href=\"{{ href }}\">{{ text }}</a>{{ body }}")
+            .unwrap();
         let body = Value::from_safe_string("<p>&amp;</p>".into());
         let page = templates
-            .render("test.html", context! { href => "https://a.example/?a=1&b=\"", text => "<i>'", body => body })
+            .render(
+                Language::English,
+                "test.html",
+                context! { href => "https://a.example/?a=1&b=\"", text => "<i>'", body => body },
+            )
             .unwrap();
         assert_eq!(page, "<a href=\"https://a.example/?a=1&amp;b=&quot;\">&lt;i&gt;'</a><p>&amp;</p>");
-        let problem = templates.render("test.html", context! { text => "x" }).unwrap_err();
+        let problem = templates.render(Language::English, "test.html", context! { text => "x" }).unwrap_err();
         assert!(problem.kind == Kind::Internal && problem.detail.contains("test.html"), "{problem}");
     }
 

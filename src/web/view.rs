@@ -1,11 +1,11 @@
 //! Articles, categories and dates as the templates show them.
 
-use crate::domain::{Article, Category, Folded, Selection, Site, Slug, Term, Time};
+use crate::domain::{Article, Category, Folded, Selection, Site, Slug, Term};
 use crate::services::feeds::Name;
 use crate::services::newsroom::Newsroom;
+use crate::wire::locale::When;
 use crate::wire::{Format, html, print_word};
 use chrono::Duration;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use minijinja::value::Value;
 use serde::Serialize;
@@ -96,29 +96,6 @@ pub(super) fn direction(language: &str) -> &'static str {
     const RIGHT_TO_LEFT: [&str; 10] = ["ar", "ckb", "dv", "fa", "he", "ps", "sd", "ug", "ur", "yi"];
     let primary = language.split('-').next().unwrap_or_default();
     if RIGHT_TO_LEFT.iter().any(|known| primary.eq_ignore_ascii_case(known)) { "rtl" } else { "ltr" }
-}
-
-/// An instant in a zone.
-#[derive(Debug, Clone, Serialize)]
-pub(super) struct When {
-    /// `2020-12-18T15:03:00+03:00`.
-    pub(super) iso: String,
-    /// `18 December 2020`.
-    pub(super) day: String,
-    /// `15:03 MSK`.
-    pub(super) hour: String,
-}
-
-impl When {
-    pub(super) fn new(time: Time, zone: &TimeZone) -> Self {
-        let instant = Timestamp::from_millisecond(time.timestamp_millis()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let local = instant.to_zoned(zone.clone());
-        When {
-            iso: local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string(),
-            day: local.strftime("%-d %B %Y").to_string(),
-            hour: local.strftime("%H:%M %Z").to_string(),
-        }
-    }
 }
 
 /// The category that gives an article its language and zone: the first of its own that is configured.
@@ -225,7 +202,7 @@ pub(super) struct Story {
     categories: Vec<Link>,
     source: Option<Link>,
     print: String,
-    print_word: &'static str,
+    print_word: String,
 }
 
 impl Story {
@@ -272,15 +249,6 @@ fn source(url: &Url) -> Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_date_is_that_of_the_zone() {
-        let time = "2020-12-31T21:30:00Z".parse().unwrap();
-        let moscow = When::new(time, &TimeZone::get("Europe/Moscow").unwrap());
-        assert_eq!(moscow.iso, "2021-01-01T00:30:00+03:00");
-        assert_eq!((moscow.day.as_str(), moscow.hour.as_str()), ("1 January 2021", "00:30 MSK"));
-        assert_eq!(When::new(time, &TimeZone::UTC).hour, "21:30 UTC");
-    }
 
     #[test]
     fn arabic_and_persian_run_from_right_to_left() {

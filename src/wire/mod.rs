@@ -5,6 +5,7 @@ mod atom;
 pub mod check;
 pub mod html;
 mod jsonfeed;
+pub mod locale;
 pub mod mail;
 mod media;
 pub mod outline;
@@ -13,7 +14,10 @@ mod rss;
 pub mod sitemap;
 pub mod source;
 
-use crate::domain::{Article, Categories, Comments, Fault, Medium, Origin, Site, Time, clean_block, clean_line};
+use crate::domain::{
+    Article, Categories, Comments, Fault, Language, Medium, Origin, Site, Time, clean_block, clean_line,
+};
+use locale::Catalogue;
 use serde::{Deserialize, Serialize};
 
 /// Relation of the link from an item to its print view. No registered relation means "the same, for paper", so it is
@@ -298,12 +302,9 @@ impl Item {
 }
 
 /// The visible word of the print line, in the languages that newsrooms were seen to ask for.
-pub fn print_word(language: &str) -> &'static str {
-    match language.split('-').next().unwrap_or_default().to_ascii_lowercase().as_str() {
-        "ru" => "Печать",
-        "zh" => "打印",
-        _ => "Print",
-    }
+pub fn print_word(language: &str) -> String {
+    let language = Language::of(language).unwrap_or(Language::English);
+    Catalogue::of(language).text("print", &[])
 }
 
 /// The feed in `format`, the same bytes for the same `document`. It is read back and checked before it is returned, so

@@ -6,9 +6,9 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
     const said = button.textContent;
     try {
       await navigator.clipboard.writeText(button.dataset.copy);
-      button.textContent = "Copied";
+      button.textContent = button.dataset.copied;
     } catch {
-      button.textContent = "Not allowed";
+      button.textContent = button.dataset.refused;
     }
     setTimeout(() => { button.textContent = said; }, 2000);
   });

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by breaking off")]
 
 mod api;
+mod catalogues;
 mod config_docs;
 mod crash;
 mod discovery;

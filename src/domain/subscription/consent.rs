@@ -1,6 +1,7 @@
 //! What a subscriber has agreed to, as it can be shown to them or to an authority.
 
 use super::Time;
+use crate::domain::Language;
 use core::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ pub struct Consent {
     /// Version of the wording beside that button.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wording: Option<String>,
+    /// The language in which it stood there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
 }
 
 /// One of the two.

@@ -1,7 +1,7 @@
 //! An address and what holds for all its subscriptions.
 
 use super::{Address, Misses, Subscription, SubscriptionId, Zone};
-use crate::domain::Time;
+use crate::domain::{Language, Time, language};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -25,9 +25,9 @@ pub struct Subscriber {
     pub address: Address,
     /// Its subscriptions, the oldest first.
     pub subscriptions: Vec<SubscriptionId>,
-    /// Language of pages and mails to it, a BCP 47 tag; the newsroom's where it has chosen none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub language: Option<String>,
+    /// Language of pages and mails to it; the newsroom's where it has chosen none.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "language::if_known")]
+    pub language: Option<Language>,
     /// On whose clock its digests come; the publisher's standard where it has chosen none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,

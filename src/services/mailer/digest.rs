@@ -3,7 +3,7 @@
 use super::Mailer;
 use super::plan::{Stop, category, wanted};
 use super::told::Prints;
-use crate::domain::{ArticleId, Fault, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
+use crate::domain::{ArticleId, Fault, Language, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{LedgerRow, Message, StoreError, Stored, Told};
 use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Token, digest, message_id, summary};
@@ -31,7 +31,7 @@ struct Key {
     span: Span,
     is_fold: bool,
     list: Option<Slug>,
-    language: String,
+    language: Language,
     /// When the newsroom's own name and titles last changed.
     newsroom_at: Time,
 }
@@ -81,7 +81,7 @@ impl Mailer {
             span: span.clone(),
             is_fold: *is_fold,
             list: row.list.clone(),
-            language: newsroom.site.language.clone(),
+            language: frame.language,
             newsroom_at: newsroom.changed_at,
         };
         let (form, told, prints) = self.form(frame, newsroom, key)?;
@@ -162,7 +162,8 @@ impl Mailer {
             [] => None,
             items => {
                 let bytes_max = self.standard.digest_bytes_max;
-                let composition = Composition::new(&newsroom.site, items, more, bytes_max)?;
+                let composition =
+                    Composition::new(frame.templates, key.language, &newsroom.site, items, more, bytes_max)?;
                 count = composition.count();
                 if count < items.len() || more > 0 {
                     from = places.get(count.saturating_sub(1)).copied().unwrap_or(from);
@@ -184,9 +185,9 @@ impl Mailer {
     ) -> Result<Form, Fault> {
         let content = Digest {
             composition,
-            window: &key.window.to_string(),
+            window: key.window,
             list: key.list.as_ref().and_then(|slug| category(newsroom, slug)),
-            wanted: &wanted(newsroom, &key.selection),
+            wanted: &wanted(frame, newsroom, &key.selection),
             rest: &newsroom.site.selection_page(&key.selection),
             fold_over: key.is_fold.then_some(self.standard.instant_per_day_max),
             leave: "",

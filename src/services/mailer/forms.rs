@@ -3,15 +3,17 @@
 
 use super::told::Prints;
 use super::{Mailer, locked};
-use crate::domain::{Article, ArticleId, Category, Fault, Labels, Slug, Time};
+use crate::domain::{Article, ArticleId, Category, Fault, Labels, Language, Slug, Time};
 use crate::store::{StoreError, Stored};
+use crate::wire::locale::When;
 use crate::wire::mail;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Articles that are remembered: mail is about few at a time, and each is looked at again in the store.
 const ARTICLES_MAX: usize = 8;
-/// Forms that are remembered: one for each article, list and selection that mail is about now.
+/// Forms that are remembered: one for each article, list, selection, language and way of telling the time that mail is
+/// about now.
 const FORMS_MAX: usize = 128;
 /// And the memory they may take; a form has some 5 to 100 KB.
 const FORMS_BYTES_MAX: usize = 8 << 20;
@@ -28,10 +30,15 @@ pub(super) struct Known {
 }
 
 /// What a form was made of: the same of all gives the same mail.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Made {
     list: Option<Slug>,
+    language: Language,
     wanted: String,
+    /// When the article came out, as it is told: all that the reader's zone changes.
+    published: String,
+    /// The templates, which a reload may replace.
+    templates: Arc<mail::Templates>,
     /// When the newsroom's own name and titles last changed.
     newsroom_at: Time,
     /// Of a correction the editors' note, if there is one.
@@ -46,6 +53,18 @@ pub(super) struct Telling<'a> {
     pub(super) leave: &'a str,
     pub(super) newsroom_at: Time,
     pub(super) correction: Option<mail::Correction<'a>>,
+}
+
+impl PartialEq for Made {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+            && self.language == other.language
+            && self.wanted == other.wanted
+            && self.published == other.published
+            && Arc::ptr_eq(&self.templates, &other.templates)
+            && self.newsroom_at == other.newsroom_at
+            && self.correction == other.correction
+    }
 }
 
 /// The newest in front.
@@ -87,7 +106,16 @@ impl Mailer {
     ) -> Result<Vec<u8>, Fault> {
         let Telling { list, wanted, leave, newsroom_at, correction } = telling;
         let note = correction.map(|correction| correction.note.map(str::to_owned));
-        let made = Made { list: list.map(|list| list.slug.clone()), wanted, newsroom_at, correction: note };
+        let catalogue = frame.templates.catalogue(frame.language);
+        let made = Made {
+            list: list.map(|list| list.slug.clone()),
+            language: frame.language,
+            wanted,
+            published: When::new(known.article.record.dated(), frame.zone).moment(catalogue),
+            templates: Arc::clone(frame.templates),
+            newsroom_at,
+            correction: note,
+        };
         let write = |leave: &str| {
             let (article, summary) = (&known.article.record, known.summary.as_deref());
             mail::notice(frame, &mail::Notice { article, summary, list, wanted: &made.wanted, leave, correction })

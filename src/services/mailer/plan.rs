@@ -194,7 +194,20 @@ impl Mailer {
         let id = self.id(&row.key());
         let (from, to) = (&self.settings.from, &subscription.record.address);
         let returns = self.settings.return_address.as_ref();
-        let frame = mail::Frame { site: &newsroom.site, from, to, returns, id: &id, date: now };
+        let subscriber = self.store.subscriber_of(to)?.map(|subscriber| subscriber.record);
+        let language = subscriber.as_ref().and_then(|subscriber| subscriber.language);
+        let zone = subscriber.as_ref().and_then(|subscriber| subscriber.zone.as_ref());
+        let frame = mail::Frame {
+            site: &newsroom.site,
+            from,
+            to,
+            language: language.unwrap_or_else(|| newsroom.site.spoken()),
+            zone: &zone.unwrap_or(&self.standard.zone).time_zone(),
+            templates: &mail::Templates::built_in(),
+            returns,
+            id: &id,
+            date: now,
+        };
         let written = match &row.message {
             Message::Notice { article } => {
                 let article = self.public(article)?;
@@ -218,14 +231,13 @@ impl Mailer {
             Message::Farewell { round } => {
                 let left_at = left(&subscription.record, *round)?;
                 let farewell = mail::Farewell {
-                    wanted: &wanted(&newsroom, &subscription.record.selection),
+                    wanted: &wanted(&frame, &newsroom, &subscription.record.selection),
                     undo: &mail::Token::undo(&subscription.record).seal(secret),
                     until: left_at + Duration::days(Subscription::UNDO_WITHIN_DAYS),
                 };
                 Written::plain(mail::farewell(&frame, &farewell)?)
             }
             Message::Preferences { round } => {
-                let subscriber = self.store.subscriber_of(to)?.map(|subscriber| subscriber.record);
                 let subscriber = subscriber.filter(|subscriber| subscriber.links == *round);
                 let subscriber = subscriber.ok_or(Stop::Recall("a newer one was asked for"))?;
                 let link = mail::Token::preferences(&subscriber).seal(secret);
@@ -234,7 +246,7 @@ impl Mailer {
             Message::Confirmation { round } => {
                 let asked = asked_for(&subscription.record, *round, now)?;
                 let confirmation = mail::Confirmation {
-                    wanted: &wanted(&newsroom, asked),
+                    wanted: &wanted(&frame, &newsroom, asked),
                     is_change: subscription.record.wished.is_some(),
                     confirm: &mail::Token::confirm(&subscription.record).seal(secret),
                     never: &mail::Token::never(row.subscription).seal(secret),
@@ -271,7 +283,7 @@ impl Mailer {
     ) -> Result<Written, Stop> {
         let telling = Telling {
             list: row.list.as_ref().and_then(|slug| category(newsroom, slug)),
-            wanted: wanted(newsroom, &subscription.selection),
+            wanted: wanted(frame, newsroom, &subscription.selection),
             leave: &mail::Token::leave(row.subscription).seal(&self.store.identity().secret),
             newsroom_at: newsroom.changed_at,
             correction,
@@ -374,6 +386,7 @@ pub(super) fn category<'a>(newsroom: &'a Newsroom, slug: &Slug) -> Option<&'a Ca
     newsroom.categories.get(slug.as_str())
 }
 
-pub(super) fn wanted(newsroom: &Newsroom, selection: &Selection) -> String {
-    mail::wanted(selection, |slug| newsroom.categories.get(slug).map(|category| category.title.as_str()))
+pub(super) fn wanted(frame: &mail::Frame<'_>, newsroom: &Newsroom, selection: &Selection) -> String {
+    let catalogue = frame.templates.catalogue(frame.language);
+    mail::wanted(catalogue, selection, |slug| newsroom.categories.get(slug).map(|category| category.title.as_str()))
 }

@@ -1,32 +1,31 @@
 //! What is agreed to, and the wish never to be asked again.
 
 use super::{CONFLICTS_MAX, Subscriptions, busy, internal, unknown};
-use crate::domain::{Address, Problem, Subscription, SubscriptionState};
+use crate::domain::{Address, Language, Problem, Subscription, SubscriptionState};
 use crate::store::{Batch, CommitError, Delivery, LedgerKey, Message, Never, Wording};
+use crate::wire::locale::Catalogue;
 use crate::wire::mail::Purpose;
 use aws_lc_rs::digest;
 use chrono::Duration;
-use std::sync::LazyLock;
-
-/// What stands beside the button that confirms.
-pub const WORDING: &str = include_str!("../../../templates/consent.txt");
 
 /// Mail gateways open the links of a mail before or soon after they deliver it.
 const SCANNED_WITHIN: Duration = Duration::minutes(5);
 
-/// Names this version of it.
-static VERSION: LazyLock<String> = LazyLock::new(|| {
-    let digest = digest::digest(&digest::SHA256, WORDING.trim().as_bytes());
-    digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
-});
+/// What stands beside the button that confirms.
+fn wording(language: Language) -> String {
+    Catalogue::of(language).text("consent", &[])
+}
 
 impl Subscriptions {
     /// Keeps the wording of now in `batch`, if it is a new one, and returns its version.
-    pub(super) fn keep_wording(&self, batch: &mut Batch) -> Result<String, Problem> {
-        if self.store.wording(&VERSION).map_err(internal)?.is_none() {
-            self.store.write_wording(batch, &VERSION, &Wording { text: WORDING.trim().to_owned() });
+    pub(super) fn keep_wording(&self, batch: &mut Batch, language: Language) -> Result<String, Problem> {
+        let text = wording(language);
+        let digest = digest::digest(&digest::SHA256, text.as_bytes());
+        let version: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        if self.store.wording(&version).map_err(internal)?.is_none() {
+            self.store.write_wording(batch, &version, &Wording { text });
         }
-        Ok(VERSION.clone())
+        Ok(version)
     }
 
     /// Does the owner of the address never want to be asked again?

@@ -1,6 +1,6 @@
 //! What asking and confirming make of what is stored, decided on values alone.
 
-use crate::domain::{Kind, Problem, Subscriber, Subscription, SubscriptionState, Time};
+use crate::domain::{Kind, Problem, Reason, Subscriber, Subscription, SubscriptionState, Time};
 use chrono::Duration;
 
 /// What is asked again sooner makes no second mail: a form that is sent in a loop must not fill a mailbox.
@@ -63,13 +63,16 @@ pub(super) fn asked(
 /// May `round` of it be confirmed, or has it been? Errors: [`Kind::Gone`] says why not.
 pub(super) fn may_confirm(old: &Subscription, round: u32, now: Time) -> Result<(), Problem> {
     if let SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } = old.state {
-        return Err(Problem::new(Kind::Gone, "this subscription has ended since; please ask once more"));
+        return Err(Problem::new(Kind::Gone, "this subscription has ended since; please ask once more")
+            .because(Reason::LinkEnded));
     }
     if round != old.round {
-        return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that"));
+        return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that")
+            .because(Reason::LinkNewer));
     }
     if !is_settled(old) && old.has_lapsed(now) {
-        return Err(Problem::new(Kind::Gone, "this link was good for 14 days; please ask once more"));
+        return Err(Problem::new(Kind::Gone, "this link was good for 14 days; please ask once more")
+            .because(Reason::LinkLapsed));
     }
     Ok(())
 }
@@ -79,7 +82,8 @@ pub(super) fn may_undo(old: &Subscription, round: u32) -> Result<(), Problem> {
     if round == old.round && matches!(old.state, SubscriptionState::Unsubscribed { .. }) || is_confirmed(old) {
         return Ok(());
     }
-    Err(Problem::new(Kind::Gone, "this subscription was asked for anew since; please use the link in that mail"))
+    Err(Problem::new(Kind::Gone, "this subscription was asked for anew since; please use the link in that mail")
+        .because(Reason::LinkAnew))
 }
 
 /// Has its owner confirmed it, and not left since?

@@ -7,15 +7,14 @@ mod decide;
 mod preferences;
 mod record;
 
-pub use consent::WORDING;
 pub use preferences::{Amendment, Preferences};
 pub use record::PersonalRecord;
 
 use super::newsroom::SharedNewsroom;
 use crate::config;
 use crate::domain::{
-    Address, Cadence, Clock, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
-    SubscriptionState, Term, Time, Zone,
+    Address, Cadence, Clock, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
+    Subscription, SubscriptionId, SubscriptionState, Term, Time, Zone,
 };
 use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
 use crate::wire::mail::{Purpose, Token};
@@ -48,8 +47,8 @@ pub struct Asking {
     pub cadence: Option<Cadence>,
     /// On whose clock.
     pub zone: Option<Zone>,
-    /// Language of pages and mails, a BCP 47 tag.
-    pub language: Option<String>,
+    /// Language of pages and mails.
+    pub language: Option<Language>,
     /// Who asks.
     pub from: Option<IpAddr>,
     /// Has the form's script done its work, or is it a program that has a key?
@@ -150,11 +149,17 @@ impl Subscriptions {
         Ok((token.purpose, stored.record))
     }
 
-    /// Confirms what the link's mail asked about, at the wish of the client `from`; a second time changes nothing.
+    /// Confirms what the link's mail asked about, at the wish of the client `from`, who saw the wording in `language`; a
+    /// second time changes nothing.
     /// It takes the place of another subscription of the same address to the same selection.
     ///
     /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
-    pub async fn confirm(&self, token: &str, from: Option<IpAddr>) -> Result<Subscription, Problem> {
+    pub async fn confirm(
+        &self,
+        token: &str,
+        from: Option<IpAddr>,
+        language: Language,
+    ) -> Result<Subscription, Problem> {
         for _ in 0..CONFLICTS_MAX {
             let (token, old) = self.open(token)?;
             if token.purpose != Purpose::Confirm {
@@ -167,8 +172,9 @@ impl Subscriptions {
             }
             let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
             let mut batch = Batch::default();
-            let wording = Some(self.keep_wording(&mut batch)?);
-            let consent = Consent { confirmed: Some(Given { at: now, from }), wording, ..old.record.consent.clone() };
+            let wording = Some(self.keep_wording(&mut batch, language)?);
+            let (confirmed, language) = (Some(Given { at: now, from }), Some(language));
+            let consent = Consent { confirmed, wording, language, ..old.record.consent.clone() };
             let wished = decide::wished(&old.record);
             let new = match old.record.state {
                 // Only what it asks for changes.
@@ -271,7 +277,7 @@ impl Subscriptions {
         let is_anybodys =
             known.is_none_or(|known| !known.subscriptions.iter().any(|s| decide::is_confirmed(&s.record)));
         let subscriber = match is_anybodys {
-            true => Subscriber { zone: asking.zone.clone(), language: asking.language.clone(), ..subscriber },
+            true => Subscriber { zone: asking.zone.clone(), language: asking.language, ..subscriber },
             false => subscriber,
         };
         Ok(Some((subscription, subscriber)))
@@ -279,6 +285,22 @@ impl Subscriptions {
 
     fn zone<'a>(&'a self, subscriber: &'a Subscriber) -> &'a Zone {
         subscriber.zone.as_ref().unwrap_or(&self.standard.zone)
+    }
+
+    /// The language of whom a link is of; none where it is not ours or they have chosen none.
+    pub fn language(&self, token: &str) -> Result<Option<Language>, Problem> {
+        let Some(token) = Token::open(token, &self.store.identity().secret) else { return Ok(None) };
+        let subscriber = match token.purpose {
+            Purpose::Preferences => self.store.subscriber(SubscriberId(token.subscription.0)),
+            Purpose::Confirm | Purpose::Leave | Purpose::Undo | Purpose::Feed | Purpose::Never => {
+                match self.store.subscription(token.subscription) {
+                    Ok(Some(subscription)) => self.store.subscriber_of(&subscription.record.address),
+                    Ok(None) => Ok(None),
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        Ok(subscriber.map_err(internal)?.and_then(|subscriber| subscriber.record.language))
     }
 
     fn known(&self, address: &Address) -> Result<Option<Known>, Problem> {
@@ -317,6 +339,7 @@ fn mint() -> Result<SubscriptionId, Problem> {
 
 fn unknown() -> Problem {
     Problem::new(Kind::NotFound, "this link is not one of ours, or not all of it has come along")
+        .because(Reason::LinkUnknown)
 }
 
 fn busy() -> Problem {

@@ -2,8 +2,8 @@
 
 use super::{CONFLICTS_MAX, Known, Subscriptions, busy, decide, internal, mint, unknown};
 use crate::domain::{
-    Address, Cadence, Consent, Given, Kind, Problem, Selection, Subscriber, Subscription, SubscriptionId,
-    SubscriptionState, Time, Zone,
+    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
+    Subscription, SubscriptionId, SubscriptionState, Time, Zone,
 };
 use crate::store::{Batch, CommitError, LedgerRow, Message};
 use crate::wire::mail::{Purpose, Token};
@@ -30,7 +30,7 @@ pub enum Amendment {
         /// On whose clock.
         zone: Option<Zone>,
         /// Language of pages and mails.
-        language: Option<String>,
+        language: Option<Language>,
     },
     /// Another subscription.
     Add {
@@ -200,7 +200,7 @@ impl Subscriptions {
         match stored.record.state {
             SubscriptionState::Confirmed { .. } | SubscriptionState::Refused { .. } => Ok(stored.record),
             SubscriptionState::Pending | SubscriptionState::Unsubscribed { .. } => {
-                Err(Problem::new(Kind::Gone, "this subscription has ended"))
+                Err(Problem::new(Kind::Gone, "this subscription has ended").because(Reason::LinkEnded))
             }
         }
     }
@@ -241,7 +241,7 @@ impl Subscriptions {
         let mut batch = Batch::default();
         match amendment {
             Amendment::Settings { zone, language } => {
-                let new = Subscriber { zone: zone.clone(), language: language.clone(), ..subscriber.clone() };
+                let new = Subscriber { zone: zone.clone(), language: *language, ..subscriber.clone() };
                 self.store.write_subscriber(&mut batch, Some(&known.subscriber), &new);
                 for old in &known.subscriptions {
                     let paced = old.record.paced(old.record.cadence, self.zone(&new), now, head);
@@ -258,7 +258,7 @@ impl Subscriptions {
                 let given = Some(Given { at: now, from });
                 let asked = Subscription {
                     cadence: *cadence,
-                    consent: Consent { asked: given.clone(), confirmed: given, wording: None },
+                    consent: Consent { asked: given.clone(), confirmed: given, wording: None, language: None },
                     ..Subscription::asked(mint()?, subscriber.address.clone(), selection.clone(), now)
                 };
                 let mut new = subscriber.clone();
@@ -301,14 +301,16 @@ impl Subscriptions {
         if token.purpose != Purpose::Preferences {
             return Err(unknown());
         }
-        let id = crate::domain::SubscriberId(token.subscription.0);
+        let id = SubscriberId(token.subscription.0);
         let subscriber = self.store.subscriber(id).map_err(internal)?.ok_or_else(unknown)?;
         if token.round != subscriber.record.links {
-            return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that"));
+            return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that")
+                .because(Reason::LinkNewer));
         }
         let lasts = Duration::hours(Subscriber::LINK_HOURS);
         if subscriber.record.link_at.is_none_or(|at| self.clock.now() - at > lasts) {
-            return Err(Problem::new(Kind::Gone, "this link was good for a day; please ask for another one"));
+            return Err(Problem::new(Kind::Gone, "this link was good for a day; please ask for another one")
+                .because(Reason::LinkLapsed));
         }
         let subscriptions = self.store.subscriptions_of(&subscriber.record).map_err(internal)?;
         Ok(Known { subscriber, subscriptions })

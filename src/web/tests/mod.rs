@@ -1,5 +1,6 @@
 //! Pages as a browser gets them: a store in a folder of its own, a router over it, requests without a network.
 
+mod languages;
 mod reading;
 mod subscribing;
 

@@ -95,10 +95,10 @@ async fn every_selection_has_a_page_and_one_address() {
     paper.get("/search").await.says(&["<form action=\"/search\" method=\"get\">"]);
     let wrong = paper.get("/search?q=tag:a+tag:b").await;
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
-    wrong.says(&["found tag:b at character 7, expected AND, OR or the end"]);
+    wrong.says(&["The query cannot be read from character 7 on."]);
     let unknown = paper.get("/search?q=category:sport+OR+tag:a").await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
-    unknown.says(&["economy, science"]);
+    unknown.says(&["There is no category “sport” here.", "There is:"]);
 }
 
 #[tokio::test]

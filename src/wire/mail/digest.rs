@@ -1,8 +1,11 @@
 //! Digests: made once for all who get the same, and then addressed to each.
 
-use super::{Frame, builder, feedback_id, finish, host, list_headers, render};
-use crate::domain::{Article, Category, Fault, Site, clean_line};
-use minijinja::{Value, context};
+use super::{Frame, Templates, builder, feedback_id, finish, host, list, list_headers};
+use crate::domain::{Article, Category, Fault, Language, Site, clean_line};
+use crate::wire::locale::When;
+use chrono::NaiveDate;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
 
 /// An article of a digest.
 #[derive(Debug, Clone, Copy)]
@@ -33,7 +36,7 @@ pub struct Digest<'a> {
     /// The articles.
     pub composition: &'a Composition,
     /// The local date of its window.
-    pub window: &'a str,
+    pub window: NaiveDate,
     /// The category it goes out under; the whole newsroom where it is of more.
     pub list: Option<&'a Category>,
     /// What the subscription asks for, for people: see [`super::wanted`].
@@ -51,11 +54,19 @@ impl Composition {
     /// beyond `bytes_max`, but one at least.
     ///
     /// Errors: a template has a mistake.
-    pub fn new(site: &Site, items: &[Item<'_>], more: usize, bytes_max: usize) -> Result<Self, Fault> {
+    pub fn new(
+        templates: &Templates,
+        language: Language,
+        site: &Site,
+        items: &[Item<'_>],
+        more: usize,
+        bytes_max: usize,
+    ) -> Result<Self, Fault> {
+        let render = |name: &str, values: &Value| templates.render(language, name, values);
         let (mut text, mut html) = ((String::new(), String::new()), (String::new(), String::new()));
         let mut count = 0;
         for item in items {
-            let values = values(site, item);
+            let values = values(templates, language, site, item);
             let [line_text, item_text] = ["digest-line.txt", "digest-item.txt"].map(|name| render(name, &values));
             let [line_html, item_html] = ["digest-line.html", "digest-item.html"].map(|name| render(name, &values));
             let (line_text, item_text, line_html, item_html) = (line_text?, item_text?, line_html?, item_html?);
@@ -91,12 +102,12 @@ impl Composition {
     }
 }
 
-fn values(site: &Site, item: &Item<'_>) -> Value {
+fn values(templates: &Templates, language: Language, site: &Site, item: &Item<'_>) -> Value {
     let content = &item.article.content;
     context! {
         title => clean_line(&content.title),
         summary => item.summary,
-        authors => content.authors.join(", "),
+        authors => list(templates.catalogue(language), &content.authors),
         language => content.language.as_deref().unwrap_or(&site.language),
         link => site.article_link(item.article),
         print => site.print_page(&item.article.id),
@@ -107,7 +118,7 @@ fn values(site: &Site, item: &Item<'_>) -> Value {
 pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> {
     let (site, composition) = (frame.site, digest.composition);
     let leave = site.address(&format!("subscriptions/{}", digest.leave));
-    let feedback = feedback_id(digest.window, digest.list, "digest", host(site));
+    let feedback = feedback_id(&digest.window.to_string(), digest.list, "digest", host(site));
     let mail = list_headers(builder(frame, &composition.subject)?, frame, digest.list, digest.leave, feedback);
     let safe = |text: &String| Value::from_safe_string(text.clone());
     let values = context! {
@@ -116,6 +127,7 @@ pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> 
         text_items => safe(&composition.text.1),
         html_lines => safe(&composition.html.0),
         html_items => safe(&composition.html.1),
+        day => Serde(When::from(digest.window)),
         count => composition.count,
         more => composition.more,
         rest => digest.rest,
@@ -124,5 +136,5 @@ pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> 
         leave => leave,
         newsroom => site.title.as_str(),
     };
-    finish(mail, "digest", &values)
+    finish(frame, mail, "digest", &values)
 }

@@ -7,24 +7,27 @@ mod form;
 pub mod incoming;
 mod return_path;
 pub mod status;
+mod templates;
 mod token;
 mod told;
 
 pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use return_path::{Returned, envelope_sender};
+pub use templates::Templates;
 pub use token::{Purpose, Token};
 pub use told::{print, summary};
 
-use super::html;
+use super::locale::{Catalogue, When};
 use crate::config::{ReturnAddress, Sender};
-use crate::domain::{Address, Article, Category, Fault, Selection, Site, Time, clean_line};
+use crate::domain::{Address, Article, Category, Fault, Language, Selection, Site, Time, clean_line};
+use jiff::tz::TimeZone;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
 use lettre::message::{Body, Mailbox, MessageBuilder, MultiPart, SinglePart};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, context, escape_formatter};
-use std::sync::LazyLock;
+use minijinja::context;
+use minijinja::value::{Serde, Value};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What any mail needs.
@@ -36,6 +39,12 @@ pub struct Frame<'a> {
     pub from: &'a Sender,
     /// Whom it goes to.
     pub to: &'a Address,
+    /// The language it speaks.
+    pub language: Language,
+    /// The clock by which it tells the time.
+    pub zone: &'a TimeZone,
+    /// The templates it is made of.
+    pub templates: &'a Arc<Templates>,
     /// Where mails come back to, if there is such a place: then one can leave by mail as well.
     pub returns: Option<&'a ReturnAddress>,
     /// First half of the message id (the second is the site's host): letters, digits and dots, and always the same
@@ -97,10 +106,18 @@ pub struct Farewell<'a> {
     pub until: Time,
 }
 
-/// What `selection` asks for, in words: `everything`, or the titles of its categories.
-pub fn wanted<'a>(selection: &Selection, title: impl Fn(&str) -> Option<&'a str>) -> String {
+/// What `selection` asks for, in words: everything, or the titles of its categories.
+pub fn wanted<'a>(catalogue: &Catalogue, selection: &Selection, title: impl Fn(&str) -> Option<&'a str>) -> String {
     let titles = selection.titles(|slug| title(slug.as_str()));
-    if titles.is_empty() { "everything".to_owned() } else { titles.join(", ") }
+    match titles.as_slice() {
+        [] => catalogue.text("wanted-everything", &[]),
+        titles => list(catalogue, titles),
+    }
+}
+
+/// `parts` as the language puts them in a row.
+fn list(catalogue: &Catalogue, parts: &[String]) -> String {
+    parts.join(&catalogue.text("list-separator", &[]))
 }
 
 /// Gmail hides what is behind this many bytes of HTML, and with it the link by which one leaves; less what a relay may
@@ -115,15 +132,24 @@ const LINE_CHARS_MAX: usize = 500;
 /// The bytes of a notice. RFC 5322, RFC 2369, RFC 2919, RFC 8058, RFC 3834.
 /// Errors: a [`Fault`] where an address cannot stand in a mail.
 pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> {
-    let site = frame.site;
-    let title = cut(&clean_line(&notice.article.content.title), LINE_CHARS_MAX);
+    let (site, content) = (frame.site, &notice.article.content);
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
-    let (kind, subject) = match notice.correction {
-        None => ("notice", title.clone()),
-        Some(_) => {
-            ("correction", clean_line(&render("correction-subject.txt", &context! { title => title.as_str() })?))
-        }
+    let language = content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
+    let values = context! {
+        title => cut(&clean_line(&content.title), LINE_CHARS_MAX),
+        note => notice.correction.and_then(|correction| correction.note),
+        summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
+        authors => cut(&list(frame.templates.catalogue(frame.language), &content.authors), LINE_CHARS_MAX),
+        published => Serde(When::new(notice.article.dated(), frame.zone)),
+        link => site.article_link(notice.article),
+        print => site.print_page(&notice.article.id),
+        leave => leave.as_str(),
+        wanted => cut(notice.wanted, LINE_CHARS_MAX),
+        newsroom => site.title.as_str(),
+        language => language.unwrap_or(&site.language),
     };
+    let kind = if notice.correction.is_some() { "correction" } else { "notice" };
+    let (subject, values) = titled(frame, kind, values)?;
     let feedback = feedback_id(notice.article.id.as_str(), notice.list, kind, host(site));
     let mut mail = list_headers(builder(frame, &subject)?, frame, notice.list, notice.leave, feedback);
     if let Some(Correction { thread, .. }) = notice.correction {
@@ -132,31 +158,13 @@ pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> 
             mail = mail.raw_header(plain_header(name, format!("<{thread}>")));
         }
     }
-    let language = notice.article.content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
-    let values = context! {
-        title => title.as_str(),
-        note => notice.correction.and_then(|correction| correction.note),
-        summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
-        authors => cut(&notice.article.content.authors.join(", "), LINE_CHARS_MAX),
-        link => site.article_link(notice.article),
-        print => site.print_page(&notice.article.id),
-        leave => leave.as_str(),
-        wanted => cut(notice.wanted, LINE_CHARS_MAX),
-        newsroom => site.title.as_str(),
-        language => language.unwrap_or(&site.language),
-    };
-    finish(mail, kind, &values)
+    finish(frame, mail, kind, &values)
 }
 
 /// The bytes of a confirmation mail. Errors: as for [`notice`].
 pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Result<Vec<u8>, Fault> {
     let site = frame.site;
-    let subject = match confirmation.is_change {
-        true => format!("{}: please confirm the change of your subscription", clean_line(&site.title)),
-        false => format!("{}: please confirm your subscription", clean_line(&site.title)),
-    };
     let values = context! {
-        title => subject.as_str(),
         newsroom => site.title.as_str(),
         wanted => confirmation.wanted,
         is_change => confirmation.is_change,
@@ -165,36 +173,46 @@ pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Resul
         never => site.address(&format!("subscriptions/{}", confirmation.never)),
         days => confirmation.days,
     };
-    finish(builder(frame, &subject)?, "confirmation", &values)
+    plain(frame, "confirmation", values)
 }
 
 /// The bytes of the mail that tells of having left. Errors: as for [`notice`].
 pub fn farewell(frame: &Frame<'_>, farewell: &Farewell<'_>) -> Result<Vec<u8>, Fault> {
     let site = frame.site;
-    let subject = render("farewell-subject.txt", &context! { newsroom => site.title.as_str() })?;
     let values = context! {
-        title => subject.as_str(),
         newsroom => site.title.as_str(),
         wanted => farewell.wanted,
         address => frame.to.as_str(),
         undo => site.address(&format!("subscriptions/{}", farewell.undo)),
-        until => farewell.until.format("%-d %B %Y").to_string(),
+        until => Serde(When::new(farewell.until, frame.zone)),
     };
-    finish(builder(frame, &clean_line(&subject))?, "farewell", &values)
+    plain(frame, "farewell", values)
 }
 
 /// The bytes of the mail with a link to the preferences, `link` being its sealed token. Errors: as for [`notice`].
 pub fn preferences(frame: &Frame<'_>, link: &str, hours: i64) -> Result<Vec<u8>, Fault> {
     let site = frame.site;
-    let subject = render("preferences-subject.txt", &context! { newsroom => site.title.as_str() })?;
     let values = context! {
-        title => subject.as_str(),
         newsroom => site.title.as_str(),
         address => frame.to.as_str(),
         link => site.address(&format!("subscriptions/{link}")),
         hours => hours,
     };
-    finish(builder(frame, &clean_line(&subject))?, "preferences", &values)
+    plain(frame, "preferences", values)
+}
+
+/// A mail of the templates `name` that goes to one person and not to a list.
+fn plain(frame: &Frame<'_>, name: &str, values: Value) -> Result<Vec<u8>, Fault> {
+    let (subject, values) = titled(frame, name, values)?;
+    finish(frame, builder(frame, &subject)?, name, &values)
+}
+
+/// The subject by the template `{name}-subject.txt`, and the values with it as `title`, unless they have one.
+fn titled(frame: &Frame<'_>, name: &str, values: Value) -> Result<(String, Value), Fault> {
+    let subject = frame.templates.render(frame.language, &format!("{name}-subject.txt"), &values)?;
+    let subject = clean_line(&subject);
+    let values = context! { ..values, ..context! { title => subject.as_str() } };
+    Ok((subject, values))
 }
 
 fn host(site: &Site) -> &str {
@@ -315,17 +333,12 @@ fn list_id(title: &str, label: Option<&str>, host: &str) -> HeaderValue {
 /// Between the parts.
 const BOUNDARY: &str = "=_tidings";
 
-fn render(name: &str, values: &minijinja::Value) -> Result<String, Fault> {
-    let rendered = TEMPLATES.get_template(name).and_then(|template| template.render(values));
-    rendered.map_err(|error| Fault::new(name, error.to_string(), "a template that renders"))
-}
-
 /// Both parts from the templates of this name, always as quoted-printable: no line is longer than 76 characters,
 /// so no relay has a reason to rewrite it.
-fn finish(mail: MessageBuilder, template: &str, values: &minijinja::Value) -> Result<Vec<u8>, Fault> {
+fn finish(frame: &Frame<'_>, mail: MessageBuilder, template: &str, values: &Value) -> Result<Vec<u8>, Fault> {
     let part = |extension: &str, kind: ContentType| {
         let name = format!("{template}.{extension}");
-        let text = render(&name, values)?;
+        let text = frame.templates.render(frame.language, &name, values)?;
         let body = Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
             .map_err(|_| Fault::new(&name, "text", "text that quoted-printable can carry"))?;
         Ok::<_, Fault>(SinglePart::builder().header(kind).body(body))
@@ -338,45 +351,6 @@ fn finish(mail: MessageBuilder, template: &str, values: &minijinja::Value) -> Re
     let mail = mail.multipart(parts).map_err(|error| Fault::new("mail", error.to_string(), "a complete mail"))?;
     Ok(mail.formatted())
 }
-
-/// HTML templates escape what they are given; text templates give it as it is.
-static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut templates = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
-    templates.set_syntax(syntax.expect("the delimiters are the default ones"));
-    // The default also writes `/` as an entity, which mail filters that look for addresses take for a disguise.
-    templates.set_formatter(|out, state, value| {
-        if matches!(state.auto_escape(), AutoEscape::Html) && !value.is_safe() && !value.is_none() {
-            return Ok(out.write_str(&html::escape(&value.to_string()))?);
-        }
-        escape_formatter(out, state, value)
-    });
-    for (name, source) in [
-        ("notice.txt", include_str!("../../../templates/mail/notice.txt")),
-        ("notice.html", include_str!("../../../templates/mail/notice.html")),
-        ("correction-subject.txt", include_str!("../../../templates/mail/correction-subject.txt")),
-        ("correction.txt", include_str!("../../../templates/mail/correction.txt")),
-        ("correction.html", include_str!("../../../templates/mail/correction.html")),
-        ("digest.txt", include_str!("../../../templates/mail/digest.txt")),
-        ("digest.html", include_str!("../../../templates/mail/digest.html")),
-        ("digest-subject.txt", include_str!("../../../templates/mail/digest-subject.txt")),
-        ("digest-line.txt", include_str!("../../../templates/mail/digest-line.txt")),
-        ("digest-line.html", include_str!("../../../templates/mail/digest-line.html")),
-        ("digest-item.txt", include_str!("../../../templates/mail/digest-item.txt")),
-        ("digest-item.html", include_str!("../../../templates/mail/digest-item.html")),
-        ("farewell-subject.txt", include_str!("../../../templates/mail/farewell-subject.txt")),
-        ("farewell.txt", include_str!("../../../templates/mail/farewell.txt")),
-        ("farewell.html", include_str!("../../../templates/mail/farewell.html")),
-        ("preferences-subject.txt", include_str!("../../../templates/mail/preferences-subject.txt")),
-        ("preferences.txt", include_str!("../../../templates/mail/preferences.txt")),
-        ("preferences.html", include_str!("../../../templates/mail/preferences.html")),
-        ("confirmation.txt", include_str!("../../../templates/mail/confirmation.txt")),
-        ("confirmation.html", include_str!("../../../templates/mail/confirmation.html")),
-    ] {
-        templates.add_template(name, source).expect("the templates are compiled in, and a test renders each");
-    }
-    templates
-});
 
 #[cfg(test)]
 mod tests;

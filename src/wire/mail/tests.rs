@@ -59,12 +59,28 @@ fn sender(name: &str) -> Sender {
     Sender { name: Some(name.into()), address: "news@example.org".into() }
 }
 
+/// In English, and UTC.
+fn frame<'a>(site: &'a Site, from: &'a Sender, to: &'a Address) -> Frame<'a> {
+    static TEMPLATES: std::sync::LazyLock<Arc<Templates>> = std::sync::LazyLock::new(Templates::built_in);
+    Frame {
+        site,
+        from,
+        to,
+        language: Language::English,
+        zone: const { &TimeZone::UTC },
+        templates: &TEMPLATES,
+        returns: None,
+        id: "c.1",
+        date: Time::UNIX_EPOCH,
+    }
+}
+
 /// The bytes of a notice with these texts in all places that take text from outside.
 fn written(title: &str, summary: &str, list: &str, from: &str) -> Vec<u8> {
     let (site, article, category, from) = (site("The <News>"), article(title), category(list), sender(from));
     let to = Address::parse("to", "o'brien+x@example.com").unwrap();
     let date = Time::UNIX_EPOCH + chrono::Duration::days(20_000);
-    let frame = Frame { site: &site, from: &from, to: &to, returns: None, id: "0123abcd.ef", date };
+    let frame = Frame { id: "0123abcd.ef", date, ..frame(&site, &from, &to) };
     let summary = Some(summary);
     let said = Notice {
         article: &article,
@@ -177,7 +193,7 @@ fn a_list_title_in_any_script_is_a_phrase() {
 fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
     let (site, from) = (site("The News"), sender(""));
     let to = Address::parse("to", "reader@example.com").unwrap();
-    let frame = Frame { site: &site, from: &from, to: &to, returns: None, id: "c.1", date: Time::UNIX_EPOCH };
+    let frame = frame(&site, &from, &to);
     for is_change in [false, true] {
         let asked = Confirmation { wanted: "Science, Economy", is_change, confirm: "T", never: "N", days: 14 };
         let bytes = confirmation(&frame, &asked).unwrap();
@@ -239,14 +255,17 @@ fn a_mail_from_a_form_has_the_bytes_of_one_that_was_written_whole() {
     let token = |number: u128| Token::leave(crate::domain::SubscriptionId(uuid::Uuid::from_u128(number))).seal(&secret);
     let long = "Слово и дело, word after word. ".repeat(40);
     let note = Some("What <we> said.");
-    for (returns, summary, is_correction) in [
+    let kinds = [
         (None, "s", false),
         (Some(&returns), long.as_str(), false),
         (Some(&returns), "AB AABB BAAB", false),
         (Some(&returns), "s", true),
-    ] {
+    ];
+    for ((returns, summary, is_correction), language) in
+        kinds.into_iter().flat_map(|kind| Language::ALL.map(|language| (kind, language)))
+    {
         let write = |to: &Address, id: &str, date: Time, leave: &str, thread: &str| {
-            let frame = Frame { site: &site, from: &from, to, returns, id, date };
+            let frame = Frame { returns, id, date, language, ..frame(&site, &from, to) };
             let said = Notice {
                 article: &article,
                 summary: Some(summary),
@@ -295,7 +314,7 @@ fn one_can_leave_by_mail_where_mail_comes_back_to_us() {
     let (site, article, from) = (site("The News"), article("T"), sender("N"));
     let to = Address::parse("to", "reader@example.com").unwrap();
     let returns = ReturnAddress { local: "bounces".into(), domain: "news.example.org".into() };
-    let frame = Frame { site: &site, from: &from, to: &to, returns: Some(&returns), id: "x.y", date: Time::UNIX_EPOCH };
+    let frame = Frame { returns: Some(&returns), ..frame(&site, &from, &to) };
     let said = Notice {
         article: &article,
         summary: None,

@@ -22,9 +22,9 @@ async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
         assert_eq!((purpose, seen.state), (Purpose::Confirm, SubscriptionState::Pending), "looking changes nothing");
     }
     room.clock.advance(Duration::minutes(1));
-    room.subscriptions.confirm(&token, None).await.unwrap();
+    room.subscriptions.confirm(&token, None, Language::English).await.unwrap();
     assert_eq!(
-        room.subscriptions.confirm(&token, None).await.unwrap().state,
+        room.subscriptions.confirm(&token, None, Language::English).await.unwrap().state,
         room.subscription("reader@example.net").state
     );
     room.publish("Of science", &["science"]).await;
@@ -37,7 +37,11 @@ async fn who_asks_gets_one_confirmation_and_after_confirming_the_news() {
     let news = mails.iter().find(|mail| subject(mail) == "Of science").expect("the news");
     let token = link(news);
     assert_eq!(room.subscriptions.look(&token).unwrap().0, Purpose::Leave);
-    assert_eq!(room.subscriptions.confirm(&token, None).await.unwrap_err().kind, Kind::NotFound, "it is for leaving");
+    assert_eq!(
+        room.subscriptions.confirm(&token, None, Language::English).await.unwrap_err().kind,
+        Kind::NotFound,
+        "it is for leaving"
+    );
     let left = room.subscriptions.leave(&token).await.unwrap();
     room.clock.advance(Duration::minutes(1));
     assert_eq!(room.subscriptions.leave(&token).await.unwrap(), left, "a second time changes nothing");
@@ -77,7 +81,10 @@ async fn asking_tells_nobody_who_is_subscribed_and_fills_no_mailbox() {
     while mailer.step().await.unwrap() == Step::Worked {}
     assert_eq!(room.mails().len(), 2);
     assert_eq!(room.subscriptions.look(&first).unwrap_err().kind, Kind::Gone, "a newer mail was sent");
-    room.subscriptions.confirm(&room.confirming(&room.subscription("a@example.net")), None).await.unwrap();
+    room.subscriptions
+        .confirm(&room.confirming(&room.subscription("a@example.net")), None, Language::English)
+        .await
+        .unwrap();
     ask("a@example.net", only(&["economy"])).await.unwrap();
     while mailer.step().await.unwrap() == Step::Worked {}
     assert_eq!(room.mails().len(), 2, "confirmed and nothing new");
@@ -109,7 +116,10 @@ async fn an_address_holds_many_subscriptions_and_one_of_each_selection() {
         room.clock.advance(Duration::minutes(1));
         room.subscriptions.ask(Asking { cadence, ..Asking::new(reader.address.clone(), selection) }).await.unwrap();
         assert_eq!(all(), before, "nothing changes before it is confirmed");
-        room.subscriptions.confirm(&room.confirming(&room.subscription("reader0@example.net")), None).await.unwrap();
+        room.subscriptions
+            .confirm(&room.confirming(&room.subscription("reader0@example.net")), None, Language::English)
+            .await
+            .unwrap();
     }
     assert_eq!(all(), [("category:economy".to_owned(), Cadence::Instant), ("category:science".to_owned(), weekly)]);
     let weekly = room.subscription("reader0@example.net");
@@ -129,7 +139,7 @@ async fn a_wish_from_when_an_address_had_one_subscription_can_still_be_confirmed
     let mut batch = Batch::default();
     room.store.write_subscription(&mut batch, Some(&stored), &wishing);
     room.store.commit(batch).await.unwrap();
-    room.subscriptions.confirm(&room.confirming(&wishing), None).await.unwrap();
+    room.subscriptions.confirm(&room.confirming(&wishing), None, Language::English).await.unwrap();
     let changed = room.subscription(reader.address.as_str());
     assert_eq!((&changed.selection, &changed.wished, &changed.state), (&Selection::all(), &None, &reader.state));
 }
@@ -144,8 +154,12 @@ async fn a_link_that_is_old_or_not_ours_does_nothing() {
     let stranger = Subscription { id: SubscriptionId(Uuid::from_u128(1)), ..asked.clone() };
     assert_eq!(room.subscriptions.look(&room.confirming(&stranger)).unwrap_err().kind, Kind::NotFound);
     room.clock.advance(Duration::days(14) + Duration::minutes(1));
-    assert_eq!(room.subscriptions.confirm(&token, None).await.unwrap_err().kind, Kind::Gone);
+    assert_eq!(room.subscriptions.confirm(&token, None, Language::English).await.unwrap_err().kind, Kind::Gone);
     assert_eq!(room.subscription("a@example.net"), asked);
     room.subscriptions.leave(&room.leaving(&asked)).await.unwrap();
-    assert_eq!(room.subscriptions.confirm(&token, None).await.unwrap_err().kind, Kind::Gone, "who left stays away");
+    assert_eq!(
+        room.subscriptions.confirm(&token, None, Language::English).await.unwrap_err().kind,
+        Kind::Gone,
+        "who left stays away"
+    );
 }

@@ -126,7 +126,7 @@ async fn who_agreed_to_what_when_and_from_where_can_be_shown() {
     let at = room.clock.now();
     room.clock.advance(Duration::minutes(3));
     let token = room.confirming(&room.subscription("a@example.net"));
-    room.subscriptions.confirm(&token, "2001:db8::1".parse().ok()).await.unwrap();
+    room.subscriptions.confirm(&token, "2001:db8::1".parse().ok(), Language::English).await.unwrap();
     let held = room.subscriptions.of_address(&address("a@example.net")).unwrap();
     let record = serde_json::to_value(room.subscriptions.record(held).await.unwrap()).unwrap();
     let consent = &record["subscriptions"][0]["consent"];
@@ -134,5 +134,17 @@ async fn who_agreed_to_what_when_and_from_where_can_be_shown() {
     assert_eq!(consent["confirmed"]["from"], "2001:db8::1");
     assert_eq!(consent["asked"]["at"].as_str().unwrap().parse::<Time>().unwrap(), at);
     let version = consent["wording"].as_str().unwrap();
-    assert_eq!(record["wordings"][version], tidings::services::subscribe::WORDING.trim());
+    let wording = record["wordings"][version].as_str().unwrap();
+    assert!(wording.starts_with("I want to get these mails") && consent["language"] == "en", "{record}");
+
+    let asking =
+        Asking { language: Some(Language::Russian), ..Asking::new(address("b@example.net"), Selection::all()) };
+    room.subscriptions.ask(asking).await.unwrap();
+    let token = room.confirming(&room.subscription("b@example.net"));
+    room.subscriptions.confirm(&token, None, Language::Russian).await.unwrap();
+    let held = room.subscriptions.of_address(&address("b@example.net")).unwrap();
+    let record = serde_json::to_value(room.subscriptions.record(held).await.unwrap()).unwrap();
+    let consent = &record["subscriptions"][0]["consent"];
+    let wording = record["wordings"][consent["wording"].as_str().unwrap()].as_str().unwrap();
+    assert!(wording.starts_with("Я хочу получать эти письма") && consent["language"] == "ru", "{record}");
 }

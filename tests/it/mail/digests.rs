@@ -11,7 +11,8 @@ pub(super) async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cade
     let zone = Some(Zone::parse("zone", "Europe/Berlin").unwrap());
     let asking = Asking { cadence: Some(cadence), zone, ..Asking::new(address(to), selection) };
     room.subscriptions.ask(asking).await.unwrap();
-    let confirmed = room.subscriptions.confirm(&room.confirming(&room.subscription(to)), None).await.unwrap();
+    let confirmed =
+        room.subscriptions.confirm(&room.confirming(&room.subscription(to)), None, Language::English).await.unwrap();
     // Its confirmation mail would only be in the way.
     let mailer = room.mailer(room.outbox());
     while mailer.step().await.unwrap() == Step::Worked {}
@@ -68,7 +69,7 @@ async fn a_digest_brings_all_that_is_new_once_and_nothing_where_nothing_is() {
     let [(subject, text)] = mails.as_slice() else { panic!("one digest, not {mails:?}") };
     assert_eq!(subject, "The News: Second and 1 more");
     assert_eq!(told(text), ["Second", "First"], "the newest first: {text}");
-    assert!(text.starts_with("* Second\n* First\n"), "headlines on top: {text}");
+    assert!(text.starts_with("The News\n16 January 2027\n\n* Second\n* First\n"), "headlines on top: {text}");
     assert!(mailed(&room, "reader@example.net").await.is_empty(), "once");
     until_seven(&room);
     assert!(mailed(&room, "reader@example.net").await.is_empty(), "nothing new, no mail");

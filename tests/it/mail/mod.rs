@@ -5,6 +5,7 @@ mod consent;
 mod corrections;
 mod digests;
 mod faults;
+mod languages;
 mod notices;
 mod preferences;
 mod quarantine;
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 use tidings::config::{Doubtful, Login, Mail, Secret, Sender, Smtp, Tls};
 use tidings::domain::{
     Address, Article, ArticleId, Cadence, Categories, Category, Change, ChangeKind, Clock, Content, Hour, Kind, Labels,
-    Selection, Site, Slug, State, Subscriber, Subscription, SubscriptionId, SubscriptionState, Term, Time,
+    Language, Selection, Site, Slug, State, Subscriber, Subscription, SubscriptionId, SubscriptionState, Term, Time,
 };
 use tidings::services::digest::Digester;
 use tidings::services::erase::Eraser;

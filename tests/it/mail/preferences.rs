@@ -88,9 +88,9 @@ async fn who_has_the_link_changes_what_when_and_how_often() {
     let edited = amend(edit(Some(daily), None)).await.unwrap();
     assert_eq!(edited.subscriptions[0].digests.next.unwrap().at.to_rfc3339(), "2027-01-15T18:00:00+00:00");
     let zone = tidings::domain::Zone::parse("zone", "Asia/Kolkata").unwrap();
-    let moved = amend(Amendment::Settings { zone: Some(zone), language: Some("ru".into()) }).await.unwrap();
+    let moved = amend(Amendment::Settings { zone: Some(zone), language: Some(Language::Russian) }).await.unwrap();
     assert_eq!(moved.subscriptions[0].digests.next.unwrap().at.to_rfc3339(), "2027-01-15T12:30:00+00:00");
-    assert_eq!(moved.subscriber.language.as_deref(), Some("ru"));
+    assert_eq!(moved.subscriber.language, Some(Language::Russian));
 
     let paused = amend(edit(None, Some(true))).await.unwrap();
     assert!(paused.subscriptions[0].active_since().is_none() && paused.subscriptions[0].digests.next.is_none());
@@ -110,7 +110,7 @@ async fn who_has_the_link_changes_what_when_and_how_often() {
     assert_eq!(amend(more).await.unwrap_err().faults[0].expected, "at most 20 subscriptions of an address");
     amend(Amendment::Remove { id: reader.id }).await.unwrap();
     sent(&room).await;
-    assert_eq!(texts(&room, "you are unsubscribed").len(), 1);
+    assert_eq!(texts(&room, "вы отписались").len(), 1, "in the language chosen above");
     let stranger = SubscriptionId(Uuid::from_u128(1));
     assert_eq!(amend(Amendment::Remove { id: stranger }).await.unwrap_err().kind, Kind::NotFound);
     assert!(tidings::store::check(&room.store).is_clean());

@@ -1,0 +1,58 @@
+# What stands in mails. $newsroom is the newsroom's name, $wanted what a subscription asks for.
+
+wanted-everything = everything
+labelled = { $label }: { $link }
+
+mail-read = Read it
+mail-print = Print view
+mail-why = You get this mail because this address is subscribed to { $newsroom } ({ $wanted }).
+mail-unsubscribe = Unsubscribe
+mail-unsubscribe-or-change = Unsubscribe, or change what you get
+mail-change = Change what you get: by the same link.
+
+digest-subject =
+    { $newsroom }: { $title }{ $others ->
+        [0] {""}
+       *[other] {" "}and { $others } more
+    }
+digest-fold =
+    There was more news today than the { $count } mails that come one by one in a day. Here is the rest in one mail.
+digest-more = And { $count } more
+
+correction-subject = Correction: { $title }
+correction-what = What { $newsroom } sent you before was not right. This is.
+
+confirmation-subject = { $newsroom }: please confirm your subscription
+confirmation-subject-change = { $newsroom }: please confirm the change of your subscription
+confirmation-asked =
+    Somebody, most likely you, asked { $newsroom } to mail its new articles to { $address }: { $wanted }.
+confirmation-asked-change =
+    Somebody, most likely you, asked { $newsroom } to change what is mailed to { $address }. From now on it would be: { $wanted }.
+confirmation-how = To confirm, open this page and press the button on it:
+confirmation-link = Confirm the subscription
+confirmation-lasts =
+    { $days ->
+        [one] The link works for { $days } day.
+       *[other] The link works for { $days } days.
+    }
+confirmation-not-you = If it was not you, do nothing: nothing will be mailed to you.
+confirmation-not-you-change = If it was not you, do nothing: everything stays as it is.
+confirmation-never = Never ask me again
+
+farewell-subject = { $newsroom }: you are unsubscribed
+farewell-what = { $address } gets no more mails from { $newsroom } about: { $wanted }.
+farewell-was-you = Was it you? Then there is nothing to do.
+farewell-not-you =
+    If it was not, perhaps because a mail was passed on with its link in it, you can take it back until { $until }:
+farewell-undo = Take it back
+farewell-erased = After that day this is erased, and the address with it if it gets nothing else.
+
+link-subject = { $newsroom }: the link to your preferences
+link-what = Here you see and change what { $newsroom } mails to { $address }:
+link-open = Open my preferences
+link-lasts =
+    { $hours ->
+        [one] The link works for { $hours } hour.
+       *[other] The link works for { $hours } hours.
+    } Whoever has it can change your subscriptions: do not pass it on.
+link-not-you = If it was not you who asked for it, do nothing.

@@ -1,0 +1,85 @@
+//! The templates of mails, in every language.
+
+use crate::domain::{Fault, Language};
+use crate::wire::locale::{Catalogue, environment};
+use minijinja::{Environment, Value};
+use std::sync::{Arc, LazyLock};
+
+/// All of them by their names, compiled in.
+pub(super) const BUILT_IN: [(&str, &str); 22] = [
+    ("confirmation-subject.txt", include_str!("../../../templates/mail/confirmation-subject.txt")),
+    ("confirmation.txt", include_str!("../../../templates/mail/confirmation.txt")),
+    ("confirmation.html", include_str!("../../../templates/mail/confirmation.html")),
+    ("correction-subject.txt", include_str!("../../../templates/mail/correction-subject.txt")),
+    ("correction.txt", include_str!("../../../templates/mail/correction.txt")),
+    ("correction.html", include_str!("../../../templates/mail/correction.html")),
+    ("digest-subject.txt", include_str!("../../../templates/mail/digest-subject.txt")),
+    ("digest.txt", include_str!("../../../templates/mail/digest.txt")),
+    ("digest.html", include_str!("../../../templates/mail/digest.html")),
+    ("digest-line.txt", include_str!("../../../templates/mail/digest-line.txt")),
+    ("digest-line.html", include_str!("../../../templates/mail/digest-line.html")),
+    ("digest-item.txt", include_str!("../../../templates/mail/digest-item.txt")),
+    ("digest-item.html", include_str!("../../../templates/mail/digest-item.html")),
+    ("farewell-subject.txt", include_str!("../../../templates/mail/farewell-subject.txt")),
+    ("farewell.txt", include_str!("../../../templates/mail/farewell.txt")),
+    ("farewell.html", include_str!("../../../templates/mail/farewell.html")),
+    ("notice-subject.txt", include_str!("../../../templates/mail/notice-subject.txt")),
+    ("notice.txt", include_str!("../../../templates/mail/notice.txt")),
+    ("notice.html", include_str!("../../../templates/mail/notice.html")),
+    ("preferences-subject.txt", include_str!("../../../templates/mail/preferences-subject.txt")),
+    ("preferences.txt", include_str!("../../../templates/mail/preferences.txt")),
+    ("preferences.html", include_str!("../../../templates/mail/preferences.html")),
+];
+
+/// The templates of mails, ready to be filled in.
+#[derive(Debug)]
+pub struct Templates {
+    spoken: [Spoken; 3],
+}
+
+/// Those of one language.
+#[derive(Debug)]
+struct Spoken {
+    catalogue: Arc<Catalogue>,
+    environment: Environment<'static>,
+}
+
+static STANDARD: LazyLock<Arc<Templates>> = LazyLock::new(|| {
+    let spoken = Language::ALL.map(|language| {
+        let catalogue = Arc::clone(Catalogue::of(language));
+        let mut environment = environment(&catalogue);
+        for (name, source) in BUILT_IN {
+            // A test renders each, so that none is missing.
+            environment.add_template(name, source).unwrap_or_default();
+        }
+        Spoken { catalogue, environment }
+    });
+    Arc::new(Templates { spoken })
+});
+
+impl Templates {
+    /// Those that are compiled in.
+    pub fn built_in() -> Arc<Templates> {
+        Arc::clone(&STANDARD)
+    }
+
+    /// The words that they are filled in with.
+    pub fn catalogue(&self, language: Language) -> &Catalogue {
+        &self.of(language).catalogue
+    }
+
+    /// The template `name` in `language` with `values`. Errors: a [`Fault`] that names the template.
+    pub(super) fn render(&self, language: Language, name: &str, values: &Value) -> Result<String, Fault> {
+        let environment = &self.of(language).environment;
+        let rendered = environment.get_template(name).and_then(|template| template.render(values));
+        rendered.map_err(|error| Fault::new(name, format!("{error:#}"), "a template that renders"))
+    }
+
+    fn of(&self, language: Language) -> &Spoken {
+        match language {
+            Language::English => &self.spoken[0],
+            Language::Russian => &self.spoken[1],
+            Language::Chinese => &self.spoken[2],
+        }
+    }
+}

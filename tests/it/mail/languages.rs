@@ -1,0 +1,125 @@
+//! Every kind of mail in the language and on the clock of whom it goes to.
+
+use super::*;
+use tidings::domain::{Weekdays, Zone};
+
+/// `reader{n}@example.net`, each with a language and a zone.
+const READERS: [(Option<Language>, Option<&str>); 5] = [
+    (None, None),
+    (Some(Language::Russian), Some("Europe/Moscow")),
+    (Some(Language::Chinese), Some("Asia/Shanghai")),
+    (Some(Language::Russian), Some("Asia/Vladivostok")),
+    (Some(Language::English), Some("Europe/Moscow")),
+];
+
+async fn readers(room: &Room, cadence: Cadence) -> Vec<Subscription> {
+    let mut all = Vec::new();
+    for (number, (language, zone)) in READERS.into_iter().enumerate() {
+        let zone = zone.map(|zone| Zone::parse("zone", zone).unwrap());
+        let to = address(&format!("reader{number}@example.net"));
+        let asking = Asking { cadence: Some(cadence), zone, language, ..Asking::new(to.clone(), only(&["science"])) };
+        room.subscriptions.ask(asking).await.unwrap();
+        all.push(room.subscription(to.as_str()));
+    }
+    all
+}
+
+async fn sent(room: &Room) {
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+}
+
+/// Subject, text and HTML of the mails whose subject `is_it`, by recipient.
+fn told(room: &Room, is_it: impl Fn(&str) -> bool) -> Vec<(String, String, String)> {
+    let mut found = Vec::new();
+    for bytes in room.mails() {
+        let mail = MessageParser::new().parse(&bytes).unwrap();
+        let to = mail.to().unwrap().first().unwrap().address().unwrap().to_owned();
+        let part = |part: std::borrow::Cow<'_, str>| part.replace("\r\n", "\n");
+        if is_it(mail.subject().unwrap()) {
+            let (text, html) = (part(mail.body_text(0).unwrap()), part(mail.body_html(0).unwrap()));
+            found.push((to, format!("{}\n{text}", mail.subject().unwrap()), html));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn each_is_asked_told_and_taken_leave_of_in_their_own_language() {
+    let room = Room::open();
+    let readers = readers(&room, Cadence::Instant).await;
+    sent(&room).await;
+    let asked = told(&room, |_| true);
+    let [english, russian, chinese, ..] = asked.as_slice() else { panic!("{asked:?}") };
+    assert!(english.1.starts_with("The News: please confirm your subscription\n"), "{}", english.1);
+    assert!(
+        russian.1.starts_with("The News: подтвердите подписку\n") && russian.1.contains("14 дней"),
+        "{}",
+        russian.1
+    );
+    assert!(chinese.1.contains("如需确认，请打开以下页面并点击其中的按钮：\nhttps://"), "{}", chinese.1);
+    for ((_, _, html), tag) in asked.iter().zip(["en", "ru", "zh", "ru", "en"]) {
+        assert!(html.contains(&format!("<html lang=\"{tag}\">")), "{html}");
+    }
+    for reader in &readers {
+        room.subscriptions.confirm(&room.confirming(reader), None, Language::English).await.unwrap();
+    }
+    room.clock.advance(Duration::minutes(1));
+    room.publish("Вода & лёд", &["science"]).await;
+    room.notified().await;
+    sent(&room).await;
+    let news = told(&room, |subject| subject == "Вода & лёд");
+    let whens: Vec<&str> = news.iter().map(|(_, text, _)| text.lines().nth(2).unwrap()).collect();
+    let expected = [
+        "15 January 2027, 08:01 UTC",
+        "15 января 2027, 11:01 MSK",
+        "2027年1月15日 16:01 CST",
+        "15 января 2027, 18:01 +10",
+        "15 January 2027, 11:01 MSK",
+    ];
+    assert_eq!(whens, expected);
+    assert!(news[1].1.contains("Версия для печати: https://") && news[1].1.contains("\nОтписаться: https://"));
+    assert!(news[2].1.contains("您收到这封邮件，是因为此邮箱订阅了“The News”（Science）。"), "{}", news[2].1);
+    assert!(news[2].2.contains(">退订或更改订阅</a>") && news[2].2.contains("<html lang=\"zh\">"), "{}", news[2].2);
+    assert!(!news[1].1.contains("Unsubscribe") && !news[1].2.contains("Read it"), "{}", news[1].2);
+
+    for reader in &readers {
+        room.subscriptions.send_link(&room.leaving(reader)).await.unwrap();
+        room.subscriptions.leave(&room.leaving(reader)).await.unwrap();
+    }
+    sent(&room).await;
+    let links = told(&room, |subject| subject.contains("ссылка на ваши настройки"));
+    assert!(links.len() == 2 && links[0].1.contains("24 часа"), "{links:?}");
+    let until = |subject: &'static str| told(&room, move |found| found.contains(subject)).remove(0).1;
+    assert!(until("you are unsubscribed").contains("until 12 February 2027:\nhttps://"));
+    assert!(until("вы отписались").contains("до 12 февраля 2027 года:\nhttps://"));
+    assert!(until("您已退订").contains("您可以在2027年2月12日之前恢复订阅：\nhttps://"));
+}
+
+#[tokio::test]
+async fn a_digest_is_made_once_for_each_language_and_counts_as_the_language_does() {
+    let room = Room::open();
+    let daily = Cadence::Daily { hour: Hour::SEVEN, days: Weekdays::ALL };
+    for reader in readers(&room, daily).await {
+        room.subscriptions.confirm(&room.confirming(&reader), None, Language::English).await.unwrap();
+    }
+    sent(&room).await;
+    for number in 0..23 {
+        room.publish(&format!("News {number}"), &["science"]).await;
+        room.clock.advance(Duration::minutes(1));
+    }
+    room.clock.advance(Duration::days(1));
+    room.digested().await;
+    sent(&room).await;
+    let subjects = |start: &str| told(&room, |subject| subject.starts_with(start));
+    let english = subjects("The News: News 22 and 22 more");
+    let russian = subjects("The News: News 22 и ещё 22 материала");
+    let chinese = subjects("The News：News 22 等，另有 22 篇");
+    assert_eq!((english.len(), russian.len(), chinese.len()), (2, 2, 1), "{:?}", told(&room, |_| true));
+    assert!(english[0].1.contains("The News\n16 January 2027\n\n* News 22\n"), "{}", english[0].1);
+    assert!(russian[0].1.contains("The News\n16 января 2027\n\n* News 22\n"), "{}", russian[0].1);
+    assert!(chinese[0].1.contains("The News\n2027年1月16日\n\n* News 22\n"), "{}", chinese[0].1);
+    assert!(chinese[0].1.contains("阅读全文：https://"), "{}", chinese[0].1);
+    assert!(russian[0].2.contains("<html lang=\"ru\">") && russian[0].2.contains(">Читать</a>"), "{}", russian[0].2);
+}
