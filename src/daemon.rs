@@ -3,7 +3,7 @@
 use crate::config::{Config, load_categories};
 use crate::domain::{Clock, Time};
 use crate::services::digest::Digester;
-use crate::services::feeds::Feeds;
+use crate::services::mailer::load_templates;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
 use crate::services::returns::Returns;
@@ -74,6 +74,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let (names, floods) = (Arc::clone(&newsroom), config.flood_max);
     let app = App::new(Arc::clone(&store), names, clock.clone(), mail, &config.subscriptions, &config.server, floods)?;
     let app = Arc::new(app);
+    app.mailer.use_templates(load_templates(mail.templates.as_deref())?);
     app.quarantine.look().await?;
 
     let stop = CancellationToken::new();
@@ -131,7 +132,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     tracing::info!(changes = store.head().0, "serving {listen}, for the operator {admin_listen}");
 
     let ended = tokio::select! {
-        ended = until_told(&mut signals, &config, &config_file, &newsroom, &app.feeds, &sources) => ended,
+        ended = until_told(&mut signals, &config, &config_file, &newsroom, &app, &sources) => ended,
         () = running.failed.cancelled() => Err(anyhow::anyhow!("a part of the daemon broke off; the log tells which")),
     };
     tracing::info!("stopping: no new connections; open requests get {} s", config.server.drain.as_secs());
@@ -187,7 +188,7 @@ async fn until_told(
     config: &Config,
     config_file: &Path,
     newsroom: &SharedNewsroom,
-    feeds: &Feeds,
+    app: &App,
     sources: &Sources,
 ) -> anyhow::Result<()> {
     loop {
@@ -201,11 +202,19 @@ async fn until_told(
                 let known = categories.known();
                 let changed_at = newest_change(config_file, &config.feeds_folder);
                 newsroom.store(Arc::new(Newsroom { site: config.site.clone(), categories, changed_at }));
-                feeds.reload();
+                app.feeds.reload();
                 sources.look_soon();
                 tracing::info!("reloaded the feed definitions: {known}");
             }
             Err(mistakes) => tracing::error!("the feed definitions have mistakes, the ones before stay:\n{mistakes}"),
+        }
+        let Some(folder) = &config.mail.templates else { continue };
+        match load_templates(Some(folder)) {
+            Ok(templates) => {
+                app.mailer.use_templates(templates);
+                tracing::info!("reloaded the mail templates");
+            }
+            Err(mistakes) => tracing::error!("the mail templates have mistakes, the ones before stay:\n{mistakes}"),
         }
     }
 }

@@ -16,6 +16,7 @@ mod subscribers;
 mod tests;
 
 use crate::config::{Log, LogFormat};
+use crate::services::mailer::load_templates;
 use crate::{config, daemon, telemetry};
 use clap::{Args, Parser, Subcommand};
 use client::Client;
@@ -302,6 +303,7 @@ fn serve(file: &Path) -> Result<Outcome, Failure> {
 
 fn check_config(file: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
     let config = config::load(file)?;
+    load_templates(config.mail.templates.as_deref())?;
     writeln!(out, "{}: good; categories: {}", file.display(), config.categories.known())?;
     Ok(Outcome::Done)
 }

@@ -200,6 +200,8 @@ keys! {
         "Maildir into which mail to return_address is delivered; bounces, complaints and wishes to leave are read from it.";
     MAIL_RETURNS_LMTP: "mail", "returns_lmtp", Socket, Rule("none"),
         "Where a mail server may hand over mail to return_address, by LMTP; keep it from the public.";
+    MAIL_TEMPLATES: "mail", "templates", Path, Rule("what is built in"),
+        "Folder of the newsroom's own mail templates and messages; each file takes the place of the built-in one of its name.";
     MAIL_DKIM_FOLDER: "mail", "dkim_folder", Path, Rule("no signatures"),
         "Folder of signing keys, a file <selector>.toml each; `tidings mail dkim` makes keys and shows their DNS records.";
 

@@ -42,6 +42,9 @@ pub struct Mail {
     pub return_address: Option<ReturnAddress>,
     /// Where what comes back is taken in.
     pub returns: Returns,
+    /// Folder of templates and messages that take the place of built-in ones, if there are any; see
+    /// [`super::template_files`].
+    pub templates: Option<PathBuf>,
     /// Folder of the signing keys, if there are to be any.
     pub dkim_folder: Option<PathBuf>,
     /// Keys that sign, whether it is their time or not.
@@ -227,6 +230,7 @@ pub(super) fn read(
         let found = "none, though there is a door for what comes back to it";
         section.mistake(&keys::MAIL_RETURN_ADDRESS, found, "an address such as bounces@example.org");
     }
+    let templates = section.path(&keys::MAIL_TEMPLATES);
     let dkim_folder = section.path(&keys::MAIL_DKIM_FOLDER);
     let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
     let own_domain = from.address.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
@@ -238,6 +242,7 @@ pub(super) fn read(
         warm_up,
         return_address,
         returns: Returns { maildir, lmtp },
+        templates,
         dkim_folder,
         dkim,
         from,

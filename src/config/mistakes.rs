@@ -35,20 +35,23 @@ impl Mistakes {
         self.0.iter()
     }
 
-    pub(super) fn none(&self) -> bool {
+    /// Is there none?
+    pub fn none(&self) -> bool {
         self.0.is_empty()
     }
 
-    pub(super) fn add(&mut self, file: &Path, line: Option<usize>, fault: Fault) {
+    /// One more: in `file`, and if it is at a line, there.
+    pub fn add(&mut self, file: &Path, line: Option<usize>, fault: Fault) {
         self.0.push(Mistake { file: file.to_owned(), line, fault });
     }
 
-    pub(super) fn extend(&mut self, others: Mistakes) {
+    /// Those of others too.
+    pub fn extend(&mut self, others: Mistakes) {
         self.0.extend(others.0);
     }
 
-    /// The reader meets keys in its own order; people read a file from its top.
-    pub(super) fn in_order(mut self) -> Self {
+    /// By file and line: the reader meets keys in its own order, people read a file from its top.
+    pub fn in_order(mut self) -> Self {
         self.0.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         self
     }

@@ -8,6 +8,7 @@ mod mistakes;
 mod section;
 mod shaping;
 mod subscriptions;
+mod templates;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,7 @@ pub use mail::{Doubtful, Login, Mail, ReturnAddress, Returns, Secret, Sender, Sm
 pub use mistakes::{Mistake, Mistakes};
 pub use shaping::{OTHERS, Shape, WarmUp};
 pub use subscriptions::{Every, Subscriptions};
+pub use templates::{TemplateFile, template_files};
 
 use crate::domain::{Categories, Site, is_language_tag};
 use section::{Section, Source};

@@ -7,6 +7,7 @@ use tidings::config::{DKIM, FEED, Form, Key, SHAPING, Standard, reference};
 use tidings::wire::Format;
 
 const CONFIG: (&str, &str) = ("<!-- config:begin -->", "<!-- config:end -->");
+const TEMPLATES: (&str, &str) = ("<!-- templates:begin -->", "<!-- templates:end -->");
 const ROUTES: (&str, &str) = ("<!-- routes:begin -->", "<!-- routes:end -->");
 
 fn readme() -> String {
@@ -59,17 +60,43 @@ fn capitalised(text: &str) -> String {
 fn readme_has_every_configuration_key() {
     let rows: Vec<String> = reference().iter().map(row).collect();
     let wanted = format!("| Key | Default | Meaning |\n|---|---|---|\n{}", rows.join("\n"));
+    table(CONFIG, &wanted);
+}
+
+/// Holds what stands between two marks against `wanted`, or writes it there.
+fn table(marks: (&str, &str), wanted: &str) {
     let readme = readme();
-    let found = between(&readme, CONFIG);
+    let found = between(&readme, marks);
     if std::env::var_os("TIDINGS_WRITE_README").is_some() && found != wanted {
-        let (begin, end) = CONFIG;
+        let (begin, end) = marks;
         let (before, rest) = readme.split_once(begin).expect("the mark");
         let (_, after) = rest.split_once(end).expect("the mark");
         let written = format!("{before}{begin}\n{wanted}\n{end}{after}");
         std::fs::write(project().join("README.md"), written).expect("writable");
         return;
     }
-    assert!(found == wanted, "README.md differs; between {} and {} it should say:\n\n{wanted}\n", CONFIG.0, CONFIG.1);
+    assert!(found == wanted, "README.md differs; between {} and {} it should say:\n\n{wanted}\n", marks.0, marks.1);
+}
+
+/// The variables of mail templates, those that get the same in one row.
+fn templates() -> String {
+    let mut rows: Vec<(Vec<String>, String)> = Vec::new();
+    for (name, variables) in tidings::wire::mail::template_variables().expect("samples of each") {
+        let variables: Vec<String> = variables.iter().map(|name| format!("`{name}`")).collect();
+        let (name, variables) = (format!("`{name}`"), variables.join(" "));
+        match rows.iter_mut().find(|(_, others)| *others == variables) {
+            Some((names, _)) => names.push(name),
+            None => rows.push((vec![name], variables)),
+        }
+    }
+    let row = |(names, variables): &(Vec<String>, String)| format!("| {} | {variables} |", names.join(" "));
+    let rows: Vec<String> = rows.iter().map(row).collect();
+    format!("| Template | Variables |\n|---|---|\n{}", rows.join("\n"))
+}
+
+#[test]
+fn readme_has_every_variable_of_every_mail_template() {
+    table(TEMPLATES, &templates());
 }
 
 /// `GET /articles/{id}/print` and the like, of what the public and the admin address serve.

@@ -21,4 +21,5 @@ mod sizes;
 mod smtp;
 mod sources;
 mod store;
+mod templates;
 mod tidy;

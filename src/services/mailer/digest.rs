@@ -6,7 +6,7 @@ use super::told::Prints;
 use crate::domain::{ArticleId, Fault, Language, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{LedgerRow, Message, StoreError, Stored, Told};
-use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Token, digest, message_id, summary};
+use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Templates, Token, digest, message_id, summary};
 use chrono::NaiveDate;
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -32,6 +32,8 @@ struct Key {
     is_fold: bool,
     list: Option<Slug>,
     language: Language,
+    /// The templates, which a reload may replace.
+    templates: Arc<Templates>,
     /// When the newsroom's own name and titles last changed.
     newsroom_at: Time,
 }
@@ -82,6 +84,7 @@ impl Mailer {
             is_fold: *is_fold,
             list: row.list.clone(),
             language: frame.language,
+            templates: Arc::clone(frame.templates),
             newsroom_at: newsroom.changed_at,
         };
         let (form, told, prints) = self.form(frame, newsroom, key)?;

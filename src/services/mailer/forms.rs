@@ -30,7 +30,7 @@ pub(super) struct Known {
 }
 
 /// What a form was made of: the same of all gives the same mail.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Made {
     list: Option<Slug>,
     language: Language,
@@ -53,18 +53,6 @@ pub(super) struct Telling<'a> {
     pub(super) leave: &'a str,
     pub(super) newsroom_at: Time,
     pub(super) correction: Option<mail::Correction<'a>>,
-}
-
-impl PartialEq for Made {
-    fn eq(&self, other: &Self) -> bool {
-        self.list == other.list
-            && self.language == other.language
-            && self.wanted == other.wanted
-            && self.published == other.published
-            && Arc::ptr_eq(&self.templates, &other.templates)
-            && self.newsroom_at == other.newsroom_at
-            && self.correction == other.correction
-    }
 }
 
 /// The newest in front.

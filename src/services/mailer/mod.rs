@@ -15,12 +15,15 @@ mod line;
 mod outbox;
 mod outcome;
 mod plan;
+mod queue;
 mod rest;
 mod shaping;
 mod signing;
+mod templates;
 mod told;
 
 pub use doubtful::DoubtfulMessage;
+pub use templates::load as load_templates;
 
 use super::Step;
 use super::newsroom::SharedNewsroom;
@@ -28,15 +31,18 @@ use crate::config::{Mail, Subscriptions, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
 use crate::store::{CommitError, LedgerKey, Store, StoreError};
 use crate::telemetry;
+use crate::wire::mail::Templates;
 use crate::wire::mail::dkim::SigningKey;
+use arc_swap::ArcSwap;
 use carrier::{Carrier, Distrust, Server};
 use closing::Closing;
 use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
 use plan::{Plan, Ready};
+use queue::{PAGE_ROWS_MAX, Queue};
 use shaping::{Lane, Shaping};
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -44,8 +50,6 @@ use tokio::time::Instant;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_util::sync::CancellationToken;
 
-/// Due rows that are read at once.
-const PAGE_ROWS_MAX: usize = 256;
 /// A connection without work is closed after this: servers dislike idle ones.
 const IDLE_MAX: Duration = Duration::from_secs(10);
 /// After an error of the store.
@@ -72,19 +76,10 @@ pub struct Mailer {
     shaping: Mutex<Shaping>,
     keys: Arc<[SigningKey]>,
     digests: Mutex<digest::Digests>,
+    templates: ArcSwap<Templates>,
     prints: Mutex<told::Stored>,
     /// One step at a time. Holds whether the messages of the last crash have been looked at.
     turn: tokio::sync::Mutex<bool>,
-}
-
-/// What is shared by the connections of a step.
-#[derive(Default)]
-struct Queue {
-    due: VecDeque<(Time, LedgerKey)>,
-    /// Due, and waiting for another connection to be done with their destination.
-    waiting: VecDeque<(Time, LedgerKey)>,
-    /// In the hands of a connection: whatever else is on the wire is doubtful.
-    held: HashSet<LedgerKey>,
 }
 
 /// What a connection did in a step.
@@ -133,6 +128,7 @@ impl Mailer {
             keys,
             settings,
             digests: Mutex::default(),
+            templates: ArcSwap::new(Templates::built_in()),
             prints: Mutex::default(),
             turn: tokio::sync::Mutex::new(false),
         }))
@@ -289,48 +285,6 @@ impl Mailer {
             locked(&self.idle).push((*line, Instant::now()));
         }
         Ok(tally)
-    }
-
-    /// The connection has no more in hand for these destinations: who waited for that gets a turn.
-    fn let_go(&self, held: &mut Vec<Lane>) {
-        if held.is_empty() {
-            return;
-        }
-        locked(&self.shaping).release(held);
-        let mut queue = locked(&self.queue);
-        while let Some(waiting) = queue.waiting.pop_back() {
-            queue.due.push_front(waiting);
-        }
-    }
-
-    /// Is there a message that no connection has?
-    fn is_anything_due(&self) -> Result<bool, StoreError> {
-        let mut queue = locked(&self.queue);
-        self.fill(&mut queue)?;
-        Ok(!queue.due.is_empty())
-    }
-
-    /// The next messages that no connection has, `max` at most.
-    fn next_due(&self, max: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
-        let mut queue = locked(&self.queue);
-        self.fill(&mut queue)?;
-        let count = max.min(queue.due.len());
-        let next: Vec<_> = queue.due.drain(..count).collect();
-        queue.held.extend(next.iter().map(|(_, key)| key.clone()));
-        Ok(next)
-    }
-
-    fn fill(&self, queue: &mut Queue) -> Result<(), StoreError> {
-        if queue.due.is_empty() {
-            let page = self.store.messages_due(self.clock.now(), PAGE_ROWS_MAX)?;
-            let is_waiting = |row: &(Time, LedgerKey)| queue.waiting.contains(row);
-            queue.due = page.into_iter().filter(|row| !queue.held.contains(&row.1) && !is_waiting(row)).collect();
-        }
-        Ok(())
-    }
-
-    fn release(&self, key: &LedgerKey) {
-        locked(&self.queue).held.remove(key);
     }
 
     /// Puts the messages on the wire, in the commit that closes those before. What is not to be sent is left out.

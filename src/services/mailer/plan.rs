@@ -203,7 +203,7 @@ impl Mailer {
             to,
             language: language.unwrap_or_else(|| newsroom.site.spoken()),
             zone: &zone.unwrap_or(&self.standard.zone).time_zone(),
-            templates: &mail::Templates::built_in(),
+            templates: &self.templates.load(),
             returns,
             id: &id,
             date: now,

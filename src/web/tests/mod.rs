@@ -96,6 +96,7 @@ impl Newspaper {
             shapes: vec![],
             warm_up: None,
             returns: Default::default(),
+            templates: None,
             dkim_folder: None,
             dkim: vec![],
             from: Sender { name: None, address: "news@news.example".into() },

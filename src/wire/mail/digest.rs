@@ -66,7 +66,7 @@ impl Composition {
         let (mut text, mut html) = ((String::new(), String::new()), (String::new(), String::new()));
         let mut count = 0;
         for item in items {
-            let values = values(templates, language, site, item);
+            let values = item_values(templates, language, site, item);
             let [line_text, item_text] = ["digest-line.txt", "digest-item.txt"].map(|name| render(name, &values));
             let [line_html, item_html] = ["digest-line.html", "digest-item.html"].map(|name| render(name, &values));
             let (line_text, item_text, line_html, item_html) = (line_text?, item_text?, line_html?, item_html?);
@@ -90,7 +90,7 @@ impl Composition {
         let more = more + items.len() - count;
         let title = items.first().map(|item| clean_line(&item.article.content.title)).unwrap_or_default();
         let others = (count + more).saturating_sub(1);
-        let subject = render("digest-subject.txt", &context! { newsroom => site.title.as_str(), title, others })?;
+        let subject = render("digest-subject.txt", &subject_values(site, &title, others))?;
         Ok(Composition { subject: clean_line(&subject), text, html, count, more })
     }
 }
@@ -102,7 +102,11 @@ impl Composition {
     }
 }
 
-fn values(templates: &Templates, language: Language, site: &Site, item: &Item<'_>) -> Value {
+pub(super) fn subject_values(site: &Site, title: &str, others: usize) -> Value {
+    context! { newsroom => site.title.as_str(), title, others }
+}
+
+pub(super) fn item_values(templates: &Templates, language: Language, site: &Site, item: &Item<'_>) -> Value {
     let content = &item.article.content;
     context! {
         title => clean_line(&content.title),
@@ -117,11 +121,15 @@ fn values(templates: &Templates, language: Language, site: &Site, item: &Item<'_
 /// The bytes of a digest. Headers as of a notice. Errors: as for [`super::notice`].
 pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> {
     let (site, composition) = (frame.site, digest.composition);
-    let leave = site.address(&format!("subscriptions/{}", digest.leave));
     let feedback = feedback_id(&digest.window.to_string(), digest.list, "digest", host(site));
     let mail = list_headers(builder(frame, &composition.subject)?, frame, digest.list, digest.leave, feedback);
+    finish(frame, mail, "digest", &digest_values(frame, digest))
+}
+
+pub(super) fn digest_values(frame: &Frame<'_>, digest: &Digest<'_>) -> Value {
+    let (site, composition) = (frame.site, digest.composition);
     let safe = |text: &String| Value::from_safe_string(text.clone());
-    let values = context! {
+    context! {
         title => composition.subject.as_str(),
         text_lines => safe(&composition.text.0),
         text_items => safe(&composition.text.1),
@@ -133,8 +141,7 @@ pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> 
         rest => digest.rest,
         fold_over => digest.fold_over,
         wanted => digest.wanted,
-        leave => leave,
+        leave => site.address(&format!("subscriptions/{}", digest.leave)),
         newsroom => site.title.as_str(),
-    };
-    finish(frame, mail, "digest", &values)
+    }
 }

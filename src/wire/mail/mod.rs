@@ -5,7 +5,9 @@ mod digest;
 pub mod dkim;
 mod form;
 pub mod incoming;
+mod overrides;
 mod return_path;
+mod samples;
 pub mod status;
 mod templates;
 mod token;
@@ -13,6 +15,7 @@ mod told;
 
 pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
+pub use overrides::template_variables;
 pub use return_path::{Returned, envelope_sender};
 pub use templates::Templates;
 pub use token::{Purpose, Token};
@@ -132,10 +135,24 @@ const LINE_CHARS_MAX: usize = 500;
 /// The bytes of a notice. RFC 5322, RFC 2369, RFC 2919, RFC 8058, RFC 3834.
 /// Errors: a [`Fault`] where an address cannot stand in a mail.
 pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> {
+    let kind = if notice.correction.is_some() { "correction" } else { "notice" };
+    let (subject, values) = titled(frame, kind, notice_values(frame, notice))?;
+    let feedback = feedback_id(notice.article.id.as_str(), notice.list, kind, host(frame.site));
+    let mut mail = list_headers(builder(frame, &subject)?, frame, notice.list, notice.leave, feedback);
+    if let Some(Correction { thread, .. }) = notice.correction {
+        // RFC 5322 §3.6.4: it stands below the mail that it corrects, where that is still there.
+        for name in form::THREAD {
+            mail = mail.raw_header(plain_header(name, format!("<{thread}>")));
+        }
+    }
+    finish(frame, mail, kind, &values)
+}
+
+fn notice_values(frame: &Frame<'_>, notice: &Notice<'_>) -> Value {
     let (site, content) = (frame.site, &notice.article.content);
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
     let language = content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
-    let values = context! {
+    context! {
         title => cut(&clean_line(&content.title), LINE_CHARS_MAX),
         note => notice.correction.and_then(|correction| correction.note),
         summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
@@ -147,24 +164,17 @@ pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> 
         wanted => cut(notice.wanted, LINE_CHARS_MAX),
         newsroom => site.title.as_str(),
         language => language.unwrap_or(&site.language),
-    };
-    let kind = if notice.correction.is_some() { "correction" } else { "notice" };
-    let (subject, values) = titled(frame, kind, values)?;
-    let feedback = feedback_id(notice.article.id.as_str(), notice.list, kind, host(site));
-    let mut mail = list_headers(builder(frame, &subject)?, frame, notice.list, notice.leave, feedback);
-    if let Some(Correction { thread, .. }) = notice.correction {
-        // RFC 5322 §3.6.4: it stands below the mail that it corrects, where that is still there.
-        for name in form::THREAD {
-            mail = mail.raw_header(plain_header(name, format!("<{thread}>")));
-        }
     }
-    finish(frame, mail, kind, &values)
 }
 
 /// The bytes of a confirmation mail. Errors: as for [`notice`].
 pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Result<Vec<u8>, Fault> {
+    plain(frame, "confirmation", confirmation_values(frame, confirmation))
+}
+
+fn confirmation_values(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Value {
     let site = frame.site;
-    let values = context! {
+    context! {
         newsroom => site.title.as_str(),
         wanted => confirmation.wanted,
         is_change => confirmation.is_change,
@@ -172,33 +182,38 @@ pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Resul
         confirm => site.address(&format!("subscriptions/{}", confirmation.confirm)),
         never => site.address(&format!("subscriptions/{}", confirmation.never)),
         days => confirmation.days,
-    };
-    plain(frame, "confirmation", values)
+    }
 }
 
 /// The bytes of the mail that tells of having left. Errors: as for [`notice`].
 pub fn farewell(frame: &Frame<'_>, farewell: &Farewell<'_>) -> Result<Vec<u8>, Fault> {
+    plain(frame, "farewell", farewell_values(frame, farewell))
+}
+
+fn farewell_values(frame: &Frame<'_>, farewell: &Farewell<'_>) -> Value {
     let site = frame.site;
-    let values = context! {
+    context! {
         newsroom => site.title.as_str(),
         wanted => farewell.wanted,
         address => frame.to.as_str(),
         undo => site.address(&format!("subscriptions/{}", farewell.undo)),
         until => Serde(When::new(farewell.until, frame.zone)),
-    };
-    plain(frame, "farewell", values)
+    }
 }
 
 /// The bytes of the mail with a link to the preferences, `link` being its sealed token. Errors: as for [`notice`].
 pub fn preferences(frame: &Frame<'_>, link: &str, hours: i64) -> Result<Vec<u8>, Fault> {
+    plain(frame, "preferences", preferences_values(frame, link, hours))
+}
+
+fn preferences_values(frame: &Frame<'_>, link: &str, hours: i64) -> Value {
     let site = frame.site;
-    let values = context! {
+    context! {
         newsroom => site.title.as_str(),
         address => frame.to.as_str(),
         link => site.address(&format!("subscriptions/{link}")),
         hours => hours,
-    };
-    plain(frame, "preferences", values)
+    }
 }
 
 /// A mail of the templates `name` that goes to one person and not to a list.

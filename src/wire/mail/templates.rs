@@ -2,7 +2,7 @@
 
 use crate::domain::{Fault, Language};
 use crate::wire::locale::{Catalogue, environment};
-use minijinja::{Environment, Value};
+use minijinja::{Environment, Error, Value};
 use std::sync::{Arc, LazyLock};
 
 /// All of them by their names, compiled in.
@@ -31,36 +31,39 @@ pub(super) const BUILT_IN: [(&str, &str); 22] = [
     ("preferences.html", include_str!("../../../templates/mail/preferences.html")),
 ];
 
-/// The templates of mails, ready to be filled in.
+/// The templates of mails, ready to be filled in. Two are equal if they are the same.
 #[derive(Debug)]
 pub struct Templates {
-    spoken: [Spoken; 3],
+    pub(super) spoken: [Spoken; 3],
 }
 
 /// Those of one language.
 #[derive(Debug)]
-struct Spoken {
+pub(super) struct Spoken {
     catalogue: Arc<Catalogue>,
-    environment: Environment<'static>,
+    pub(super) environment: Environment<'static>,
 }
 
-static STANDARD: LazyLock<Arc<Templates>> = LazyLock::new(|| {
-    let spoken = Language::ALL.map(|language| {
-        let catalogue = Arc::clone(Catalogue::of(language));
-        let mut environment = environment(&catalogue);
-        for (name, source) in BUILT_IN {
-            // A test renders each, so that none is missing.
-            environment.add_template(name, source).unwrap_or_default();
-        }
-        Spoken { catalogue, environment }
-    });
-    Arc::new(Templates { spoken })
-});
+static STANDARD: LazyLock<Arc<Templates>> =
+    LazyLock::new(|| Arc::new(Templates::speaking(Language::ALL.map(|language| Arc::clone(Catalogue::of(language))))));
 
 impl Templates {
-    /// Those that are compiled in.
+    /// Those that are compiled in, with the words that are.
     pub fn built_in() -> Arc<Templates> {
         Arc::clone(&STANDARD)
+    }
+
+    /// Those that are compiled in, with these words: a catalogue for each of [`Language::ALL`].
+    pub(super) fn speaking(catalogues: [Arc<Catalogue>; 3]) -> Self {
+        let spoken = catalogues.map(|catalogue| {
+            let mut environment = environment(&catalogue);
+            for (name, source) in BUILT_IN {
+                // A test renders each, so that none is missing.
+                environment.add_template(name, source).unwrap_or_default();
+            }
+            Spoken { catalogue, environment }
+        });
+        Templates { spoken }
     }
 
     /// The words that they are filled in with.
@@ -70,9 +73,13 @@ impl Templates {
 
     /// The template `name` in `language` with `values`. Errors: a [`Fault`] that names the template.
     pub(super) fn render(&self, language: Language, name: &str, values: &Value) -> Result<String, Fault> {
-        let environment = &self.of(language).environment;
-        let rendered = environment.get_template(name).and_then(|template| template.render(values));
+        let rendered = self.rendered(language, name, values);
         rendered.map_err(|error| Fault::new(name, format!("{error:#}"), "a template that renders"))
+    }
+
+    /// The same. Errors: the template's own, which knows its line.
+    pub(super) fn rendered(&self, language: Language, name: &str, values: &Value) -> Result<String, Error> {
+        self.of(language).environment.get_template(name)?.render(values)
     }
 
     fn of(&self, language: Language) -> &Spoken {
@@ -83,3 +90,11 @@ impl Templates {
         }
     }
 }
+
+impl PartialEq for Templates {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl Eq for Templates {}

@@ -269,6 +269,7 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         shapes: vec![],
         warm_up: None,
         returns: Default::default(),
+        templates: None,
         dkim_folder: None,
         dkim: vec![],
         smtp,

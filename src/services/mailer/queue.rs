@@ -1,0 +1,64 @@
+//! What is due and which connection has it: shared by the connections of a step.
+
+use super::shaping::Lane;
+use super::{Mailer, locked};
+use crate::domain::Time;
+use crate::store::{LedgerKey, StoreError};
+use std::collections::{HashSet, VecDeque};
+
+/// Due rows that are read at once.
+pub(super) const PAGE_ROWS_MAX: usize = 256;
+
+/// What is shared by the connections of a step.
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) due: VecDeque<(Time, LedgerKey)>,
+    /// Due, and waiting for another connection to be done with their destination.
+    pub(super) waiting: VecDeque<(Time, LedgerKey)>,
+    /// In the hands of a connection: whatever else is on the wire is doubtful.
+    pub(super) held: HashSet<LedgerKey>,
+}
+
+impl Mailer {
+    /// The connection has no more in hand for these destinations: who waited for that gets a turn.
+    pub(super) fn let_go(&self, held: &mut Vec<Lane>) {
+        if held.is_empty() {
+            return;
+        }
+        locked(&self.shaping).release(held);
+        let mut queue = locked(&self.queue);
+        while let Some(waiting) = queue.waiting.pop_back() {
+            queue.due.push_front(waiting);
+        }
+    }
+
+    /// Is there a message that no connection has?
+    pub(super) fn is_anything_due(&self) -> Result<bool, StoreError> {
+        let mut queue = locked(&self.queue);
+        self.fill(&mut queue)?;
+        Ok(!queue.due.is_empty())
+    }
+
+    /// The next messages that no connection has, `max` at most.
+    pub(super) fn next_due(&self, max: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let mut queue = locked(&self.queue);
+        self.fill(&mut queue)?;
+        let count = max.min(queue.due.len());
+        let next: Vec<_> = queue.due.drain(..count).collect();
+        queue.held.extend(next.iter().map(|(_, key)| key.clone()));
+        Ok(next)
+    }
+
+    fn fill(&self, queue: &mut Queue) -> Result<(), StoreError> {
+        if queue.due.is_empty() {
+            let page = self.store.messages_due(self.clock.now(), PAGE_ROWS_MAX)?;
+            let is_waiting = |row: &(Time, LedgerKey)| queue.waiting.contains(row);
+            queue.due = page.into_iter().filter(|row| !queue.held.contains(&row.1) && !is_waiting(row)).collect();
+        }
+        Ok(())
+    }
+
+    pub(super) fn release(&self, key: &LedgerKey) {
+        locked(&self.queue).held.remove(key);
+    }
+}

@@ -1,0 +1,152 @@
+//! A made-up newsroom whose mails show what a template does with its values: templates are checked with it, and their
+//! documentation is held against it.
+
+use super::digest::{item_values, subject_values};
+use super::{
+    Composition, Confirmation, Correction, Digest, Farewell, Frame, Item, Notice, Templates, confirmation_values,
+    farewell_values, notice_values, preferences_values,
+};
+use crate::config::Sender;
+use crate::domain::{Address, Article, ArticleId, Content, Fault, Language, Site, State, Time};
+use chrono::{Duration, NaiveDate};
+use jiff::tz::TimeZone;
+use minijinja::context;
+use minijinja::value::Value;
+use std::sync::Arc;
+use url::Url;
+
+/// The newsroom, its reader, and its articles.
+pub(super) struct Samples {
+    site: Site,
+    from: Sender,
+    to: Address,
+    /// With all that an article can have, and with nothing but a title.
+    articles: [Article; 2],
+    templates: Arc<Templates>,
+}
+
+/// What the full one says in short.
+const SUMMARY: &str = "What the article says in a sentence or two.";
+
+impl Samples {
+    /// Errors: none, unless an address in here is none.
+    pub(super) fn new(templates: Arc<Templates>) -> Result<Self, Fault> {
+        let none = |what: &str| Fault::new("sample", what, "what it was made for");
+        let site = Site {
+            title: "Sample News".to_owned(),
+            description: String::new(),
+            language: "en".to_owned(),
+            base_url: Url::parse("https://news.example.org/").map_err(|_| none("base_url"))?,
+            icon: None,
+            logo: None,
+            accent_color: None,
+            print_line: true,
+        };
+        let full = Content {
+            title: "A headline & more".to_owned(),
+            summary: Some(SUMMARY.to_owned()),
+            authors: vec!["A. Ivanov".to_owned(), "B. Lee".to_owned()],
+            language: Some("en".to_owned()),
+            ..Content::default()
+        };
+        let bare = Content { title: "Another headline".to_owned(), ..Content::default() };
+        Ok(Samples {
+            site,
+            from: Sender { name: None, address: "news@example.org".to_owned() },
+            to: Address::parse("to", "reader@example.org")?,
+            articles: [article("sample-1", full)?, article("sample-2", bare)?],
+            templates,
+        })
+    }
+
+    /// Values of every shape that the template `name` gets. Errors: what another template, which it needs, says.
+    pub(super) fn values(&self, language: Language, name: &str) -> Result<Vec<Value>, Fault> {
+        let frame = Frame {
+            site: &self.site,
+            from: &self.from,
+            to: &self.to,
+            language,
+            zone: &TimeZone::UTC,
+            templates: &self.templates,
+            returns: None,
+            id: "sample",
+            date: Time::UNIX_EPOCH,
+        };
+        let (family, _) = name.split_once(['.', '-']).unwrap_or((name, ""));
+        let values = match (family, name) {
+            ("notice" | "correction", _) => self.notices(&frame, family == "correction"),
+            ("confirmation", _) => [false, true].map(|is_change| confirmation(&frame, is_change)).into(),
+            ("farewell", _) => {
+                let until = Time::UNIX_EPOCH + Duration::days(28);
+                vec![farewell_values(&frame, &Farewell { wanted: "Science, Economy", undo: "undo", until })]
+            }
+            ("preferences", _) => vec![preferences_values(&frame, "link", 24)],
+            (_, "digest-subject.txt") => [0, 1, 21].map(|others| subject_values(&self.site, "T", others)).into(),
+            (_, "digest-line.txt" | "digest-line.html" | "digest-item.txt" | "digest-item.html") => {
+                let values = |item: &Item<'_>| item_values(&self.templates, language, &self.site, item);
+                self.items().iter().map(values).collect()
+            }
+            (_, _) => self.digests(&frame)?,
+        };
+        // What a mail is called, which all but the subject are told.
+        let title = |values: Value| context! { ..values, ..context! { title => "A subject" } };
+        Ok(if name.ends_with("-subject.txt") { values } else { values.into_iter().map(title).collect() })
+    }
+
+    fn items(&self) -> Vec<Item<'_>> {
+        let summary = |article: &Article| article.content.summary.as_ref().map(|_| SUMMARY);
+        self.articles.iter().map(|article| Item { article, summary: summary(article) }).collect()
+    }
+
+    fn notices(&self, frame: &Frame<'_>, is_correction: bool) -> Vec<Value> {
+        let values = |(item, note): (Item<'_>, Option<&str>)| {
+            let correction = is_correction.then_some(Correction { note, thread: "sample@example.org" });
+            let Item { article, summary } = item;
+            notice_values(
+                frame,
+                &Notice { article, summary, list: None, wanted: "Science", leave: "leave", correction },
+            )
+        };
+        self.items().into_iter().zip([Some("What was wrong."), None]).map(values).collect()
+    }
+
+    fn digests(&self, frame: &Frame<'_>) -> Result<Vec<Value>, Fault> {
+        let items = self.items();
+        let (one, _) = items.split_at(1);
+        let mut all = Vec::new();
+        for (items, more, fold_over) in [(one, 0, None), (items.as_slice(), 21, Some(20))] {
+            let composition =
+                Composition::new(&self.templates, frame.language, &self.site, items, more, super::HTML_BYTES_MAX)?;
+            let digest = Digest {
+                composition: &composition,
+                window: NaiveDate::MIN,
+                list: None,
+                wanted: "Science",
+                rest: "https://news.example.org/science",
+                fold_over,
+                leave: "leave",
+            };
+            all.push(super::digest::digest_values(frame, &digest));
+        }
+        Ok(all)
+    }
+}
+
+fn confirmation(frame: &Frame<'_>, is_change: bool) -> Value {
+    let asked = Confirmation { wanted: "Science", is_change, confirm: "confirm", never: "never", days: 14 };
+    confirmation_values(frame, &asked)
+}
+
+fn article(id: &str, content: Content) -> Result<Article, Fault> {
+    Ok(Article {
+        id: ArticleId::parse("id", id)?,
+        external_id: None,
+        revision: 1,
+        state: State::Published,
+        created_at: Time::UNIX_EPOCH,
+        published_at: Some(Time::UNIX_EPOCH),
+        updated_at: Time::UNIX_EPOCH,
+        first_public_at: Some(Time::UNIX_EPOCH),
+        content,
+    })
+}
