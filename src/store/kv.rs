@@ -4,8 +4,8 @@
 //! - a [`Batch`] is applied whole or not at all, after all its requirements were found true;
 //! - when [`Kv::commit`] returns, the batch is durable, and every read that starts then sees it;
 //! - batches become visible in the order of their places in the log;
-//! - [`Kv::head`] moves only when everything up to it is durable; so does what [`super::Store::since`] shows,
-//!   while a plain read may see a batch a moment before it is durable;
+//! - [`Kv::head`] moves only when everything up to it is durable; so does what [`super::Store::since`] shows. Another
+//!   engine than sled may let a plain read see a batch a moment before;
 //! - a value is read whole: never half of one and half of another.
 //!
 //! Reads block for as long as the engine takes: microseconds for a key, more for a range.

@@ -40,7 +40,8 @@
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |
 //!
 //! The engine keeps its format version and its counts in rows of its own, beside these tables. In the store's folder:
-//! `sled/`, the engine; `HEAD`, how far it had come; `LOCK`, held while it is open and naming who holds it.
+//! `sled/`, the engine and its journal; `HEAD`, how far they had come; `LOCK`, held while it is open and naming who
+//! holds it.
 
 mod articles;
 mod check;
@@ -159,8 +160,13 @@ impl Store {
     ///
     /// Errors: [`StoreError`] for a store that is locked, damaged, shorter than acknowledged, or newer.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        Self::open_with(folder, sled::journal::JOURNAL_BYTES)
+    }
+
+    /// As [`Store::open`], with a journal that is carried into the engine each time it holds `journal_bytes`.
+    pub fn open_with(folder: &Path, journal_bytes: u64) -> Result<Self, StoreError> {
         let lock = lock(folder)?;
-        let kv = sled::Sled::open(folder)?;
+        let kv = sled::Sled::open(folder, journal_bytes)?;
         let kv: Arc<dyn Kv> = Arc::new(kv);
         let identity = match kv.get(Table::Meta, b"identity")? {
             Some(raw) => record::decode(Table::Meta, b"identity", &raw)?,

@@ -5,6 +5,7 @@ use super::{DumpError, Header, Line, Summary, Trailer, VERSION, hex};
 use crate::store::kv::{Batch, Kv};
 use crate::store::log::LOG_CHECK_KEY;
 use crate::store::sled::Sled;
+use crate::store::sled::journal::JOURNAL_BYTES;
 use crate::store::sled::open::{ENGINE, HEAD, sync_folder, sync_tree};
 use crate::store::{Store, StoreError, Table, check, epoch, lock, wait};
 use aws_lc_rs::digest::{Context, SHA256};
@@ -75,7 +76,7 @@ fn expect_empty(folder: &Path) -> Result<(), DumpError> {
 }
 
 fn build(folder: &Path, export: &mut dyn BufRead) -> Result<Summary, DumpError> {
-    let kv = Sled::open(folder)?;
+    let kv = Sled::open(folder, JOURNAL_BYTES)?;
     let mut lines = Lines { export, digest: Context::new(&SHA256), number: 0, text: Vec::new() };
     let header: Header = match lines.next()? {
         Some(text) => {

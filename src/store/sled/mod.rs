@@ -1,27 +1,35 @@
-//! The embedded engine: sled 0.34.7 behind [`Kv`], with what it takes to make it durable.
+//! The embedded engine: sled 0.34.7 behind [`Kv`], with what it takes to make it durable, and a journal before it.
 //!
 //! What sled promises and what it does not was measured before this was written; the rules that follow from it:
-//! - one thread writes; it takes what waits as one transaction over all trees, flushes, and then syncs the file `db`
-//!   itself, since sled's flush is no barrier ([`writer`]);
+//! - one thread commits; it writes what waits as one frame of the [`journal`], and syncs that: one short wait in place
+//!   of sled's flush of whole pages. What is in the journal alone is read from memory ([`memtable`], [`tables`]);
+//! - another carries it into sled ([`checkpoint`]), flushes, and then syncs the file `db` itself, since sled's flush
+//!   is no barrier;
 //! - a failed sync ends writing for good: what the disk holds is then unknown, and a retry would hide that;
 //! - large values are cut into pieces, since sled puts large pages into files it never syncs ([`pieces`]);
 //! - a store that is shorter than `HEAD` tells is refused ([`open`]);
-//! - `flush_async` and `watch_prefix` are never called (both can stop all writers).
+//! - `flush_async` and `watch_prefix` are never called (both can stop all writers), nor are transactions: the one
+//!   thread that decides needs none.
 
+mod checkpoint;
+pub(super) mod journal;
+mod memtable;
 pub(super) mod open;
 mod pieces;
 mod snapshot;
+mod tables;
 mod writer;
 
 use super::kv::{Batch, Commit, Kv, RANGE_ROWS_MAX, Range, Row, Snapshot, VALUE_BYTES_MAX, Write};
 use super::{StoreError, Table};
 use crate::domain::Seq;
-use sled::{IVec, Tree};
+use sled::Tree;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use tables::Tables;
 use tokio::sync::{Semaphore, oneshot, watch};
 use writer::{Job, Writer};
 
@@ -31,7 +39,7 @@ const QUEUE_BATCHES_MAX: usize = 1_024;
 /// The engine, open.
 #[derive(Debug)]
 pub(super) struct Sled {
-    trees: Trees,
+    tables: Tables,
     queue: Mutex<Option<Sender<Job>>>,
     room: Arc<Semaphore>,
     head: watch::Receiver<Seq>,
@@ -74,18 +82,19 @@ fn guarded<T>(read: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreEr
 }
 
 impl Sled {
-    /// Opens the engine below `folder`, holds it against the `HEAD` file, and starts the writer.
-    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let opened = open::open(folder)?;
-        let trees = opened.trees.clone();
+    /// Opens the engine below `folder`, holds it against the `HEAD` file, and starts the writer. Turns of the journal
+    /// end behind `journal_bytes`.
+    pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Self, StoreError> {
+        let opened = open::open(folder, journal_bytes)?;
+        let tables = opened.target.tables.clone();
         let (head_out, head) = watch::channel(Seq(opened.head.seq));
         let (queue, jobs) = channel();
         let failed = Arc::default();
-        let writer = Writer::new(opened, head_out, Arc::clone(&failed));
+        let writer = Writer::new(opened, head_out, Arc::clone(&failed)).map_err(engine)?;
         let writer =
             std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs)).map_err(engine)?;
         Ok(Sled {
-            trees,
+            tables,
             queue: Mutex::new(Some(queue)),
             room: Arc::new(Semaphore::new(QUEUE_BATCHES_MAX)),
             head,
@@ -103,28 +112,13 @@ impl Sled {
 
 impl Kv for Sled {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        guarded(|| pieces::read(&self.trees, table, key))
+        self.tables.get(table, key)
     }
 
     fn range(&self, table: Table, range: Range) -> Result<Vec<Row>, StoreError> {
-        guarded(|| {
-            let limit = range.limit.min(RANGE_ROWS_MAX);
-            if is_empty(&range) {
-                return Ok(Vec::new());
-            }
-            let found = self.trees.of(table).range((range.from, range.to));
-            let stored: Vec<(IVec, IVec)> = if range.reverse {
-                found.rev().take(limit).collect::<Result<_, _>>().map_err(engine)?
-            } else {
-                found.take(limit).collect::<Result<_, _>>().map_err(engine)?
-            };
-            let mut rows = Vec::with_capacity(stored.len());
-            for (key, stored) in stored {
-                let value = pieces::finish(&self.trees, table, &key, stored)?;
-                rows.extend(value.map(|value| (key.to_vec(), value)));
-            }
-            Ok(rows)
-        })
+        let limit = range.limit.min(RANGE_ROWS_MAX);
+        let rows = self.tables.scan(table, range.limit(limit))?;
+        rows.into_iter().map(|(key, value)| value.map(|value| (key, value))).collect()
     }
 
     fn commit(&self, batch: Batch) -> Commit<'_> {
@@ -150,7 +144,7 @@ impl Kv for Sled {
         let (tell, begun) = channel();
         self.send(Job::Snapshot(tell))?;
         let begun = begun.recv().unwrap_or_else(|_| Err(StoreError::Stopped("its writer broke off".into())))?;
-        Ok(Box::new(snapshot::View::new(self.trees.clone(), begun)))
+        Ok(Box::new(snapshot::View::new(self.tables.clone(), begun)))
     }
 
     fn failure(&self) -> Option<StoreError> {
@@ -169,16 +163,6 @@ impl Kv for Sled {
 impl Drop for Sled {
     fn drop(&mut self) {
         self.close();
-    }
-}
-
-/// A range that ends where it begins, or before: sled panics at some of these.
-fn is_empty(range: &Range) -> bool {
-    use std::ops::Bound::{Excluded, Included};
-    match (&range.from, &range.to) {
-        (Included(from), Included(to)) => from > to,
-        (Included(from) | Excluded(from), Excluded(to)) | (Excluded(from), Included(to)) => from >= to,
-        _ => false,
     }
 }
 

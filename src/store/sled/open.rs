@@ -2,11 +2,15 @@
 //!
 //! A store that was refused is refused again: sled may have cut off its log by then, `HEAD` is left as it was.
 
+use super::checkpoint::Target;
+use super::journal::{self, Journal};
+use super::tables::Tables;
 use super::{Trees, engine, message};
 use crate::store::head::{Head, HeadFile};
 use crate::store::{FORMAT, StoreError, Table};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -21,7 +25,7 @@ const CACHE_BYTES: u64 = 16 << 20;
 const FOUNDING: &str = ".founding";
 /// Key of [`FORMAT`] in the engine's own tree.
 const FORMAT_KEY: &[u8] = b"format";
-/// Key of the [`Head`] in the engine's own tree; it is written in the transaction of what it counts.
+/// Key of the [`Head`] in the engine's own tree: how far all that the journal told has been carried over.
 pub(super) const HEAD_KEY: &[u8] = b"head";
 /// The engine's folder in the store's.
 pub(in crate::store) const ENGINE: &str = "sled";
@@ -30,16 +34,15 @@ pub(in crate::store) const HEAD: &str = "HEAD";
 
 /// An engine that was found to be whole as far as can be seen without reading it all.
 pub(super) struct Opened {
-    pub(super) db: sled::Db,
-    pub(super) trees: Trees,
+    pub(super) target: Target,
     pub(super) head: Head,
     pub(super) head_file: HeadFile,
-    /// The file that each commit syncs.
-    pub(super) file: File,
+    pub(super) journal: Journal,
 }
 
-/// Opens the engine below `folder`, or makes a new one where there never was any.
-pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
+/// Opens the engine below `folder`, or makes a new one where there never was any. What its journal tells beyond it is
+/// carried over. Turns of the journal will end behind `journal_bytes`.
+pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreError> {
     let damaged = |what: String| StoreError::Damaged { folder: folder.display().to_string(), what };
     let path = folder.join(ENGINE);
     let recorded = HeadFile::read(&folder.join(HEAD))?;
@@ -73,17 +76,23 @@ pub(super) fn open(folder: &Path) -> Result<Opened, StoreError> {
         }
         Some(_) => {}
     }
-    let head = head.map_err(damaged)?;
+    let at = head.ok_or_else(|| damaged("its own count is missing or unreadable".to_owned()))?;
+    let told = journal::read(&path, at).map_err(|error| damaged(error.to_string()))?;
+    let head = told.head.unwrap_or(at);
     if let Some(what) = recorded.and_then(|recorded| recorded.contradicts(head)) {
         return Err(damaged(what));
     }
-    db.flush().map_err(engine)?;
-    let file = File::options().read(true).write(true).open(path.join("db")).map_err(engine)?;
-    file.sync_all().map_err(engine)?;
+    let file = Arc::new(File::options().read(true).write(true).open(path.join("db")).map_err(engine)?);
+    let target = Target { db, tables: Tables::new(trees), file };
+    target.carry(&told.writes, head, true)?;
+    target.file.sync_all().map_err(engine)?;
+    ends_at(target.tables.trees(), head).map_err(damaged)?;
+    let journal = Journal::open(&path, told.turn, journal_bytes).map_err(engine)?;
+    sync_folder(&path).map_err(engine)?;
     let mut head_file = HeadFile::open(&folder.join(HEAD)).map_err(engine)?;
     head_file.write(head).and_then(|()| head_file.sync()).map_err(engine)?;
     sync_folder(folder).map_err(engine)?;
-    Ok(Opened { db, trees, head, head_file, file })
+    Ok(Opened { target, head, head_file, journal })
 }
 
 /// Makes an empty engine, whole or not at all.
@@ -145,7 +154,7 @@ struct Raw {
     db: sled::Db,
     trees: Trees,
     format: Option<u32>,
-    head: Result<Head, String>,
+    head: Option<Head>,
 }
 
 /// Opens sled on a thread of its own: on a damaged store it may panic (which it also tells on stderr) or hang.
@@ -172,7 +181,7 @@ fn raw(config: &sled::Config) -> sled::Result<Raw> {
     }
     let trees = Trees { all };
     let format = trees.own().get(FORMAT_KEY)?.and_then(|value| value.as_ref().try_into().ok().map(u32::from_be_bytes));
-    let head = own_head(&trees)?;
+    let head = trees.own().get(HEAD_KEY)?.as_deref().and_then(Head::from_bytes);
     Ok(Raw { db, trees, format, head })
 }
 
@@ -193,16 +202,12 @@ fn unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
     }
 }
 
-/// How far the engine itself says it has come, if its log says the same.
-fn own_head(trees: &Trees) -> sled::Result<Result<Head, String>> {
-    let stored = trees.own().get(HEAD_KEY)?;
-    let Some(head) = stored.as_deref().and_then(Head::from_bytes) else {
-        return Ok(Err("its own count is missing or unreadable".to_owned()));
-    };
-    let last = trees.of(Table::Log).last()?;
+/// Does the log end where `head` says? Errors: where it ends.
+fn ends_at(trees: &Trees, head: Head) -> Result<(), String> {
+    let last = trees.of(Table::Log).last().map_err(message)?;
     match last.map_or(Some(0), |(key, _)| key.as_ref().try_into().ok().map(u64::from_be_bytes)) {
-        Some(last) if last == head.seq => Ok(Ok(head)),
-        Some(last) => Ok(Err(format!("its log ends at {last}, not at {}", head.seq))),
-        None => Ok(Err("the last place of its log is unreadable".to_owned())),
+        Some(last) if last == head.seq => Ok(()),
+        Some(last) => Err(format!("its log ends at {last}, not at {}", head.seq)),
+        None => Err("the last place of its log is unreadable".to_owned()),
     }
 }

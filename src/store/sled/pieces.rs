@@ -4,7 +4,6 @@ use super::{Trees, engine};
 use crate::store::record::readable;
 use crate::store::{StoreError, Table};
 use sled::IVec;
-use sled::transaction::{TransactionalTree, UnabortableTransactionError};
 
 /// Two such pages fit sled's limit for what it keeps in its log (128 KiB) with a wide margin.
 const CHUNK_BYTES: usize = 4_096;
@@ -82,18 +81,10 @@ fn assemble<E>(
     Ok(Some(value))
 }
 
-type Tx<T> = Result<T, UnabortableTransactionError>;
-
-/// Reads one key inside a transaction; a value with a missing piece is as good as none.
-pub(super) fn read_in(trees: &[TransactionalTree], table: Table, key: &[u8]) -> Tx<Option<Vec<u8>>> {
-    match trees[table as usize].get(key)? {
-        None => Ok(None),
-        Some(stored) => assemble(table, key, &stored, |piece| trees[Table::ALL.len()].get(piece)),
-    }
-}
-
-/// Sets `key` inside a transaction; `generation` has never been used before. Returns whether the key was there.
-pub(super) fn put_in(trees: &[TransactionalTree], table: Table, key: &[u8], value: &[u8], generation: u64) -> Tx<bool> {
+/// Sets `key`; `generation` has never been used before for another value.
+///
+/// New pieces come first and old ones go last, so that a reader finds one value or the other, whole.
+pub(super) fn put(trees: &Trees, table: Table, key: &[u8], value: &[u8], generation: u64) -> Result<(), StoreError> {
     let mut stored;
     if value.len() <= CHUNK_BYTES {
         stored = Vec::with_capacity(value.len() + 1);
@@ -102,7 +93,7 @@ pub(super) fn put_in(trees: &[TransactionalTree], table: Table, key: &[u8], valu
     } else {
         let mut count = 0_u16;
         for piece in value.chunks(CHUNK_BYTES) {
-            trees[Table::ALL.len()].insert(piece_key(table, key, generation, count), piece)?;
+            trees.pieces().insert(piece_key(table, key, generation, count), piece).map_err(engine)?;
             // Values are bounded far below this many pieces (VALUE_BYTES_MAX).
             count = count.saturating_add(1);
         }
@@ -110,29 +101,42 @@ pub(super) fn put_in(trees: &[TransactionalTree], table: Table, key: &[u8], valu
         stored.extend(generation.to_be_bytes());
         stored.extend(count.to_be_bytes());
     }
-    let old = trees[table as usize].insert(key, stored)?;
-    remove_pieces(trees, table, key, old.as_deref())?;
-    Ok(old.is_some())
+    let old = trees.of(table).insert(key, stored).map_err(engine)?;
+    remove_pieces(trees, table, key, old.as_deref().and_then(pieces_head).filter(|(old, _)| *old != generation))
 }
 
-/// Removes `key` inside a transaction. Returns whether it was there.
-pub(super) fn delete_in(trees: &[TransactionalTree], table: Table, key: &[u8]) -> Tx<bool> {
-    let old = trees[table as usize].remove(key)?;
-    remove_pieces(trees, table, key, old.as_deref())?;
-    Ok(old.is_some())
+/// Removes `key`.
+pub(super) fn delete(trees: &Trees, table: Table, key: &[u8]) -> Result<(), StoreError> {
+    let old = trees.of(table).remove(key).map_err(engine)?;
+    remove_pieces(trees, table, key, old.as_deref().and_then(pieces_head))
 }
 
-fn remove_pieces(trees: &[TransactionalTree], table: Table, key: &[u8], old: Option<&[u8]>) -> Tx<()> {
-    if let Some((generation, count)) = old.and_then(pieces_head) {
+fn remove_pieces(trees: &Trees, table: Table, key: &[u8], pieces: Option<(u64, u16)>) -> Result<(), StoreError> {
+    if let Some((generation, count)) = pieces {
         for number in 0..count {
-            trees[Table::ALL.len()].remove(piece_key(table, key, generation, number))?;
+            trees.pieces().remove(piece_key(table, key, generation, number)).map_err(engine)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes all pieces of `key` before it is written again: a sudden end may have left some that nothing names.
+pub(super) fn sweep(trees: &Trees, table: Table, key: &[u8]) -> Result<(), StoreError> {
+    let mut prefix = vec![table as u8];
+    prefix.extend(key);
+    // Behind the key stand eight bytes and two; what is longer or shorter is another key's.
+    let length = prefix.len() + 10;
+    for found in trees.pieces().scan_prefix(&prefix).keys() {
+        let found = found.map_err(engine)?;
+        if found.len() == length {
+            trees.pieces().remove(found).map_err(engine)?;
         }
     }
     Ok(())
 }
 
 /// What is wrong with the piece that stands under `key` in the tree of pieces: it has no owner.
-/// None if it has one, or is gone by now.
+/// None if it has one. To be asked while nothing is carried into sled.
 pub(super) fn orphan(trees: &Trees, key: &[u8]) -> Result<Option<(Table, Vec<u8>, String)>, StoreError> {
     let parts = || {
         let (table, rest) = key.split_first()?;
@@ -146,8 +150,7 @@ pub(super) fn orphan(trees: &Trees, key: &[u8]) -> Result<Option<(Table, Vec<u8>
     };
     let stored = trees.of(table).get(owner).map_err(engine)?;
     let owned = stored.as_deref().and_then(pieces_head).is_some_and(|(own, count)| own == generation && piece < count);
-    // A piece lives from the commit that wrote it to the one that replaced it. Where it is still there after its
-    // owner was read, it was there at that moment as well, so this is no race.
+    // Nobody writes to sled meanwhile (the caller sees to that), so this is no race.
     if owned || !trees.pieces().contains_key(key).map_err(engine)? {
         return Ok(None);
     }

@@ -1,10 +1,11 @@
 //! One moment of the store, read while it goes on: the writer keeps what it overwrites, and a reader that finds
 //! something kept for a key takes that in place of what stands there now.
 
-use super::{Trees, engine, guarded, pieces};
+use super::tables::Tables;
+use super::{engine, guarded, pieces};
 use crate::domain::Seq;
 use crate::store::head::Head;
-use crate::store::kv::{RANGE_ROWS_MAX, Scanned, Snapshot};
+use crate::store::kv::{RANGE_ROWS_MAX, Range, Scanned, Snapshot};
 use crate::store::{StoreError, Table};
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -69,13 +70,13 @@ pub(super) struct Begun {
 /// A snapshot as it is read.
 #[derive(Debug)]
 pub(super) struct View {
-    trees: Trees,
+    tables: Tables,
     begun: Begun,
 }
 
 impl View {
-    pub(super) fn new(trees: Trees, begun: Begun) -> Self {
-        View { trees, begun }
+    pub(super) fn new(tables: Tables, begun: Begun) -> Self {
+        View { tables, begun }
     }
 
     /// The log is only ever appended to, so nothing of it needs to be kept.
@@ -97,26 +98,19 @@ impl Snapshot for View {
         if self.is_later(table, key) {
             return Ok(None);
         }
-        let now = guarded(|| pieces::read(&self.trees, table, key));
+        let now = self.tables.get(table, key);
         self.begun.kept.read(|kept| kept.get(&(table, key.to_vec())).cloned())?.unwrap_or(now)
     }
 
     fn rows(&self, table: Table, after: Option<&[u8]>) -> Result<Vec<Scanned>, StoreError> {
         let mut from = after.map_or(Bound::Unbounded, |key| Bound::Excluded(key.to_vec()));
         loop {
-            let stored = guarded(|| {
-                let range = (from.clone(), Bound::<Vec<u8>>::Unbounded);
-                let rows = self.trees.of(table).range(range).take(RANGE_ROWS_MAX);
-                rows.collect::<Result<Vec<_>, _>>().map_err(engine)
-            })?;
-            let last = stored.last().map(|(key, _)| key.to_vec()).filter(|_| stored.len() == RANGE_ROWS_MAX);
-            let mut rows = BTreeMap::new();
-            for (key, stored) in stored {
-                if !self.is_later(table, &key) {
-                    let value = guarded(|| pieces::finish(&self.trees, table, &key, stored)).transpose();
-                    rows.extend(value.map(|value| (key.to_vec(), value)));
-                }
-            }
+            let mut range = Range::prefix(*b"");
+            range.from = from.clone();
+            let stored = self.tables.scan(table, range)?;
+            let last = stored.last().map(|(key, _)| key.clone()).filter(|_| stored.len() == RANGE_ROWS_MAX);
+            let mut rows: BTreeMap<Vec<u8>, Result<Vec<u8>, StoreError>> =
+                stored.into_iter().filter(|(key, _)| !self.is_later(table, key)).collect();
             // Looked up after reading: what was overwritten up to then has been kept before it was.
             self.begun.kept.read(|kept| {
                 let from = match &from {
@@ -143,10 +137,13 @@ impl Snapshot for View {
 
     fn faults(&self) -> Result<Vec<(Table, Vec<u8>, String)>, StoreError> {
         guarded(|| {
+            let trees = self.tables.trees();
             let mut faults = Vec::new();
-            for row in self.trees.pieces().iter() {
+            for row in trees.pieces().iter() {
                 let (key, _) = row.map_err(engine)?;
-                faults.extend(pieces::orphan(&self.trees, &key)?);
+                // Held for each alone: commits wait for who carries them, once they are far enough ahead.
+                let _carrying = self.tables.carrying();
+                faults.extend(pieces::orphan(trees, &key)?);
             }
             Ok(faults)
         })

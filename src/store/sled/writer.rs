@@ -1,25 +1,23 @@
-//! The thread that owns all writing: many callers' batches in one transaction, one flush and one sync.
+//! The thread that owns all writing: many callers' batches in one frame of the journal, with one wait for the disk.
 
-use super::open::{HEAD_KEY, Opened};
+use super::checkpoint::Checkpoints;
+use super::journal::{Frame, Journal};
+use super::memtable::Memtable;
+use super::open::Opened;
 use super::snapshot::{Begun, Kept};
-use super::{Trees, pieces};
+use super::tables::Tables;
 use crate::domain::Seq;
 use crate::store::head::{Head, HeadFile};
 use crate::store::kv::{Batch, CommitError, Requirement, Write};
 use crate::store::{StoreError, Table};
 use crate::telemetry;
-use sled::Tree;
-use sled::transaction::{
-    ConflictableTransactionError, TransactionError, Transactional, TransactionalTree, UnabortableTransactionError,
-};
-use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
-/// A transaction holds a lock over the whole engine; this keeps it short.
+/// Who came first waits for the whole group; this keeps it short.
 const GROUP_BATCHES_MAX: usize = 256;
 /// As above, for few large batches.
 const GROUP_BYTES_MAX: usize = 1 << 20;
@@ -42,9 +40,10 @@ struct Waiting {
 
 /// The writer's belongings.
 pub(super) struct Writer {
-    trees: Trees,
-    db: sled::Db,
-    file: File,
+    tables: Tables,
+    journal: Journal,
+    frame: Frame,
+    checkpoints: Checkpoints,
     head_file: HeadFile,
     head: Head,
     head_synced: Head,
@@ -55,12 +54,17 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(opened: Opened, head_out: watch::Sender<Seq>, failed: Arc<OnceLock<StoreError>>) -> Self {
-        let Opened { db, trees, head, head_file, file } = opened;
-        Writer {
-            trees,
-            db,
-            file,
+    pub(super) fn new(
+        opened: Opened,
+        head_out: watch::Sender<Seq>,
+        failed: Arc<OnceLock<StoreError>>,
+    ) -> std::io::Result<Self> {
+        let Opened { target, head, head_file, journal } = opened;
+        Ok(Writer {
+            tables: target.tables.clone(),
+            journal,
+            frame: Frame::default(),
+            checkpoints: Checkpoints::start(target)?,
             head_file,
             head,
             head_synced: head,
@@ -68,7 +72,7 @@ impl Writer {
             head_out,
             snapshots: Vec::new(),
             failed,
-        }
+        })
     }
 
     /// Works until all who could ask for something are gone; what they asked before is done.
@@ -93,7 +97,27 @@ impl Writer {
                 self.sync_head();
             }
         }
+        self.settle();
         self.sync_head();
+    }
+
+    /// Carries everything into sled, so that the next opening finds it there.
+    fn settle(&mut self) {
+        let done = match self.failed.get() {
+            Some(_) => return,
+            None => self.turn().and_then(|()| self.checkpoints.wait()),
+        };
+        if let Err(error) = done {
+            self.fail(error);
+        }
+    }
+
+    /// Ends a turn of the journal, once sled has the one before.
+    fn turn(&mut self) -> Result<(), StoreError> {
+        self.checkpoints.wait()?;
+        self.checkpoints.begin(self.tables.freeze(), self.head);
+        self.journal.turn();
+        Ok(())
     }
 
     fn sync_head(&mut self) {
@@ -132,12 +156,12 @@ impl Writer {
         self.snapshots.retain(|kept| kept.strong_count() > 0);
         for kept in self.snapshots.iter().filter_map(Weak::upgrade) {
             for (table, key, _) in group.iter().flat_map(|job| &job.batch.writes) {
-                kept.keep(*table, key, || super::guarded(|| pieces::read(&self.trees, *table, key)));
+                kept.keep(*table, key, || self.tables.get(*table, key));
             }
         }
     }
 
-    /// Applies a group as one transaction, makes it durable, and only then tells anybody.
+    /// Writes a group to the journal, and tells nobody before that is durable.
     fn write_group(&mut self, group: Vec<Waiting>) {
         let started = Instant::now();
         let size = group.len();
@@ -148,9 +172,9 @@ impl Writer {
                 .unwrap_or_else(|_| Err(StoreError::Stopped("a write broke off: its files are damaged".into()))),
         };
         match outcome {
-            Ok((outcomes, head)) => {
-                self.head = head;
-                self.head_out.send_if_modified(|seq| std::mem::replace(seq, Seq(head.seq)) != Seq(head.seq));
+            Ok(outcomes) => {
+                let head = Seq(self.head.seq);
+                self.head_out.send_if_modified(|seq| std::mem::replace(seq, head) != head);
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     // Who no longer waits has still been served.
                     let _ = job.done.send(outcome);
@@ -169,38 +193,32 @@ impl Writer {
         metrics::histogram!(telemetry::STORE_GROUP_SIZE).record(size as f64);
     }
 
-    fn apply(&mut self, group: &[Waiting]) -> Result<(Vec<Result<Seq, CommitError>>, Head), StoreError> {
-        let start = self.head;
-        let trees: &[Tree] = &self.trees.all;
-        let applied = trees.transaction(|trees| {
-            // sled may run this more than once; everything it decides starts afresh here.
-            let mut head = start;
-            let mut outcomes = Vec::with_capacity(group.len());
-            for job in group {
-                outcomes.push(match unmet(trees, &job.batch)? {
-                    Some(conflict) => Err(conflict),
-                    None => {
-                        write(trees, &job.batch, &mut head)?;
-                        Ok(Seq(head.seq))
-                    }
-                });
-            }
-            if head != start {
-                trees[Table::ALL.len() + 1].insert(HEAD_KEY, head.to_bytes())?;
-            }
-            Ok::<_, ConflictableTransactionError<StoreError>>((outcomes, head))
-        });
-        let (outcomes, head) = applied.map_err(|error| match error {
-            TransactionError::Abort(error) => error,
-            TransactionError::Storage(error) => StoreError::Stopped(format!("a write failed: {error}")),
-        })?;
-        if head != start {
-            let stopped = |what: &str, error: String| StoreError::Stopped(format!("{what}: {error}"));
-            self.db.flush().map_err(|error| stopped("a flush failed", error.to_string()))?;
-            self.file.sync_data().map_err(|error| stopped("a sync failed", error.to_string()))?;
-            self.head_file.write(head).map_err(|error| stopped("HEAD could not be written", error.to_string()))?;
+    fn apply(&mut self, group: &[Waiting]) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
+        let mut decided = Decided { tables: &self.tables, writes: Memtable::default(), head: self.head };
+        let mut outcomes = Vec::with_capacity(group.len());
+        self.frame.clear();
+        for job in group {
+            outcomes.push(match decided.unmet(&job.batch)? {
+                Some(conflict) => Err(conflict),
+                None => {
+                    decided.take(&job.batch, &mut self.frame)?;
+                    Ok(Seq(decided.head.seq))
+                }
+            });
         }
-        Ok((outcomes, head))
+        let Decided { writes, head, .. } = decided;
+        if head != self.head {
+            let stopped = |what: &str, error: std::io::Error| StoreError::Stopped(format!("{what}: {error}"));
+            let appended = self.journal.append(&mut self.frame, self.head, head);
+            appended.map_err(|error| stopped("the journal could not be written", error))?;
+            self.head_file.write(head).map_err(|error| stopped("HEAD could not be written", error))?;
+            self.head = head;
+            self.tables.show(writes);
+            if self.journal.is_full() {
+                self.turn()?;
+            }
+        }
+        Ok(outcomes)
     }
 }
 
@@ -221,42 +239,62 @@ fn gather(first: Waiting, jobs: &Receiver<Job>) -> (Vec<Waiting>, Option<Job>) {
     (group, None)
 }
 
-type Tx<T> = Result<T, UnabortableTransactionError>;
-
-/// The first requirement of `batch` that does not hold.
-fn unmet(trees: &[TransactionalTree], batch: &Batch) -> Tx<Option<CommitError>> {
-    for (table, key, requirement) in &batch.requires {
-        let holds = match requirement {
-            Requirement::Absent => trees[*table as usize].get(key)?.is_none(),
-            Requirement::Is(value) => pieces::read_in(trees, *table, key)?.as_ref() == Some(value),
-        };
-        if !holds {
-            return Ok(Some(CommitError::Conflict { table: *table, key: key.clone() }));
-        }
-    }
-    Ok(None)
+/// A group while it is looked at: what its batches so far come to.
+struct Decided<'a> {
+    tables: &'a Tables,
+    writes: Memtable,
+    head: Head,
 }
 
-fn write(trees: &[TransactionalTree], batch: &Batch, head: &mut Head) -> Tx<()> {
-    for (table, key, change) in &batch.writes {
-        head.writes += 1;
-        let was_there = match change {
-            Write::Put(value) => pieces::put_in(trees, *table, key, value, head.writes)?,
-            Write::Delete => pieces::delete_in(trees, *table, key)?,
-        };
-        if *table == Table::Articles {
-            match (change, was_there) {
-                (Write::Put(_), false) => head.articles += 1,
-                // A damaged store may count fewer than it has; `check` tells.
-                (Write::Delete, true) => head.articles = head.articles.saturating_sub(1),
-                (Write::Put(_), true) | (Write::Delete, false) => {}
+impl Decided<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.writes.get(table, key).map_or_else(|| self.tables.get(table, key), Ok)
+    }
+
+    fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        self.writes.get(table, key).map_or_else(|| self.tables.contains(table, key), |value| Ok(value.is_some()))
+    }
+
+    /// The first requirement of `batch` that does not hold.
+    fn unmet(&self, batch: &Batch) -> Result<Option<CommitError>, StoreError> {
+        for (table, key, requirement) in &batch.requires {
+            let holds = match requirement {
+                Requirement::Absent => !self.contains(*table, key)?,
+                Requirement::Is(value) => self.get(*table, key)?.as_ref() == Some(value),
+            };
+            if !holds {
+                return Ok(Some(CommitError::Conflict { table: *table, key: key.clone() }));
             }
         }
+        Ok(None)
     }
-    for entry in &batch.appends {
-        head.writes += 1;
-        head.seq += 1;
-        pieces::put_in(trees, Table::Log, &head.seq.to_be_bytes(), entry, head.writes)?;
+
+    fn take(&mut self, batch: &Batch, frame: &mut Frame) -> Result<(), StoreError> {
+        for (table, key, change) in &batch.writes {
+            let value = match change {
+                Write::Put(value) => Some(value.as_slice()),
+                Write::Delete => None,
+            };
+            if *table == Table::Articles {
+                match (value, self.contains(*table, key)?) {
+                    (Some(_), false) => self.head.articles += 1,
+                    // A damaged store may count fewer than it has; `check` tells.
+                    (None, true) => self.head.articles = self.head.articles.saturating_sub(1),
+                    (Some(_), true) | (None, false) => {}
+                }
+            }
+            self.write(*table, key.clone(), value, frame);
+        }
+        for entry in &batch.appends {
+            self.head.seq += 1;
+            self.write(Table::Log, self.head.seq.to_be_bytes().to_vec(), Some(entry), frame);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn write(&mut self, table: Table, key: Vec<u8>, value: Option<&[u8]>, frame: &mut Frame) {
+        self.head.writes += 1;
+        frame.push(table, &key, value, self.head.writes);
+        self.writes.insert(table, key, value.map(<[u8]>::to_vec), self.head.writes);
+    }
 }

@@ -37,6 +37,18 @@ contract! { sled, |folder| tidings::store::Store::open(folder).unwrap();
     a_store_does_what_a_map_does
 }
 
+// Each commit is a turn of the journal, so that everything is on its way into sled all the time.
+contract! { sled_with_a_short_journal, |folder| tidings::store::Store::open_with(folder, 1).unwrap();
+    a_batch_is_applied_whole_or_not_at_all
+    of_many_who_want_one_key_one_gets_it
+    nothing_is_lost_between_a_read_and_a_write_that_requires_it
+    a_large_value_is_never_torn
+    the_log_has_no_gaps_and_the_head_never_runs_ahead
+    closing_writes_what_was_asked_for_and_takes_no_more
+    a_snapshot_stays_as_it_was
+    a_store_does_what_a_map_does
+}
+
 fn change(name: &str) -> Change {
     let article = ArticleId::parse("id", name).unwrap();
     let labels = Labels::default();

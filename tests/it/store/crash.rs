@@ -25,7 +25,8 @@ fn told(name: &str) -> Option<PathBuf> {
 #[test]
 fn child_that_writes() {
     let Some(folder) = told(WRITE) else { return };
-    let store = Store::open(&folder).unwrap();
+    // Short turns, so that the end comes at any point of carrying them into sled as well.
+    let store = Store::open_with(&folder, 64 << 10).unwrap();
     let run = store.head().0;
     let said = |text: String| {
         // One write each, so that no line is cut: an acknowledgement counts once the parent can read it.

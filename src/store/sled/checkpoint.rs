@@ -1,0 +1,116 @@
+//! What the journal tells is carried into sled, a turn at a time, on a thread of its own.
+//!
+//! Many writes to one key have become one by then, and many commits share each wait for the disk. Nothing here has to
+//! be atomic: until sled has all of a turn, durably, the journal has it, and opening carries it over again.
+
+use super::memtable::Memtable;
+use super::open::HEAD_KEY;
+use super::tables::Tables;
+use super::{engine, guarded, pieces};
+use crate::store::StoreError;
+use crate::store::head::Head;
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+/// sled's file is synced each time it took in this much: what it wrote and did not sync stays small, as it was when
+/// its behaviour in power cuts was measured.
+const STRETCH_BYTES_MAX: usize = 1 << 20;
+
+/// Where sled lies, to be written to.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) db: sled::Db,
+    pub(super) tables: Tables,
+    /// The file that each flush of sled's has to be followed by a sync of.
+    pub(super) file: Arc<File>,
+}
+
+impl Target {
+    /// Carries `writes`, which lead to `head`. `is_anew`: they may have been carried in part before, and pieces of older
+    /// values may be left over.
+    pub(super) fn carry(&self, writes: &Memtable, head: Head, is_anew: bool) -> Result<(), StoreError> {
+        let _carrying = self.tables.carrying();
+        let trees = self.tables.trees();
+        let mut bytes = 0;
+        for (table, key, value, generation) in writes.iter() {
+            if is_anew {
+                pieces::sweep(trees, table, key)?;
+            }
+            match value {
+                Some(value) => pieces::put(trees, table, key, value, generation)?,
+                None => pieces::delete(trees, table, key)?,
+            }
+            bytes += key.len() + value.map_or(0, <[u8]>::len);
+            if bytes >= STRETCH_BYTES_MAX {
+                self.sync()?;
+                bytes = 0;
+            }
+        }
+        trees.own().insert(HEAD_KEY, head.to_bytes()).map_err(engine)?;
+        self.sync()
+    }
+
+    /// sled's flush is no barrier, so its file is synced as well.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let stopped = |what: &str, error: String| StoreError::Stopped(format!("{what}: {error}"));
+        self.db.flush().map_err(|error| stopped("a flush failed", error.to_string()))?;
+        self.file.sync_data().map_err(|error| stopped("a sync failed", error.to_string()))
+    }
+}
+
+/// The thread, and whether it is at work.
+#[derive(Debug)]
+pub(super) struct Checkpoints {
+    turns: Option<Sender<(Arc<Memtable>, Head)>>,
+    done: Receiver<Result<(), StoreError>>,
+    is_busy: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Checkpoints {
+    pub(super) fn start(target: Target) -> std::io::Result<Self> {
+        let (turns, next) = channel::<(Arc<Memtable>, Head)>();
+        let (tell, done) = channel();
+        let work = move || {
+            for (writes, head) in next {
+                let carried = catch_unwind(AssertUnwindSafe(|| guarded(|| target.carry(&writes, head, false))))
+                    .unwrap_or_else(|_| Err(StoreError::Stopped("a write broke off: its files are damaged".into())));
+                if carried.is_ok() {
+                    target.tables.thaw();
+                }
+                // Who no longer waits is closing after a failure.
+                let _ = tell.send(carried);
+            }
+        };
+        let thread = Some(std::thread::Builder::new().name("store-carrier".into()).spawn(work)?);
+        Ok(Checkpoints { turns: Some(turns), done, is_busy: false, thread })
+    }
+
+    /// Begins to carry what was frozen; the turn before has to be done, which [`Checkpoints::wait`] makes sure of.
+    pub(super) fn begin(&mut self, writes: Arc<Memtable>, head: Head) {
+        // A thread that is gone is told by the next wait.
+        self.is_busy = self.turns.as_ref().is_some_and(|turns| turns.send((writes, head)).is_ok()) || self.is_busy;
+    }
+
+    /// Waits until nothing is being carried. Errors: why sled could not take it.
+    pub(super) fn wait(&mut self) -> Result<(), StoreError> {
+        if std::mem::take(&mut self.is_busy) {
+            let broke_off = |_| Err(StoreError::Stopped("its carrier broke off".into()));
+            return self.done.recv().unwrap_or_else(broke_off);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        drop(self.turns.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic has been told to the writer.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! The journal: what was committed and does not stand in sled yet, in two files that are written in turn.
+//!
+//! A commit is one frame at the end of the file in use, and one `fdatasync`: no page of a tree is touched, and since
+//! the files keep their size, no length either. A full file is closed; once sled holds what it tells, durably
+//! ([`super::checkpoint`]), it is written over from its beginning. Every frame bears the number of its turn, so
+//! that what lies behind the end of this turn is known to be old.
+
+use super::engine;
+use super::memtable::Memtable;
+use crate::store::head::Head;
+use crate::store::{StoreError, Table};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+/// A turn ends behind this many bytes. Opening after a sudden end reads two turns at most, and twice this is what
+/// commits may run ahead of sled.
+pub(in crate::store) const JOURNAL_BYTES: u64 = 4 << 20;
+/// Length and checksum of a frame.
+const PREFIX_BYTES: usize = 8;
+/// Behind them: the turn, and the head before and after.
+const HEADS_BYTES: usize = 8 + 2 * 24;
+/// Marks a write that removes its key, in place of a value's length.
+const DELETED: u32 = u32::MAX;
+
+/// One commit, as it is being put together.
+#[derive(Debug, Default)]
+pub(super) struct Frame(Vec<u8>);
+
+impl Frame {
+    /// Begins a new one; the memory of the last is used again.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+        self.0.resize(PREFIX_BYTES + HEADS_BYTES, 0);
+    }
+
+    /// Adds a write; none removes the key. `generation` has never been used before.
+    pub(super) fn push(&mut self, table: Table, key: &[u8], value: Option<&[u8]>, generation: u64) {
+        let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(DELETED).to_be_bytes();
+        self.0.push(table as u8);
+        self.0.extend(generation.to_be_bytes());
+        self.0.extend(length(key));
+        self.0.extend(value.map_or(DELETED.to_be_bytes(), length));
+        self.0.extend(key);
+        self.0.extend(value.unwrap_or_default());
+    }
+
+    fn seal(&mut self, turn: u64, before: Head, after: Head) -> &[u8] {
+        let heads = [turn, before.writes, before.seq, before.articles, after.writes, after.seq, after.articles];
+        for (place, number) in self.0[PREFIX_BYTES..].chunks_exact_mut(8).zip(heads) {
+            place.copy_from_slice(&number.to_be_bytes());
+        }
+        let length = u32::try_from(self.0.len() - PREFIX_BYTES).unwrap_or(u32::MAX);
+        self.0[..4].copy_from_slice(&length.to_be_bytes());
+        let sum = crc32fast::hash(&self.0[PREFIX_BYTES..]);
+        self.0[4..PREFIX_BYTES].copy_from_slice(&sum.to_be_bytes());
+        &self.0
+    }
+}
+
+/// The files, open, at the end of the turn in use.
+#[derive(Debug)]
+pub(super) struct Journal {
+    files: [File; 2],
+    turn: u64,
+    length: u64,
+    bytes_max: u64,
+}
+
+impl Journal {
+    /// Opens the journal below `folder` for a turn behind `last`, and makes its files where there are none.
+    pub(super) fn open(folder: &Path, last: u64, bytes_max: u64) -> std::io::Result<Self> {
+        let files = [open(&path(folder, 0), bytes_max)?, open(&path(folder, 1), bytes_max)?];
+        Ok(Journal { files, turn: last + 1, length: 0, bytes_max })
+    }
+
+    /// Writes `frame`, which leads from `before` to `after`, and waits until it is on disk.
+    pub(super) fn append(&mut self, frame: &mut Frame, before: Head, after: Head) -> std::io::Result<()> {
+        let bytes = frame.seal(self.turn, before, after);
+        let file = &self.files[usize::from(self.turn % 2 == 1)];
+        file.write_all_at(bytes, self.length)?;
+        self.length += bytes.len() as u64;
+        file.sync_data()
+    }
+
+    /// Is this turn over?
+    pub(super) fn is_full(&self) -> bool {
+        self.length >= self.bytes_max
+    }
+
+    /// Begins the next turn, in the other file: what stood there must be in sled.
+    pub(super) fn turn(&mut self) {
+        self.turn += 1;
+        self.length = 0;
+    }
+}
+
+fn path(folder: &Path, number: u8) -> PathBuf {
+    folder.join(format!("journal-{number}"))
+}
+
+/// Blocks that were never written cost a second wait when they first are, so the file is filled with zeros once.
+fn open(path: &Path, bytes: u64) -> std::io::Result<File> {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let found = file.metadata()?.len();
+    // Batches of many large values made it longer.
+    if found > 2 * bytes {
+        file.set_len(2 * bytes)?;
+    }
+    let zeros = [0; 64 << 10];
+    let mut at = found;
+    while at < bytes {
+        let piece = usize::try_from(bytes - at).unwrap_or(zeros.len()).min(zeros.len());
+        file.write_all_at(&zeros[..piece], at)?;
+        at += piece as u64;
+    }
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// What the files tell beyond what sled holds.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// The last turn of which anything is there.
+    pub(super) turn: u64,
+    /// What sled has to take in to stand at `head`.
+    pub(super) writes: Memtable,
+    /// Where that leads; none if sled has it all.
+    pub(super) head: Option<Head>,
+}
+
+/// Reads the journal below `folder`, for a sled that stands at `at`.
+///
+/// Frames that were not written whole end it: they were acknowledged to nobody. So does damage; what it hides is known
+/// from `HEAD`. Errors: a gap between sled and the first frame that it has not got.
+pub(super) fn read(folder: &Path, at: Head) -> Result<Told, StoreError> {
+    let mut told = Told::default();
+    let mut files = Vec::new();
+    for number in [0, 1] {
+        match std::fs::read(path(folder, number)) {
+            Ok(bytes) => files.push(bytes),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(engine(error)),
+        }
+    }
+    let mut turns: Vec<Vec<Sealed<'_>>> = files.iter().map(|bytes| frames(bytes)).collect();
+    turns.sort_by_key(|frames| frames.first().map(|first| first.turn));
+    told.turn = turns.iter().flatten().map(|frame| frame.turn).max().unwrap_or_default();
+    let mut stands = at;
+    for frame in turns.iter().flatten().filter(|frame| frame.after.writes > at.writes) {
+        if frame.before != stands {
+            let (found, expected) = (frame.before.writes, stands.writes);
+            return Err(engine(format!("its journal goes on at write {found}, expected {expected}")));
+        }
+        for write in writes(frame.body) {
+            let (table, key, value, generation) = write.ok_or_else(|| engine("its journal has an unknown write"))?;
+            told.writes.insert(table, key, value, generation);
+        }
+        stands = frame.after;
+        told.head = Some(stands);
+    }
+    Ok(told)
+}
+
+struct Sealed<'a> {
+    turn: u64,
+    before: Head,
+    after: Head,
+    body: &'a [u8],
+}
+
+/// The frames of one file's turn.
+fn frames(mut bytes: &[u8]) -> Vec<Sealed<'_>> {
+    let mut frames: Vec<Sealed<'_>> = Vec::new();
+    while let Some((frame, rest)) = sealed(bytes) {
+        if frames.last().is_some_and(|last| last.turn != frame.turn || last.after != frame.before) {
+            break;
+        }
+        frames.push(frame);
+        bytes = rest;
+    }
+    frames
+}
+
+fn sealed(bytes: &[u8]) -> Option<(Sealed<'_>, &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    let (sum, rest) = rest.split_first_chunk::<4>()?;
+    let (covered, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+    let (heads, body) = covered.split_at_checked(HEADS_BYTES)?;
+    if crc32fast::hash(covered) != u32::from_be_bytes(*sum) {
+        return None;
+    }
+    let mut numbers = heads.chunks_exact(8).filter_map(|number| number.try_into().ok().map(u64::from_be_bytes));
+    let turn = numbers.next()?;
+    let mut head = || Some(Head { writes: numbers.next()?, seq: numbers.next()?, articles: numbers.next()? });
+    Some((Sealed { turn, before: head()?, after: head()?, body }, rest))
+}
+
+type Written = (Table, Vec<u8>, Option<Vec<u8>>, u64);
+
+/// The writes of a frame; none for what this version does not know.
+fn writes(mut body: &[u8]) -> impl Iterator<Item = Option<Written>> {
+    std::iter::from_fn(move || {
+        if body.is_empty() {
+            return None;
+        }
+        let Some((write, rest)) = write(body) else {
+            body = &[];
+            return Some(None);
+        };
+        body = rest;
+        Some(Some(write))
+    })
+}
+
+fn write(body: &[u8]) -> Option<(Written, &[u8])> {
+    let (table, rest) = body.split_first()?;
+    let table = *Table::ALL.get(usize::from(*table))?;
+    let (generation, rest) = rest.split_first_chunk::<8>()?;
+    let (key_length, rest) = rest.split_first_chunk::<4>()?;
+    let (value_length, rest) = rest.split_first_chunk::<4>()?;
+    let (key, rest) = rest.split_at_checked(u32::from_be_bytes(*key_length) as usize)?;
+    let (value, rest) = match u32::from_be_bytes(*value_length) {
+        DELETED => (None, rest),
+        length => {
+            let (value, rest) = rest.split_at_checked(length as usize)?;
+            (Some(value.to_vec()), rest)
+        }
+    };
+    Some(((table, key.to_vec(), value, u64::from_be_bytes(*generation)), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(writes: u64) -> Head {
+        Head { writes, seq: 0, articles: 0 }
+    }
+
+    /// Appends the commits from `from` to `to`, each of which sets the key `k` to its number.
+    fn append(journal: &mut Journal, from: u64, to: u64) {
+        let mut frame = Frame::default();
+        for number in from..to {
+            frame.clear();
+            frame.push(Table::Meta, b"k", Some(&number.to_be_bytes()), number);
+            journal.append(&mut frame, head(number), head(number + 1)).unwrap();
+        }
+    }
+
+    fn told(folder: &Path, at: u64) -> (u64, Option<u64>, Option<u64>) {
+        let told = read(folder, head(at)).unwrap();
+        let value = told.writes.get(Table::Meta, b"k").flatten();
+        let value = value.map(|value| u64::from_be_bytes(value.as_slice().try_into().unwrap()));
+        (told.turn, told.head.map(|head| head.writes), value)
+    }
+
+    #[test]
+    fn what_sled_has_not_got_is_told_over_both_turns_and_nothing_older() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(told(folder.path(), 0), (0, None, None));
+        let mut journal = Journal::open(folder.path(), 0, 100).unwrap();
+        append(&mut journal, 0, 5);
+        assert_eq!(told(folder.path(), 0), (1, Some(5), Some(4)));
+        assert_eq!(told(folder.path(), 3), (1, Some(5), Some(4)));
+        assert_eq!(told(folder.path(), 5), (1, None, None), "sled has it all");
+        journal.turn();
+        append(&mut journal, 5, 8);
+        assert_eq!(told(folder.path(), 0), (2, Some(8), Some(7)));
+        journal.turn();
+        append(&mut journal, 8, 9);
+        assert_eq!(told(folder.path(), 5), (3, Some(9), Some(8)), "what is left of the first turn is not read");
+        let mut journal = Journal::open(folder.path(), 3, 100).unwrap();
+        append(&mut journal, 9, 10);
+        assert_eq!(told(folder.path(), 9), (4, Some(10), Some(9)));
+        let gap = read(folder.path(), head(2)).unwrap_err().to_string();
+        assert!(gap.contains("its journal goes on at write 8, expected 2"), "{gap}");
+    }
+
+    #[test]
+    fn a_frame_that_is_not_whole_ends_the_journal_wherever_it_was_cut_or_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path(), 0, 100).unwrap();
+        append(&mut journal, 0, 2);
+        let first = journal.length / 2;
+        let path = path(folder.path(), 1);
+        let whole = std::fs::read(&path).unwrap();
+        for at in first..journal.length {
+            let at = usize::try_from(at).unwrap();
+            let mut changed = whole.clone();
+            changed[at] ^= 1;
+            std::fs::write(&path, &changed).unwrap();
+            assert_eq!(told(folder.path(), 0), (1, Some(1), Some(0)), "byte {at}");
+            std::fs::write(&path, &whole[..at]).unwrap();
+            assert_eq!(told(folder.path(), 0), (1, Some(1), Some(0)), "cut at {at}");
+        }
+    }
+}

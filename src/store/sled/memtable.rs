@@ -1,0 +1,95 @@
+//! What is in the journal and not in sled yet: the newest value of each key, or that there is none.
+
+use crate::store::Table;
+use crate::store::kv::Range;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A key with its value, or without one where it was removed.
+pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+/// The writes of one turn of the journal, the last to each key.
+#[derive(Debug, Default)]
+pub(super) struct Memtable {
+    tables: [BTreeMap<Vec<u8>, Newest>; Table::ALL.len()],
+}
+
+/// The value, and the number of the write, which no other has.
+#[derive(Debug)]
+struct Newest {
+    value: Option<Vec<u8>>,
+    generation: u64,
+}
+
+impl Memtable {
+    /// Takes in a write; none removes the key.
+    pub(super) fn insert(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>, generation: u64) {
+        self.tables[table as usize].insert(key, Newest { value, generation });
+    }
+
+    /// What it says of `key`; none if it says nothing.
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        self.tables[table as usize].get(key).map(|newest| newest.value.clone())
+    }
+
+    /// Every write: table, key, value and generation.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>, u64)> {
+        Table::ALL.iter().zip(&self.tables).flat_map(|(table, rows)| {
+            rows.iter().map(|(key, newest)| (*table, key.as_slice(), newest.value.as_deref(), newest.generation))
+        })
+    }
+
+    /// Takes in all of `later`.
+    pub(super) fn extend(&mut self, later: Memtable) {
+        for (own, later) in self.tables.iter_mut().zip(later.tables) {
+            own.extend(later);
+        }
+    }
+
+    /// The first entries of a part of `table`, in its direction, at most as many as it has rows.
+    fn entries(&self, table: Table, range: &Range) -> Vec<Entry> {
+        let part = self.tables[table as usize].range((range.from.clone(), range.to.clone()));
+        let entry = |(key, newest): (&Vec<u8>, &Newest)| (key.clone(), newest.value.clone());
+        if range.reverse {
+            part.rev().take(range.limit).map(entry).collect()
+        } else {
+            part.take(range.limit).map(entry).collect()
+        }
+    }
+}
+
+/// What reads have to look at before sled.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    /// The turn of the journal in use.
+    pub(super) active: Memtable,
+    /// The turn before, on its way into sled.
+    pub(super) frozen: Option<Arc<Memtable>>,
+}
+
+impl Recent {
+    /// What it says of `key`; none if it says nothing, so that sled has to be asked.
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Vec<u8>>> {
+        self.active.get(table, key).or_else(|| self.frozen.as_ref()?.get(table, key))
+    }
+
+    /// The entries at the beginning of a part of `table`, in its direction, and the key up to which nothing was left
+    /// out; none if that is its end. `range` is not empty.
+    pub(super) fn entries(&self, table: Table, range: &Range) -> (Vec<Entry>, Option<Vec<u8>>) {
+        let active = self.active.entries(table, range);
+        let frozen = self.frozen.as_ref().map(|frozen| frozen.entries(table, range)).unwrap_or_default();
+        let end = |entries: &[Entry]| match entries.last() {
+            Some((last, _)) if entries.len() >= range.limit => Some(last.clone()),
+            Some(_) | None => None,
+        };
+        let ends = [end(&active), end(&frozen)].into_iter().flatten();
+        let end = if range.reverse { ends.max() } else { ends.min() };
+        let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> = frozen.into_iter().collect();
+        merged.extend(active);
+        let is_within =
+            |key: &[u8]| end.as_deref().is_none_or(|end| if range.reverse { key >= end } else { key <= end });
+        let entries = merged.into_iter().filter(|(key, _)| is_within(key));
+        let entries = if range.reverse { entries.rev().collect() } else { entries.collect() };
+        (entries, end)
+    }
+}

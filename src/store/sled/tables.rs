@@ -1,0 +1,163 @@
+//! The tables as they are read: what is recent over what stands in sled.
+
+use super::memtable::{Memtable, Recent};
+use super::{Trees, engine, guarded, pieces};
+use crate::store::kv::{Range, Scanned};
+use crate::store::{StoreError, Table};
+use sled::IVec;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+/// Shared by all who read, the writer, and who carries what is recent into sled.
+#[derive(Debug, Clone)]
+pub(super) struct Tables {
+    trees: Trees,
+    recent: Arc<RwLock<Recent>>,
+    /// Held while sled is written to.
+    carrying: Arc<Mutex<()>>,
+}
+
+impl Tables {
+    pub(super) fn new(trees: Trees) -> Self {
+        Tables { trees, recent: Arc::default(), carrying: Arc::default() }
+    }
+
+    pub(super) fn trees(&self) -> &Trees {
+        &self.trees
+    }
+
+    fn recent<T>(&self, read: impl FnOnce(&Recent) -> T) -> T {
+        read(&self.recent.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Recent) -> T) -> T {
+        change(&mut self.recent.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The value of `key`, whatever its size.
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.recent(|recent| recent.get(table, key)) {
+            Some(value) => Ok(value),
+            None => guarded(|| pieces::read(&self.trees, table, key)),
+        }
+    }
+
+    /// Is there such a key?
+    pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        match self.recent(|recent| recent.get(table, key)) {
+            Some(value) => Ok(value.is_some()),
+            None => guarded(|| self.trees.of(table).contains_key(key).map_err(engine)),
+        }
+    }
+
+    /// The rows at the beginning of a part of `table`, in its direction, as many as it may have. A value that cannot
+    /// be read has its own error and does not hide the others.
+    pub(super) fn scan(&self, table: Table, mut range: Range) -> Result<Vec<Scanned>, StoreError> {
+        let mut rows = Vec::new();
+        while !is_empty(&range) && range.limit > 0 {
+            // Looked at before sled: what goes over meanwhile is then seen twice and not missed.
+            let (entries, end) = self.recent(|recent| recent.entries(table, &range));
+            let part = match &end {
+                Some(end) => up_to(range.clone(), end),
+                None => range.clone(),
+            };
+            let before = rows.len();
+            guarded(|| self.merge(table, &part, entries, &mut rows))?;
+            range.limit -= rows.len() - before;
+            match end {
+                Some(end) => range = range.after(end),
+                None => break,
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Adds the rows of `part` to `rows`, at most its limit, with `entries` over those in sled.
+    fn merge(
+        &self,
+        table: Table,
+        part: &Range,
+        entries: Vec<super::memtable::Entry>,
+        rows: &mut Vec<Scanned>,
+    ) -> Result<(), StoreError> {
+        let full = rows.len() + part.limit;
+        let found = self.trees.of(table).range((part.from.clone(), part.to.clone()));
+        let mut stored: Box<dyn Iterator<Item = sled::Result<(IVec, IVec)>>> =
+            if part.reverse { Box::new(found.rev()) } else { Box::new(found) };
+        let is_before = |a: &[u8], b: &[u8]| if part.reverse { a > b } else { a < b };
+        let mut next = stored.next().transpose().map_err(engine)?;
+        for (key, value) in entries {
+            while rows.len() < full
+                && let Some((stored_key, stored_value)) = next.take_if(|(stored, _)| is_before(stored, &key))
+            {
+                rows.extend(self.finished(table, stored_key, stored_value));
+                next = stored.next().transpose().map_err(engine)?;
+            }
+            if rows.len() == full {
+                return Ok(());
+            }
+            if next.take_if(|(stored, _)| stored.as_ref() == key).is_some() {
+                next = stored.next().transpose().map_err(engine)?;
+            }
+            rows.extend(value.map(|value| (key, Ok(value))));
+        }
+        while rows.len() < full
+            && let Some((key, value)) = next.take()
+        {
+            rows.extend(self.finished(table, key, value));
+            next = stored.next().transpose().map_err(engine)?;
+        }
+        Ok(())
+    }
+
+    fn finished(&self, table: Table, key: IVec, stored: IVec) -> Option<Scanned> {
+        let value = guarded(|| pieces::finish(&self.trees, table, &key, stored)).transpose();
+        value.map(|value| (key.to_vec(), value))
+    }
+
+    /// Shows what was committed.
+    pub(super) fn show(&self, group: Memtable) {
+        self.change(|recent| recent.active.extend(group));
+    }
+
+    /// Ends a turn: what is active is frozen, to be carried into sled. What was frozen before must be there.
+    pub(super) fn freeze(&self) -> Arc<Memtable> {
+        self.change(|recent| {
+            let frozen = Arc::new(std::mem::take(&mut recent.active));
+            recent.frozen = Some(Arc::clone(&frozen));
+            frozen
+        })
+    }
+
+    /// What was frozen stands in sled.
+    pub(super) fn thaw(&self) {
+        // Freed behind the lock.
+        let _frozen = self.change(|recent| recent.frozen.take());
+    }
+
+    /// Keeps everybody else from writing to sled.
+    pub(super) fn carrying(&self) -> MutexGuard<'_, ()> {
+        self.carrying.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part of `range` that ends with `key`.
+fn up_to(mut range: Range, key: &[u8]) -> Range {
+    let end = Bound::Included(key.to_vec());
+    if range.reverse {
+        range.from = end;
+    } else {
+        range.to = end;
+    }
+    range
+}
+
+/// A range that ends where it begins, or before: sled panics at some of these.
+fn is_empty(range: &Range) -> bool {
+    use Bound::{Excluded, Included};
+    match (&range.from, &range.to) {
+        (Included(from), Included(to)) => from > to,
+        (Included(from) | Excluded(from), Excluded(to)) | (Excluded(from), Included(to)) => from >= to,
+        _ => false,
+    }
+}
