@@ -32,17 +32,18 @@ impl Store {
         })
     }
 
-    /// What was mailed of, or would have been, since `from` and before the place `before`: the last first, at most `limit`.
+    /// What was mailed of, or would have been, since `from`, behind the place `behind` and up to `until`: the last first,
+    /// at most `limit`.
     pub fn news_since(
         &self,
         from: Time,
-        before: Seq,
+        behind: Seq,
+        until: Seq,
         age_max: Duration,
         limit: usize,
     ) -> Result<Vec<(Seq, Change)>, StoreError> {
         let mut news = Vec::new();
-        let until = Seq(before.0.saturating_sub(1));
-        self.log_backwards(until, Seq::default(), limit, |seq, change| {
+        self.log_backwards(until, behind, limit, |seq, change| {
             if change.at < from {
                 return Ok(ControlFlow::Break(()));
             }

@@ -144,6 +144,11 @@ impl Store {
         batch.require_is(Table::Subscribers, id_key(read.record.id), read.raw.clone());
     }
 
+    /// Is anybody subscribed, confirmed or not?
+    pub fn has_subscriptions(&self) -> Result<bool, StoreError> {
+        Ok(!self.kv.range(Table::Subscribers, Range::prefix(*b"s").limit(1))?.is_empty())
+    }
+
     /// Up to `limit` subscriptions behind `after`, in the order of their ids, which is no order in time.
     pub fn subscriptions(
         &self,

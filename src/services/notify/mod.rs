@@ -7,6 +7,8 @@
 //! An address gets an article once, however many of its subscriptions ask for it; and above a number of mails in its day
 //! none at once any more: the rest waits for a digest. How many there were is read off the log, which nobody has to count.
 
+mod today;
+
 use super::Reader;
 use crate::config;
 use crate::domain::{
@@ -16,17 +18,14 @@ use crate::domain::{
 use crate::store::{Batch, Cursor, LedgerRow, Message, Store, StoreError, Stored};
 use chrono::Duration;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use today::Today;
 use uuid::Uuid;
 
 /// Ledger rows of one batch.
 const PIECE_ROWS_MAX: usize = 200;
 /// Subscriptions that one piece looks at where few ask for the article; keeps a reading short.
 const PIECE_LOOKED_MAX: usize = 10_000;
-/// A day has 25 hours at most where clocks are set back by one, and zones have set theirs back by more.
-const DAY_MAX: Duration = Duration::hours(26);
-/// Log entries that are looked at for what came out today.
-const TODAY_MAX: usize = 10_000;
 
 /// The reader `notify`.
 pub struct Notify {
@@ -35,12 +34,8 @@ pub struct Notify {
     article_age_max: Duration,
     grace: Duration,
     hint: Arc<tokio::sync::Notify>,
-    /// What came out in the day before the article that is being mailed, and its place.
-    today: Mutex<(Seq, Today)>,
+    today: Arc<Today>,
 }
-
-/// What came out in a day, the last first.
-type Today = Arc<Vec<(Seq, Change)>>;
 
 impl Notify {
     /// Nothing is mailed of articles that were dated longer than `article_age_max` before they came out, as an
@@ -53,17 +48,7 @@ impl Notify {
         grace: Duration,
         hint: Arc<tokio::sync::Notify>,
     ) -> Self {
-        Notify { store, standard, article_age_max, grace, hint, today: Mutex::default() }
-    }
-
-    /// What came out in the day before `change`, at the place `seq`.
-    fn today(&self, seq: Seq, change: &Change) -> Result<Today, StoreError> {
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        if today.0 != seq {
-            let news = self.store.news_since(change.at - DAY_MAX, seq, self.article_age_max, TODAY_MAX)?;
-            *today = (seq, Arc::new(news));
-        }
-        Ok(Arc::clone(&today.1))
+        Notify { store, standard, article_age_max, grace, hint, today: Arc::new(Today::new(article_age_max)) }
     }
 
     /// The article of `change`, if its subscribers are to be told.
@@ -83,6 +68,10 @@ impl Reader for Notify {
     }
 
     async fn apply(&self, cursor: &Cursor, changes: Vec<(Seq, Change)>) -> Result<(Batch, Cursor), StoreError> {
+        if !self.store.has_subscriptions()? {
+            let last = changes.last().map_or(cursor.seq, |(seq, _)| *seq);
+            return Ok((Batch::default(), Cursor { seq: last, within: Vec::new() }));
+        }
         let mut done = cursor.clone();
         // What the round before this one wrote is durable now, and was not when it was written: an article is
         // finished in a round of its own, which finds nobody left.
@@ -92,8 +81,7 @@ impl Reader for Notify {
         for (seq, change) in changes {
             if let Some(article) = self.news(&change)? {
                 let after = Uuid::from_slice(&done.within).ok().map(SubscriptionId);
-                let (today, standard) = (self.today(seq, &change)?, self.standard.clone());
-                let grace = self.grace;
+                let (today, standard, grace) = (Arc::clone(&self.today), self.standard.clone(), self.grace);
                 let news = News { seq, change, article, today, standard, grace, counted: HashMap::new() };
                 let piece = self.store.scan(move |store| news.piece(store, after)).await?;
                 if let Some((batch, last)) = piece {
@@ -111,7 +99,7 @@ struct News {
     seq: Seq,
     change: Change,
     article: Article,
-    today: Today,
+    today: Arc<Today>,
     standard: config::Subscriptions,
     grace: Duration,
     /// How many of `today` are for these selections, behind a place and since a time.
@@ -170,7 +158,7 @@ impl News {
         if store.message(&row.key())?.is_some() {
             return Ok(false);
         }
-        if let Some(folded) = self.folded(&subscriber.record, subscription, &own) {
+        if let Some(folded) = self.folded(store, &subscriber.record, subscription, &own)? {
             store.write_subscription(batch, Some(stored), &folded);
         } else {
             store.write_message(batch, None, &row);
@@ -181,22 +169,23 @@ impl News {
     /// The subscription with a digest to come that begins with this article, if its address has had enough mails today.
     fn folded(
         &mut self,
+        store: &Store,
         subscriber: &Subscriber,
         subscription: &Subscription,
         own: &[Subscription],
-    ) -> Option<Subscription> {
+    ) -> Result<Option<Subscription>, StoreError> {
+        let today = self.today.before(store, self.seq, &self.change)?;
         // So it is nearly always, and nothing has to be counted.
-        if self.today.len() < self.standard.instant_per_day_max {
-            return None;
+        if today.len() < self.standard.instant_per_day_max {
+            return Ok(None);
         }
         let zone = subscriber.zone.as_ref().unwrap_or(&self.standard.zone);
-        let start = zone.day_start(self.change.at)?;
+        let Some(start) = zone.day_start(self.change.at) else { return Ok(None) };
         let instant = || own.iter().filter(|one| one.cadence.is_instant() && one.active_since().is_some());
         let selections: Vec<Selection> = instant().map(|one| one.selection.clone()).collect();
         // What came in a digest was no mail of its own.
         let behind = instant().filter(|one| one.digests.last.is_some()).map(|one| one.digests.since).max();
         let begun = instant().filter_map(Subscription::active_since).min().unwrap_or(start).max(start);
-        let today = &self.today;
         let count = self.counted.entry((selections, behind.unwrap_or_default(), begun)).or_insert_with_key(
             |(selections, behind, begun)| {
                 let is_counted = |(seq, change): &&(Seq, Change)| {
@@ -207,7 +196,7 @@ impl News {
                 today.iter().filter(is_counted).count()
             },
         );
-        (*count >= self.standard.instant_per_day_max).then(|| fold(subscription, zone, self, &self.standard))
+        Ok((*count >= self.standard.instant_per_day_max).then(|| fold(subscription, zone, self, &self.standard)))
     }
 }
 
