@@ -3,6 +3,7 @@
 //! [`sanitise`] and [`markdown`] take anything. The others take what these two have made: markup that is well
 //! nested, at most as deep as `tidy` lets through, with every `<`, `>`, `&` and `"` escaped where it is text.
 
+mod prose;
 pub(super) mod scan;
 mod tidy;
 
@@ -64,9 +65,18 @@ fn absolute(url: &str) -> Option<Cow<'_, str>> {
 
 /// Markdown (CommonMark with tables, strikethrough and footnotes) as sanitised HTML. HTML within it is kept as far
 /// as [`sanitise`] keeps it.
-#[expect(clippy::wildcard_enum_match_arm, reason = "all but three of the parser's events pass as they are")]
 pub fn markdown(text: &str, base: &Url) -> String {
-    let options = Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH | Options::ENABLE_FOOTNOTES;
+    BASE.set(Some(base.clone()));
+    match prose::html(Parser::new_ext(text, MARKDOWN), text.len()) {
+        Some(html) => clean_block(&html),
+        None => any_markdown(text, base),
+    }
+}
+
+const MARKDOWN: Options = Options::ENABLE_TABLES.union(Options::ENABLE_STRIKETHROUGH).union(Options::ENABLE_FOOTNOTES);
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all but three of the parser's events pass as they are")]
+fn any_markdown(text: &str, base: &Url) -> String {
     let mut html = String::with_capacity(text.len() + text.len() / 4);
     let mut numbers: HashMap<CowStr<'_>, usize> = HashMap::new();
     let mut number = move |label: CowStr<'_>| -> usize {
@@ -74,7 +84,7 @@ pub fn markdown(text: &str, base: &Url) -> String {
         *numbers.entry(CowStr::from(label.into_string())).or_insert(next)
     };
     // Footnotes are numbered text and not links: a fragment leads nowhere in a feed reader or a mail.
-    let events = Parser::new_ext(text, options).map(|event| match event {
+    let events = Parser::new_ext(text, MARKDOWN).map(|event| match event {
         Event::FootnoteReference(label) => Event::InlineHtml(format!("<sup>[{}]</sup>", number(label)).into()),
         Event::Start(Tag::FootnoteDefinition(label)) => Event::Html(format!("<div>[{}] ", number(label)).into()),
         Event::End(TagEnd::FootnoteDefinition) => Event::Html("</div>\n".into()),

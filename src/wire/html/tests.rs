@@ -168,3 +168,35 @@ proptest! {
         prop_assert_eq!(words(&sanitise(&once, &base())), words(&once));
     }
 }
+
+#[test]
+fn prose_is_written_the_short_way() {
+    let text = "# Head *one*\n\nA **b** & `c < d`, [e](/f?g=1&h=2), <https://i.example/>\u{a0}j\\\nk\n\n> q\n\n- l\n- m\n\n3. n\n\n***\n~~o~~";
+    BASE.set(Some(base()));
+    assert!(prose::html(Parser::new_ext(text, MARKDOWN), text.len()).is_some());
+    assert_eq!(markdown(text, &base()), any_markdown(text, &base()));
+    for other in
+        ["a <b>c</b>", "![x](y)", "|a|\n|-|", "a[^1]\n\n[^1]: b", "[a](b \"c\")", "```\nx\n```", "<a@b.example>"]
+    {
+        assert_eq!(prose::html(Parser::new_ext(other, MARKDOWN), 0), None, "{other}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn prose_comes_out_the_same_both_ways(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "word ", "word", " ", "\n", "\n\n", "\n\n", "*", "**", "_", "~~", "`", "``", "# ", "## ", "> ", "- ", "1. ",
+                "7) ", "    ", "  \n", "\\\n", "[", "](/a)", "](https://x.example/?a=1&b=2)", "](javascript:x)", "](mailto:a@b.example)",
+                "](//c.example/d)", "](#e)", "](:)", "](https://[)", "<https://y.example/>", "&amp;", "&", "<", ">", "\"", "'", "\u{a0}",
+                "&#11;", "\u{1}", "\r\n", "\u{fffd}", "é", "***\n", "---\n", "===\n", "&lt;b&gt;", "\\*", "\t", "\u{c}", "&nbsp;", "&copy;",
+            ]),
+            0..40,
+        )
+    ) {
+        let text = parts.concat();
+        prop_assert_eq!(markdown(&text, &base()), any_markdown(&text, &base()));
+    }
+}
