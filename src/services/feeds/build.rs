@@ -48,7 +48,11 @@ impl Feeds {
         let built = match self.written(feed, last.as_deref(), state.round) {
             Ok(written) => {
                 self.tell(&feed.name, &written.faults);
-                Built::new(state, written.made, &self.shelf.account)
+                let built = Built::new(state, written.made, &self.shelf.account);
+                match &last {
+                    Some(last) => built.follows(last),
+                    None => built,
+                }
             }
             Err(problem) => match &last {
                 Some(last) if problem.kind == Kind::Internal => {

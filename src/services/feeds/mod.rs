@@ -8,6 +8,7 @@ mod archive;
 mod build;
 mod built;
 mod cut;
+mod gzip;
 mod live;
 mod name;
 mod rhythm;

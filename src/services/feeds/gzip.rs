@@ -1,0 +1,191 @@
+//! gzip (RFC 1952) of a feed, in parts: what did not change since the build before is not packed again.
+//!
+//! Each part is packed by itself, with the text before it as its dictionary, and ends on a whole byte, so that parts
+//! put together are one stream. Where a part begins depends on the items alone. So the packed bytes depend on the plain
+//! ones and on nothing else, as a strong entity tag requires (RFC 9110 §8.8.1): a part that is taken over is what
+//! packing it would have made.
+
+use super::built::Kept;
+use bytes::Bytes;
+use flate2::{Compress, Compression, FlushCompress, Status};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// Within 3 % of the size of level 6 for two thirds of its time, measured on feeds of 17 to 180 KB.
+const LEVEL: u32 = 4;
+/// How much of what stands before it a part can refer to. A new item has everything packed again that refers to it, and
+/// half of deflate's own reach loses 2 %.
+const REACH_BYTES: usize = 16 << 10;
+/// Parts are about so long: each costs about a hundred bytes.
+const PART_BYTES: u32 = 8 << 10;
+/// What deflate can add to bytes that do not get smaller, and to an end.
+const ROOM_BYTES: usize = 256;
+
+/// RFC 1952 §2.3: deflate, no flags, no time, no hint, no system.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// A feed as it was packed, for the next build.
+#[derive(Debug, Clone)]
+pub(super) struct Packed {
+    pub(super) plain: Bytes,
+    pub(super) bytes: Bytes,
+    parts: Vec<Part>,
+}
+
+/// A stretch of the plain bytes, and what it became.
+#[derive(Debug, Clone)]
+struct Part {
+    plain: Range<usize>,
+    packed: Range<usize>,
+}
+
+/// Packs `plain`, in which `items` stand; what is as it was in `before` is taken from there.
+pub(super) fn pack(plain: &Bytes, items: &[Kept], before: Option<&Packed>) -> Packed {
+    let sum = |plain: &[u8], part: &Range<usize>| crc32fast::hash(reached(plain, part));
+    // The last part ends a stream, and so must not stand before another.
+    let known: HashMap<u32, (&Packed, &Part)> = before
+        .iter()
+        .flat_map(|before| {
+            before.parts.split_last().into_iter().flat_map(|(_, parts)| parts).map(move |part| (*before, part))
+        })
+        .map(|(before, part)| (sum(&before.plain, &part.plain), (before, part)))
+        .collect();
+    let mut deflate = Compress::new(Compression::new(LEVEL), false);
+    let mut bytes = Vec::with_capacity(plain.len() / 2 + ROOM_BYTES);
+    bytes.extend(HEADER);
+    let mut parts = Vec::new();
+    let cuts = cuts(plain.len(), items);
+    for (number, part) in cuts.iter().enumerate() {
+        let start = bytes.len();
+        let is_last = number + 1 == cuts.len();
+        let same = known.get(&sum(plain, part)).filter(|(before, known)| {
+            known.plain.len() == part.len() && reached(&before.plain, &known.plain) == reached(plain, part)
+        });
+        match same {
+            Some((before, known)) if !is_last => bytes.extend_from_slice(&before.bytes[known.packed.clone()]),
+            Some(_) | None => {
+                let dictionary = &plain[part.start.saturating_sub(REACH_BYTES)..part.start];
+                deflated(&mut deflate, dictionary, &plain[part.clone()], is_last, &mut bytes);
+            }
+        }
+        parts.push(Part { plain: part.clone(), packed: start..bytes.len() });
+    }
+    bytes.extend(crc32fast::hash(plain).to_le_bytes());
+    bytes.extend((plain.len() as u32).to_le_bytes());
+    Packed { plain: plain.clone(), bytes: bytes.into(), parts }
+}
+
+/// A part with what it can refer to: where that is the same, so is what it becomes.
+fn reached<'a>(plain: &'a [u8], part: &Range<usize>) -> &'a [u8] {
+    &plain[part.start.saturating_sub(REACH_BYTES)..part.end]
+}
+
+/// Parts begin at items, which ones depends on their ids and lengths: so they are the same items wherever these stand.
+fn cuts(end: usize, items: &[Kept]) -> Vec<Range<usize>> {
+    let begins = |item: &&Kept| {
+        let length = u32::try_from(item.place.len()).unwrap_or(u32::MAX);
+        crc32fast::hash(item.id.as_str().as_bytes()) % PART_BYTES < length
+    };
+    let starts = items.iter().filter(begins).map(|item| item.place.start).filter(|&start| start > 0);
+    let mut from = 0;
+    let mut cuts: Vec<Range<usize>> = starts.map(|start| std::mem::replace(&mut from, start)..start).collect();
+    cuts.push(from..end);
+    cuts
+}
+
+/// Adds `part` to `out`, packed; what `dictionary` holds has just been unpacked by then.
+fn deflated(deflate: &mut Compress, dictionary: &[u8], part: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    const NEW: &str = "a stream that has just begun takes a dictionary, and bytes";
+    deflate.reset();
+    if !dictionary.is_empty() {
+        deflate.set_dictionary(dictionary).expect(NEW);
+    }
+    let flush = if is_last { FlushCompress::Finish } else { FlushCompress::Sync };
+    out.reserve(part.len() + part.len() / 8 + ROOM_BYTES);
+    let mut rest = part;
+    loop {
+        let before = deflate.total_in();
+        let status = deflate.compress_vec(rest, out, flush).expect(NEW);
+        rest = &rest[usize::try_from(deflate.total_in() - before).unwrap_or(rest.len())..];
+        // Room that is left over says that all has been written.
+        if status == Status::StreamEnd || (!is_last && rest.is_empty() && out.len() < out.capacity()) {
+            return;
+        }
+        out.reserve(ROOM_BYTES);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ArticleId;
+    use crate::wire::Uses;
+    use proptest::prelude::*;
+
+    /// A feed of items of these numbers and lengths, behind a head that tells `edition`.
+    fn feed(edition: u32, items: &[(u32, usize)]) -> (Bytes, Vec<Kept>) {
+        let mut plain = format!("<rss><lastBuildDate>{edition}</lastBuildDate>").into_bytes();
+        let mut kept = Vec::new();
+        for (number, length) in items {
+            let start = plain.len();
+            let words =
+                (0_u32..).map(|word| format!("{} ", number.wrapping_mul(word).wrapping_mul(2_654_435_761) % 997));
+            plain.extend(format!("<item><guid>{number}</guid>").bytes());
+            plain.extend(words.flat_map(String::into_bytes).take(*length));
+            plain.extend(b"</item>");
+            let id = ArticleId::parse("id", &format!("article-{number}")).unwrap();
+            kept.push(Kept { id, place: start..plain.len(), uses: Uses::default() });
+        }
+        plain.extend(b"</rss>");
+        (plain.into(), kept)
+    }
+
+    fn unpacked(packed: &Packed) -> Vec<u8> {
+        let mut out = vec![0; packed.plain.len()];
+        let length = libdeflater::Decompressor::new().gzip_decompress(&packed.bytes, &mut out).expect("gzip");
+        assert_eq!(length, packed.plain.len());
+        out
+    }
+
+    #[test]
+    fn a_new_item_has_a_small_part_of_a_feed_packed_again() {
+        let items: Vec<(u32, usize)> = (1..=51).rev().map(|number| (number, 3_000)).collect();
+        let (plain, kept) = feed(1, &items[1..]);
+        let before = pack(&plain, &kept, None);
+        let (plain, kept) = feed(2, &items[..50]);
+        let after = pack(&plain, &kept, Some(&before));
+        let taken = |packed: &Packed| {
+            let stands = |part: &&Part| {
+                before.bytes.windows(part.packed.len()).any(|old| *old == packed.bytes[part.packed.clone()])
+            };
+            packed.parts.iter().filter(stands).map(|part| part.plain.len()).sum::<usize>()
+        };
+        assert!(taken(&after) > plain.len() / 2, "{} of {}", taken(&after), plain.len());
+        assert_eq!(unpacked(&after), plain);
+        assert!(after.bytes.len() < plain.len() * 6 / 10);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_depends_on_the_plain_bytes_alone(
+            items in prop::collection::vec((0_u32..40, prop::sample::select(vec![0_usize, 40, 700, 3_000, 20_000])), 0..30),
+            edits in prop::collection::vec((0_usize..30, 0_u32..80, prop::sample::select(vec![0_usize, 700, 3_000])), 0..4),
+        ) {
+            let (plain, kept) = feed(1, &items);
+            let before = pack(&plain, &kept, None);
+            prop_assert_eq!(&unpacked(&before)[..], &plain[..]);
+            let mut items = items;
+            for (place, number, length) in edits {
+                let place = place.min(items.len());
+                match length {
+                    0 if place < items.len() => drop(items.remove(place)),
+                    _ => items.insert(place, (number, length)),
+                }
+            }
+            let (plain, kept) = feed(2, &items);
+            let after = pack(&plain, &kept, Some(&before));
+            prop_assert_eq!(&unpacked(&after)[..], &plain[..]);
+            prop_assert_eq!(after.bytes, pack(&plain, &kept, None).bytes);
+        }
+    }
+}
