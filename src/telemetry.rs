@@ -27,6 +27,8 @@ pub const MAIL_DEFERRED_TOTAL: &str = "tidings_mail_deferred_total";
 pub const MAIL_PUT_OFF_TOTAL: &str = "tidings_mail_put_off_total";
 /// Mails given up.
 pub const MAIL_FAILED_TOTAL: &str = "tidings_mail_failed_total";
+/// What became of mails at mail servers, by `result` and by `provider`: a configured group of domains, or `other`.
+pub const MAIL_RESULTS_TOTAL: &str = "tidings_mail_results_total";
 /// Mails waiting.
 pub const MAIL_PENDING: &str = "tidings_mail_pending";
 /// Mails of which nobody knows whether the server took them.
@@ -90,6 +92,7 @@ pub const METRICS: &[Metric] = &[
     counter(MAIL_DEFERRED_TOTAL, &[], "Tries at a mail that will be repeated."),
     counter(MAIL_PUT_OFF_TOTAL, &[], "Mails given a later turn, since their destination takes only so many."),
     counter(MAIL_FAILED_TOTAL, &[], "Mails given up."),
+    counter(MAIL_RESULTS_TOTAL, &["result", "provider"], "What became of mails at mail servers, by provider."),
     gauge(MAIL_PENDING, &[], "Mails waiting to be sent."),
     gauge(MAIL_DOUBTFUL, &[], "Mails on the wire at a crash, waiting for a decision."),
     counter(MAIL_RETURNED_TOTAL, &["kind"], "Mails that came to the return address."),
@@ -234,6 +237,7 @@ mod tests {
             metrics::counter!(HTTP_REQUESTS_TOTAL, "route" => "/{category}/rss.xml", "status" => "200").increment(2);
             metrics::gauge!(READER_LAG, "reader" => "feeds").set(3.0);
             metrics::counter!(MAIL_RETURNED_TOTAL, "kind" => "soft").increment(1);
+            metrics::counter!(MAIL_RESULTS_TOTAL, "result" => "accepted", "provider" => "gmail").increment(1);
             metrics::histogram!(STORE_COMMIT_SECONDS).record(0.002);
             metrics::histogram!(STORE_GROUP_SIZE).record(64.0);
         });

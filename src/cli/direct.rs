@@ -8,6 +8,7 @@ use crate::services::erase::Eraser;
 use crate::services::keys::Keys;
 use crate::services::mailer::{DoubtfulMessage, Mailer};
 use crate::services::newsroom::Newsroom;
+use crate::services::numbers::{Asked, Page, page};
 use crate::services::quarantine::{Owed, Quarantine};
 use crate::services::subscribe::Subscriptions;
 use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
@@ -142,6 +143,11 @@ fn subscriptions(config_file: &Path) -> Result<Subscriptions, Failure> {
     let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
     let (store, budget) = (open(config_file)?, config.mail.confirmations_per_hour_max);
     Ok(Subscriptions::new(store, Clock::system(), newsroom, config.subscriptions, budget, Arc::default()))
+}
+
+/// What became of mails.
+pub(super) async fn numbers(config_file: &Path, asked: Asked) -> Result<Page, Failure> {
+    Ok(page(&open(config_file)?, asked, Clock::system().now()).await?)
 }
 
 /// A mailer that sends nothing: it knows the ledger.

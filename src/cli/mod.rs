@@ -10,6 +10,7 @@ mod dkim;
 mod draft;
 mod failure;
 mod feed;
+mod numbers;
 mod operate;
 mod subscribers;
 #[cfg(test)]
@@ -114,6 +115,8 @@ enum Mail {
     Resend,
     /// Close all of them: some people may not get one
     Drop,
+    /// What became of mails: accepted, deferred, bounced, complained, unsubscribed
+    Numbers(numbers::Numbers),
     /// Show the DNS records of the keys that sign mail
     Dkim {
         /// Make a key of this name first, in the folder that the configuration names

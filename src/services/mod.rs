@@ -9,6 +9,7 @@ pub mod keys;
 pub mod mailer;
 pub mod newsroom;
 pub mod notify;
+pub mod numbers;
 pub mod publish;
 pub mod quarantine;
 pub mod returns;

@@ -4,9 +4,11 @@
 use super::articles::due;
 use super::kv::{Batch, Range};
 use super::record::{self, Record, Stored};
-use super::{Due, Store, StoreError, Table};
+use super::{Due, LedgerRow, Store, StoreError, Table};
 use crate::domain::{ArticleId, Seq, SubscriptionId, Time};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use std::ops::Bound;
 
 /// A correction of an article: asked for once, and then made out to reader after reader.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,6 +129,35 @@ impl Store {
             before.into_iter().for_each(|key| batch.delete(Table::Due, key));
             after.into_iter().for_each(|key| batch.put(Table::Due, key, []));
         }
+    }
+
+    /// The digests to `subscription` whose windows are on `date` or later, the oldest first, some hundred at most.
+    pub fn digests_since(
+        &self,
+        subscription: SubscriptionId,
+        date: NaiveDate,
+    ) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
+        let own = [&b"d"[..], subscription.0.as_bytes()].concat();
+        let mut range = Range::prefix(own.clone());
+        range.from = Bound::Included([&own[..], date.to_string().as_bytes()].concat());
+        self.rows(range)
+    }
+
+    /// The corrections of `article` to `subscription`, the oldest first, some hundred at most.
+    pub fn corrections_to(
+        &self,
+        article: &ArticleId,
+        subscription: SubscriptionId,
+    ) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
+        let own = [b"r", article.as_str().as_bytes(), b"\0", subscription.0.as_bytes()].concat();
+        self.rows(Range::prefix(own))
+    }
+
+    fn rows(&self, range: Range) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
+        let rows = self.kv.range(Table::Ledger, range)?;
+        let read =
+            |(key, raw): (Vec<u8>, Vec<u8>)| Ok(Stored { record: record::decode(Table::Ledger, &key, &raw)?, raw });
+        rows.into_iter().map(read).collect()
     }
 
     /// What mails told of a revision; none where none did.

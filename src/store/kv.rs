@@ -11,6 +11,7 @@
 //! Reads block for as long as the engine takes: microseconds for a key, more for a range.
 //! A scan of more than [`RANGE_ROWS_MAX`] rows is done in pieces, off the async threads.
 
+use super::numbers::Numbers;
 use super::{StoreError, Table};
 use crate::domain::Seq;
 use std::future::Future;
@@ -43,6 +44,8 @@ pub enum Write {
     Put(Vec<u8>),
     /// Removes the key; nothing happens where there is none.
     Delete,
+    /// Adds to the sums under the key, whatever they are by then. Sums that cannot be read stay as they are.
+    Add(Numbers),
 }
 
 /// What is committed together.
@@ -74,6 +77,11 @@ impl Batch {
         self.writes.push((table, key.into(), Write::Delete));
     }
 
+    /// Adds `numbers` to the sums under `key`. It requires nothing, so batches that add to the same do not conflict.
+    pub fn add(&mut self, table: Table, key: impl Into<Vec<u8>>, numbers: Numbers) {
+        self.writes.push((table, key.into(), Write::Add(numbers)));
+    }
+
     /// Appends `value` to the log; the engine gives it the next place.
     pub(super) fn append(&mut self, value: Vec<u8>) {
         self.appends.push(value);
@@ -96,6 +104,7 @@ impl Batch {
         let writes = self.writes.iter().map(|(_, key, write)| match write {
             Write::Put(value) => key.len() + value.len(),
             Write::Delete => key.len(),
+            Write::Add(_) => key.len() + size_of::<Numbers>(),
         });
         writes.sum::<usize>() + self.appends.iter().map(Vec::len).sum::<usize>()
     }

@@ -13,6 +13,9 @@
 //! | | `key/<id>` | [`ApiKey`] |
 //! | | `pace/<destination>` | [`Pace`]: how mail to it fares, where it does not fare well |
 //! | | `correction/` article's text id `0` revision, u32 | [`Correction`]: what is sent to whom, and how far that is |
+//! | | `mail/a/` article's text id | [`Numbers`]: what became of the mails about it |
+//! | | `mail/d/` date of the window `/` selection | [`Numbers`] of those digests |
+//! | | `mail/s/` day `/` selection, `mail/m/` day `/` domain | [`Numbers`] of that day |
 //! | [`Table::Log`] | seq, 8 bytes | [`Change`](crate::domain::Change) |
 //! | [`Table::Articles`] | article id | [`Article`](crate::domain::Article) |
 //! | [`Table::Index`] | `a` `!time` id | empty; every article |
@@ -57,6 +60,7 @@ pub mod kv;
 pub mod ledger;
 mod log;
 mod news;
+mod numbers;
 mod pace;
 mod record;
 mod select;
@@ -73,8 +77,9 @@ pub use error::StoreError;
 pub use files::TakenFile;
 pub use keys::ApiKey;
 pub use kv::{Batch, CommitError};
-pub use ledger::{Delivery, LedgerKey, LedgerRow, Message, Told};
+pub use ledger::{Back, Delivery, LedgerKey, LedgerRow, Message, Told};
 pub use log::{Cursor, Read, Touched};
+pub use numbers::{Became, Counted, Daily, DigestNumbers, Numbers, OTHERS, Tally};
 pub use pace::Pace;
 pub use record::{Record, Stored};
 pub use select::{Picked, Picks, Window};
@@ -151,6 +156,7 @@ pub struct Store {
     kv: Arc<dyn Kv>,
     identity: Identity,
     head: watch::Receiver<Seq>,
+    names: numbers::Names,
     /// Held for as long as the store is open; the lock goes with the process, however it ends.
     _lock: File,
 }
@@ -177,7 +183,7 @@ impl Store {
             }
         };
         let head = kv.head();
-        Ok(Store { folder: folder.to_owned(), kv, identity, head, _lock: lock })
+        Ok(Store { folder: folder.to_owned(), kv, identity, head, names: numbers::Names::default(), _lock: lock })
     }
 
     /// Where it lies.

@@ -3,6 +3,7 @@
 mod alike;
 mod api;
 mod api_corrections;
+mod api_numbers;
 mod api_subscriptions;
 mod asking;
 mod body;
@@ -174,6 +175,8 @@ fn api() -> Router<Arc<App>> {
         .route("/articles", get(api::list).post(api::create))
         .route("/articles/{id}", get(api::show).put(api::replace).delete(api::retract))
         .route("/articles/{id}/corrections", get(api_corrections::list).post(api_corrections::ask))
+        .route("/articles/{id}/mail", get(api_numbers::article))
+        .route("/mail/numbers", get(api_numbers::list))
         .route("/categories", get(api::categories))
         .route("/feeds/refused", get(api::refused_feeds))
         .route("/subscriptions", get(held::list).post(held::ask))

@@ -238,3 +238,44 @@ fn who_was_mailed_something_wrong_is_mailed_a_correction_by_api_and_command_line
     newsroom.api("POST", &path, &[], "{}").expect(409);
     assert_eq!(titled("Correction: Two hurt"), 1);
 }
+
+#[test]
+fn what_became_of_mails_is_told_by_api_and_command_line_with_a_daemon_and_without() {
+    let mut newsroom = Newsroom::start();
+    newsroom.subscribe("first@example.net", &["economy"], || newsroom.outbox());
+    let article = newsroom.publish(json!({ "title": "Rates", "categories": ["economy"] }));
+    let id = article["id"].as_str().expect("text").to_owned();
+    let mail = eventually("the news", || newsroom.outbox().into_iter().find(|mail| mail.subject == "Rates"));
+    let leave = mail.subscription(&newsroom.base_url());
+    newsroom.post_form(&leave, "List-Unsubscribe=One-Click").expect(200);
+    let numbers = json!({ "accepted": 1, "deferred": 0, "bounced": 0, "complained": 0, "unsubscribed": 1 });
+    let of_article = || newsroom.api("GET", &format!("/articles/{id}/mail"), &[], "").expect(200).json();
+    eventually("both to be counted", || (of_article() == json!({ "article": id, "mail": numbers })).then_some(()));
+    newsroom.api("GET", "/articles/none/mail", &[], "").expect(404);
+    let listed = newsroom.api("GET", "/mail/numbers?by=selection", &[], "").expect(200).json();
+    assert_eq!(listed["numbers"][0]["selection"], "category:economy");
+    assert_eq!(listed["numbers"][0]["unsubscribed"], 1);
+    for query in ["by=reader", "since=yesterday", "limit=0", "cursor=x", "to=x"] {
+        let status = newsroom.api("GET", &format!("/mail/numbers?{query}"), &[], "").status;
+        assert!(matches!(status, 400 | 422), "{query}: {status}");
+    }
+    for is_running in [true, false] {
+        if !is_running {
+            newsroom.stop();
+        }
+        let said = newsroom.cli(&["mail", "numbers"]).good();
+        let line = format!("       1         0        0           0             1  {id} Rates");
+        assert!(said.lines().any(|found| found == line), "{said}");
+        let said = newsroom.cli(&["mail", "numbers", "--by", "domain", "--json"]).good();
+        let said: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        // The confirmation and the farewell count for the domain too, which has a sum of its own from its first news on.
+        let of = |name: &str| {
+            let rows = said["numbers"].as_array().expect("rows");
+            rows.iter()
+                .filter(|row| row["domain"] == name)
+                .map(|row| row["accepted"].as_u64().expect("a sum"))
+                .sum::<u64>()
+        };
+        assert!(of("example.net") >= 1 && of("other") == 1, "{said}");
+    }
+}

@@ -4,14 +4,24 @@ use super::outcome::Outcome;
 use super::{CONFLICTS_MAX, Mailer};
 use crate::config::Doubtful;
 use crate::domain::{SubscriptionState, Time};
-use crate::store::{Batch, CommitError, Delivery, LedgerKey, LedgerRow, StoreError};
+use crate::store::{Batch, Became, CommitError, Counted, Delivery, LedgerKey, LedgerRow, OTHERS, StoreError, Tally};
 use crate::telemetry;
 use chrono::Duration;
+use std::sync::Arc;
 
 /// A message that has left the wire and is not closed in the ledger yet.
 pub(super) struct Closing {
     pub(super) key: LedgerKey,
     pub(super) outcome: Outcome,
+    pub(super) share: Share,
+}
+
+/// What it counts for.
+#[derive(Debug, Default)]
+pub(super) struct Share {
+    pub(super) counted: Counted,
+    /// The recipient's provider, for the metrics; none if it is no configured one.
+    pub(super) provider: Option<Arc<str>>,
 }
 
 impl Closing {
@@ -40,14 +50,15 @@ impl Mailer {
 
     /// What their outcomes do to the ledger, and to subscribers whose mailbox is gone.
     pub(super) fn closing_batch(&self, closings: &[Closing]) -> Result<Batch, StoreError> {
-        let mut batch = Batch::default();
+        let (mut batch, mut tally) = (Batch::default(), Tally::default());
         for closing in closings {
-            self.close(&mut batch, closing)?;
+            self.close(&mut batch, &mut tally, closing)?;
         }
+        self.store.write_tally(&mut batch, tally);
         Ok(batch)
     }
 
-    fn close(&self, batch: &mut Batch, closing: &Closing) -> Result<(), StoreError> {
+    fn close(&self, batch: &mut Batch, tally: &mut Tally, closing: &Closing) -> Result<(), StoreError> {
         let Some(row) = self.store.message(&closing.key)? else { return Ok(()) };
         let Delivery::OnWire { attempts, .. } = row.record.state else { return Ok(()) };
         let now = self.clock.now();
@@ -67,6 +78,9 @@ impl Mailer {
                 }
             },
         };
+        if let Some(became) = became(&state, &closing.outcome) {
+            self.store.tally(tally, &closing.share.counted, became, now)?;
+        }
         self.store.write_message(batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
         if let Outcome::Rejected { reply, is_mailbox_gone: true } = &closing.outcome
             && let Some(stored) = self.store.subscription(row.record.subscription)?
@@ -95,9 +109,21 @@ impl Mailer {
         }
     }
 
+    fn measure(&self, closing: &Closing) {
+        let result = match &closing.outcome {
+            Outcome::Accepted { .. } => "accepted",
+            Outcome::Rejected { .. } => "bounced",
+            Outcome::Deferred { is_lines_fault: false, .. } => "deferred",
+            Outcome::Deferred { is_lines_fault: true, .. } | Outcome::Doubtful => return,
+        };
+        let provider = closing.share.provider.as_ref().map_or_else(|| OTHERS.into(), |name| name.to_string());
+        metrics::counter!(telemetry::MAIL_RESULTS_TOTAL, "result" => result, "provider" => provider).increment(1);
+    }
+
     /// It is closed durably: counts it, and takes it out of the connection's hands.
     pub(super) fn closed(&self, closing: &Closing) {
         self.release(&closing.key);
+        self.measure(closing);
         match &closing.outcome {
             Outcome::Accepted { .. } => metrics::counter!(telemetry::MAIL_SENT_TOTAL).increment(1),
             Outcome::Rejected { .. } => metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(1),
@@ -110,6 +136,17 @@ impl Mailer {
                 }
             },
         }
+    }
+}
+
+/// What is counted of a message that comes to be in `state`; nothing where the connection alone is to blame.
+fn became(state: &Delivery, outcome: &Outcome) -> Option<Became> {
+    match (state, outcome) {
+        (Delivery::Sent { .. }, _) => Some(Became::Accepted),
+        (Delivery::Failed { .. }, _) => Some(Became::Bounced),
+        (Delivery::Pending { .. }, Outcome::Deferred { is_lines_fault: true, .. }) => None,
+        (Delivery::Pending { .. }, _) => Some(Became::Deferred),
+        (Delivery::OnWire { .. } | Delivery::Recalled { .. }, _) => None,
     }
 }
 

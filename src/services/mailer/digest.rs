@@ -89,7 +89,8 @@ impl Mailer {
         };
         let (form, told, prints) = self.form(frame, newsroom, key)?;
         let form = form.ok_or(Stop::Recall("nothing that was in it is public any more"))?;
-        let leave = Token::leave(row.subscription).seal(&self.store.identity().secret);
+        let tag = row.key().tag(&row.message);
+        let leave = Token::leave_by(row.subscription, tag).seal(&self.store.identity().secret);
         let own =
             Own { date: frame.date, to: frame.to, id: &message_id(frame.id, frame.site), leave: &leave, thread: "" };
         Ok((form.fill(&own)?, told, prints))

@@ -35,7 +35,7 @@ use crate::wire::mail::Templates;
 use crate::wire::mail::dkim::SigningKey;
 use arc_swap::ArcSwap;
 use carrier::{Carrier, Distrust, Server};
-use closing::Closing;
+use closing::{Closing, Share};
 use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
@@ -250,7 +250,7 @@ impl Mailer {
             let due = self.next_due(own.room().min(share))?;
             tally.handled += due.len();
             self.let_go(&mut held);
-            let (keys, messages): (Vec<_>, Vec<_>) =
+            let (keys, mut messages): (Vec<_>, Vec<_>) =
                 self.claim(due, &mut closings, &mut held).await?.into_iter().unzip();
             if messages.is_empty() {
                 carrier = Some(own);
@@ -261,11 +261,13 @@ impl Mailer {
                 let shaping = locked(&self.shaping);
                 own.count(&lanes, |lane| shaping.per_connection(lane))
             };
+            let counted: Vec<Share> = messages.iter_mut().map(|message| std::mem::take(&mut message.share)).collect();
             let outcomes = own.send(messages).await;
             tally.accepted += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
             let why = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted { .. })).map(Outcome::told);
             lanes.iter().zip(&outcomes).for_each(|(lane, outcome)| self.hear(lane, outcome));
-            closings = keys.into_iter().zip(outcomes).map(|(key, outcome)| Closing { key, outcome }).collect();
+            let closed = keys.into_iter().zip(outcomes).zip(counted);
+            closings = closed.map(|((key, outcome), share)| Closing { key, outcome, share }).collect();
             self.learn(&own);
             if own.is_usable() && (is_spent || own.is_spent()) {
                 self.settle(&mut closings).await?;

@@ -2,6 +2,7 @@
 //! retracted or a subscriber who left since then is not mailed.
 
 use super::Mailer;
+use super::closing::Share;
 use super::forms::{Known, Telling};
 use super::outcome::shortened;
 use super::shaping::{Lane, Turn};
@@ -11,7 +12,7 @@ use crate::domain::{
     Time,
 };
 use crate::services::newsroom::Newsroom;
-use crate::store::{Batch, Correction, Delivery, LedgerKey, LedgerRow, Message, StoreError, Told};
+use crate::store::{Batch, Correction, Counted, Delivery, LedgerKey, LedgerRow, Message, StoreError, Told};
 use crate::wire::mail;
 use aws_lc_rs::digest;
 use chrono::{Duration, NaiveDate};
@@ -51,6 +52,8 @@ pub(super) struct Ready {
     pub(super) is_ascii: bool,
     /// Its destination.
     pub(super) lane: Lane,
+    /// What it counts for.
+    pub(super) share: Share,
     /// What it tells, as far as that comes to be stored with it.
     pub(super) prints: Option<Arc<Prints>>,
 }
@@ -262,7 +265,10 @@ impl Mailer {
         let Written { bytes, article, told, prints } = written;
         let (is_ascii, lane) = (bytes.is_ascii(), self.lane(to)?);
         let prints = prints.filter(|prints| !prints.are_stored());
-        Ok(Made { ready: Ready { id, from, to: to.as_str().to_owned(), bytes, is_ascii, lane, prints }, article, told })
+        let counted = Counted::of(&row.message, &subscription.record);
+        let share = Share { counted, provider: self.provider(to) };
+        let to = to.as_str().to_owned();
+        Ok(Made { ready: Ready { id, from, to, bytes, is_ascii, lane, share, prints }, article, told })
     }
 
     /// The article, if mail may tell of it.
@@ -284,7 +290,8 @@ impl Mailer {
         let telling = Telling {
             list: row.list.as_ref().and_then(|slug| category(newsroom, slug)),
             wanted: wanted(frame, newsroom, &subscription.selection),
-            leave: &mail::Token::leave(row.subscription).seal(&self.store.identity().secret),
+            leave: &mail::Token::leave_by(row.subscription, row.key().tag(&row.message))
+                .seal(&self.store.identity().secret),
             newsroom_at: newsroom.changed_at,
             correction,
         };

@@ -176,6 +176,14 @@ impl Mailer {
         Ok(lane)
     }
 
+    /// The group of domains that `to` is at, if that is one that is configured.
+    pub(super) fn provider(&self, to: &Address) -> Option<Lane> {
+        let domain = to.as_str().rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+        let shaping = locked(&self.shaping);
+        let shape = shaping.groups.get(domain)?;
+        shaping.lanes.get_key_value(shape.name.as_str()).map(|(name, _)| Arc::clone(name))
+    }
+
     /// May a message go to `lane` now? `held` are the destinations that the asking connection carries mail to; this
     /// one is added. `is_booked`: it has had its turn assigned before. `is_awaited`: somebody waits for it, so it is
     /// counted and not slowed down.

@@ -7,8 +7,8 @@ mod maildir;
 
 use super::subscribe::Subscriptions;
 use crate::config;
-use crate::domain::{Address, Clock, Kind, Misses, Subscriber, SubscriptionId, SubscriptionState, Time};
-use crate::store::{Batch, CommitError, Store, StoreError, Stored};
+use crate::domain::{Address, Clock, Kind, Misses, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
+use crate::store::{Back, Batch, Became, CommitError, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
 use crate::telemetry;
 use crate::wire::mail::Token;
 use crate::wire::mail::incoming::{Inbox, Incoming, Verdict};
@@ -80,16 +80,18 @@ impl Returns {
             Incoming::Other(_) => "other",
         };
         let taken = match incoming {
-            Incoming::Bounce { about, verdict, told } => {
+            Incoming::Bounce { about, tag, verdict, told } => {
                 let sent_by = Time::UNIX_EPOCH + Duration::days(i64::from(about.day) + 1);
-                self.bounced(about.subscription, verdict, &told, sent_by).await?;
+                let by = self.by(about.subscription, tag).await?;
+                self.bounced(about.subscription, by, verdict, &told, sent_by).await?;
                 Taken::Done
             }
-            Incoming::Complaint { about } => {
-                self.complained(about).await?;
+            Incoming::Complaint { about, tag } => {
+                let by = self.by(about, tag).await?;
+                self.complained(about, by).await?;
                 Taken::Done
             }
-            Incoming::Leave { about } => self.leave(about).await?,
+            Incoming::Leave { about, tag } => self.leave(about, tag).await?,
             Incoming::Automatic => Taken::Done,
             Incoming::Other(why) => {
                 tracing::info!("a mail to the return address is left for a person: {why}");
@@ -116,11 +118,12 @@ impl Returns {
     async fn bounced(
         &self,
         about: SubscriptionId,
+        by: Option<LedgerKey>,
         verdict: Verdict,
         told: &str,
         sent_by: Time,
     ) -> Result<(), StoreError> {
-        self.change(about, |batch, subscriber, now| {
+        self.change(about, by, Back::Bounce, |batch, subscriber, now| {
             let is_over = match verdict {
                 Verdict::Hard => true,
                 Verdict::Soft => {
@@ -150,8 +153,8 @@ impl Returns {
     }
 
     /// Who has complained wants nothing of us, and no mail that says so either.
-    async fn complained(&self, about: SubscriptionId) -> Result<(), StoreError> {
-        self.change(about, |batch, subscriber, now| {
+    async fn complained(&self, about: SubscriptionId, by: Option<LedgerKey>) -> Result<(), StoreError> {
+        self.change(about, by, Back::Complaint, |batch, subscriber, now| {
             for old in self.store.subscriptions_of(&subscriber.record)? {
                 match old.record.state {
                     SubscriptionState::Pending
@@ -168,8 +171,8 @@ impl Returns {
     }
 
     /// As by the link with the same token.
-    async fn leave(&self, about: SubscriptionId) -> Result<Taken, StoreError> {
-        let token = Token::leave(about).seal(&self.store.identity().secret);
+    async fn leave(&self, about: SubscriptionId, tag: u32) -> Result<Taken, StoreError> {
+        let token = Token::leave_by(about, tag).seal(&self.store.identity().secret);
         match self.subscriptions.leave(&token).await {
             Ok(_) => Ok(Taken::Done),
             // It has been erased since: there is nothing left to leave.
@@ -178,10 +181,50 @@ impl Returns {
         }
     }
 
-    /// Commits what `change` makes of the subscriber of a subscription; nothing where it has been erased.
+    /// The message that came back, by its tag, if it is still known.
+    async fn by(&self, about: SubscriptionId, tag: u32) -> Result<Option<LedgerKey>, StoreError> {
+        let found = self.store.scan(move |store| store.tagged(about, tag)).await?;
+        Ok(found.map(|row| row.record.key()))
+    }
+
+    /// Puts into `batch` that a mail to `subscription` came back: once for each mail, by its row in the ledger; where it is
+    /// not known which mail it was, if anything else follows from it.
+    fn count(
+        &self,
+        batch: &mut Batch,
+        subscription: &Subscription,
+        by: Option<&LedgerKey>,
+        back: Back,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let row = by.map_or(Ok(None), |key| self.store.message(key))?;
+        let counted = match &row {
+            Some(row) if row.record.back == Some(back) => return Ok(()),
+            Some(row) => {
+                let next = LedgerRow { back: Some(back), ..row.record.clone() };
+                self.store.write_message(batch, Some(row), &next);
+                Counted::of(&row.record.message, subscription)
+            }
+            None if batch.is_empty() => return Ok(()),
+            None => Counted::some(subscription),
+        };
+        let became = match back {
+            Back::Bounce => Became::Bounced,
+            Back::Complaint => Became::Complained,
+        };
+        let mut tally = Tally::default();
+        self.store.tally(&mut tally, &counted, became, now)?;
+        self.store.write_tally(batch, tally);
+        Ok(())
+    }
+
+    /// Commits what `change` makes of the subscriber of a subscription, and counts what came back; nothing where the
+    /// subscription has been erased.
     async fn change(
         &self,
         about: SubscriptionId,
+        by: Option<LedgerKey>,
+        back: Back,
         change: impl Fn(&mut Batch, &Stored<Subscriber>, Time) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         for _ in 0..CONFLICTS_MAX {
@@ -189,7 +232,9 @@ impl Returns {
             let address: &Address = &subscription.record.address;
             let Some(subscriber) = self.store.subscriber_of(address)? else { return Ok(()) };
             let mut batch = Batch::default();
-            change(&mut batch, &subscriber, self.clock.now())?;
+            let now = self.clock.now();
+            change(&mut batch, &subscriber, now)?;
+            self.count(&mut batch, &subscription.record, by.as_ref(), back, now)?;
             if batch.is_empty() {
                 return Ok(());
             }

@@ -16,7 +16,7 @@ use crate::domain::{
     Address, Cadence, Clock, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Term, Time, Zone,
 };
-use crate::store::{Batch, CommitError, LedgerRow, Message, Store, StoreError, Stored};
+use crate::store::{Batch, Became, CommitError, Counted, LedgerRow, Message, Store, StoreError, Stored, Tally};
 use crate::wire::mail::{Purpose, Token};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -205,6 +205,7 @@ impl Subscriptions {
     /// Leaves, from any state; a second time changes nothing. Errors: as for [`Subscriptions::look`], and for a link
     /// that is for something else.
     pub async fn leave(&self, token: &str) -> Result<Subscription, Problem> {
+        let by = self.left_by(token).await?;
         for _ in 0..CONFLICTS_MAX {
             let (token, old) = self.open(token)?;
             if token.purpose != Purpose::Leave {
@@ -214,7 +215,7 @@ impl Subscriptions {
                 return Ok(old.record);
             }
             let mut batch = Batch::default();
-            self.end(&mut batch, &old, self.clock.now());
+            self.end(&mut batch, &old, by.as_ref(), self.clock.now())?;
             match self.store.commit(batch).await {
                 Ok(_) => {
                     self.hint.notify_one();
@@ -227,17 +228,39 @@ impl Subscriptions {
         Err(busy())
     }
 
-    /// Ends a subscription; one that was confirmed is told so, since a mail may have been passed on.
-    fn end(&self, batch: &mut Batch, old: &Stored<Subscription>, now: Time) {
+    /// The message by whose link somebody leaves, if that can be known. Nothing is looked for where nothing is left.
+    async fn left_by(&self, token: &str) -> Result<Option<Message>, Problem> {
+        let (token, old) = self.open(token)?;
+        if token.purpose != Purpose::Leave || !decide::is_confirmed(&old.record) {
+            return Ok(None);
+        }
+        let found = self.store.scan(move |store| store.tagged(token.subscription, token.round)).await;
+        Ok(found.map_err(internal)?.map(|row| row.record.message))
+    }
+
+    /// Ends a subscription, by the link of a mail or otherwise; one that was confirmed is told so, since a mail may have
+    /// been passed on, and counted.
+    fn end(
+        &self,
+        batch: &mut Batch,
+        old: &Stored<Subscription>,
+        by: Option<&Message>,
+        now: Time,
+    ) -> Result<(), Problem> {
         if matches!(old.record.state, SubscriptionState::Unsubscribed { .. }) {
-            return;
+            return Ok(());
         }
         let new = old.record.left(now);
         self.store.write_subscription(batch, Some(old), &new);
         if decide::is_confirmed(&old.record) {
             let row = LedgerRow::new(Message::Farewell { round: new.round }, new.id, None, now);
             self.store.write_message(batch, None, &row);
+            let mut tally = Tally::default();
+            let counted = by.map_or_else(|| Counted::some(&old.record), |by| Counted::of(by, &old.record));
+            self.store.tally(&mut tally, &counted, Became::Unsubscribed, now).map_err(internal)?;
+            self.store.write_tally(batch, tally);
         }
+        Ok(())
     }
 
     /// Up to `limit` subscriptions behind `after`, for the operator.

@@ -286,7 +286,7 @@ impl Subscriptions {
                 }
                 self.store.write_subscription(&mut batch, Some(old), &new);
             }
-            Amendment::Remove { id } => self.end(&mut batch, known.find(*id)?, now),
+            Amendment::Remove { id } => self.end(&mut batch, known.find(*id)?, None, now)?,
             Amendment::NewFeed { id } => {
                 let old = known.find(*id)?;
                 let new = Subscription { feed: old.record.feed.saturating_add(1), ..old.record.clone() };

@@ -13,6 +13,8 @@
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
 
+mod tag;
+
 use super::articles::{due, id_key, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
@@ -21,7 +23,6 @@ use crate::domain::{Article, ArticleId, Selection, Seq, Slug, Span, Subscription
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::ops::Bound;
 use uuid::Uuid;
 
 /// What a message is about.
@@ -128,6 +129,16 @@ pub enum Delivery {
     },
 }
 
+/// What came back of a mail: it is counted once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Back {
+    /// The news that it was not delivered after all.
+    Bounce,
+    /// A complaint of its reader.
+    Complaint,
+}
+
 /// A message and what has become of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerRow {
@@ -146,6 +157,9 @@ pub struct LedgerRow {
     /// The same of a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Told>,
+    /// What came back of it last, once it had been accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<Back>,
     /// What has become of it.
     pub state: Delivery,
 }
@@ -192,7 +206,7 @@ impl LedgerRow {
     /// A new row that is due at once.
     pub fn new(message: Message, subscription: SubscriptionId, list: Option<Slug>, created_at: Time) -> Self {
         let state = Delivery::Pending { attempts: 0, due_at: created_at, reply: None, booked: false };
-        LedgerRow { message, subscription, list, created_at, revision: None, told: None, state }
+        LedgerRow { message, subscription, list, created_at, revision: None, told: None, back: None, state }
     }
 
     /// The same message, not tried yet and due at `due_at`.
@@ -308,35 +322,6 @@ impl Store {
             range = range.after(end);
         }
         Ok((found, last))
-    }
-
-    /// The digests to `subscription` whose windows are on `date` or later, the oldest first, some hundred at most.
-    pub fn digests_since(
-        &self,
-        subscription: SubscriptionId,
-        date: NaiveDate,
-    ) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
-        let own = [&b"d"[..], subscription.0.as_bytes()].concat();
-        let mut range = Range::prefix(own.clone());
-        range.from = Bound::Included([&own[..], date.to_string().as_bytes()].concat());
-        self.rows(range)
-    }
-
-    /// The corrections of `article` to `subscription`, the oldest first, some hundred at most.
-    pub fn corrections_to(
-        &self,
-        article: &ArticleId,
-        subscription: SubscriptionId,
-    ) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
-        let own = [b"r", article.as_str().as_bytes(), b"\0", subscription.0.as_bytes()].concat();
-        self.rows(Range::prefix(own))
-    }
-
-    fn rows(&self, range: Range) -> Result<Vec<Stored<LedgerRow>>, StoreError> {
-        let rows = self.kv.range(Table::Ledger, range)?;
-        let read =
-            |(key, raw): (Vec<u8>, Vec<u8>)| Ok(Stored { record: record::decode(Table::Ledger, &key, &raw)?, raw });
-        rows.into_iter().map(read).collect()
     }
 
     /// Takes a message out with its due row. The batch requires that it is still as it was read.

@@ -169,7 +169,7 @@ impl Drop for Sled {
 fn too_large(batch: &Batch) -> Option<(Table, Vec<u8>, usize)> {
     let written = batch.writes.iter().filter_map(|(table, key, write)| match write {
         Write::Put(value) => Some((*table, key.as_slice(), value.len())),
-        Write::Delete => None,
+        Write::Delete | Write::Add(_) => None,
     });
     let appended = batch.appends.iter().map(|entry| (Table::Log, &b"log"[..], entry.len()));
     let (table, key, bytes) = written.chain(appended).find(|(_, _, bytes)| *bytes > VALUE_BYTES_MAX)?;

@@ -9,6 +9,7 @@ use super::tables::Tables;
 use crate::domain::Seq;
 use crate::store::head::{Head, HeadFile};
 use crate::store::kv::{Batch, CommitError, Requirement, Write};
+use crate::store::numbers::added;
 use crate::store::{StoreError, Table};
 use crate::telemetry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -271,9 +272,17 @@ impl Decided<'_> {
 
     fn take(&mut self, batch: &Batch, frame: &mut Frame) -> Result<(), StoreError> {
         for (table, key, change) in &batch.writes {
+            let sum;
             let value = match change {
                 Write::Put(value) => Some(value.as_slice()),
                 Write::Delete => None,
+                Write::Add(numbers) => match added(*table, key, self.get(*table, key)?.as_deref(), *numbers) {
+                    Some(new) => {
+                        sum = new;
+                        Some(sum.as_slice())
+                    }
+                    None => continue,
+                },
             };
             if *table == Table::Articles {
                 match (value, self.contains(*table, key)?) {

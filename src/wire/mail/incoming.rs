@@ -30,8 +30,10 @@ pub struct Inbox<'a> {
 pub enum Incoming {
     /// A mail of ours could not be delivered.
     Bounce {
-        /// Which one.
+        /// Whose.
         about: Returned,
+        /// Tag of the mail, by its leaving link; 0 where it does not say.
+        tag: u32,
         /// Whether it makes sense to go on writing there.
         verdict: Verdict,
         /// Status and words of the server that refused it.
@@ -41,11 +43,15 @@ pub enum Incoming {
     Complaint {
         /// Whose mail it was.
         about: SubscriptionId,
+        /// As of a bounce.
+        tag: u32,
     },
     /// Its reader wants no more mails.
     Leave {
         /// Of which subscription.
         about: SubscriptionId,
+        /// As of a bounce.
+        tag: u32,
     },
     /// Nobody wrote it, and nothing follows from it: an answer from a holiday, the news that a mail is late or has arrived.
     Automatic,
@@ -90,7 +96,7 @@ impl Inbox<'_> {
             return self.complaint(&mail, report, tail);
         }
         if let Some(report) = part(&mail, "message", "delivery-status") {
-            return self.bounce(&outcome(report), tail);
+            return self.bounce(&mail, &outcome(report), tail);
         }
         // Only behind the reports: those are automatic as well.
         if is_automatic(&mail) {
@@ -100,7 +106,7 @@ impl Inbox<'_> {
             return self.leave(&mail);
         }
         if is_from_server(&mail) {
-            return self.bounce(&unstructured(&mail), tail);
+            return self.bounce(&mail, &unstructured(&mail), tail);
         }
         Incoming::Other("it is no report; perhaps somebody has answered")
     }
@@ -118,14 +124,14 @@ impl Inbox<'_> {
         Returned::open(tail, self.secret)
     }
 
-    fn bounce(&self, outcome: &Outcome, tail: &str) -> Incoming {
+    fn bounce(&self, mail: &Message<'_>, outcome: &Outcome, tail: &str) -> Incoming {
         match (outcome, self.returned(tail)) {
             (Outcome::Nothing, _) => Incoming::Automatic,
             (Outcome::Unclear, _) => Incoming::Other("it is a report that does not say what happened"),
             (Outcome::Failed(..), None) => Incoming::Other("it is about no mail of ours, or was made up"),
             (Outcome::Failed(verdict, told), Some(about)) => {
                 let told = clean_line(told).chars().take(TOLD_CHARS_MAX).collect();
-                Incoming::Bounce { about, verdict: *verdict, told }
+                Incoming::Bounce { about, tag: self.tag(mail, about.subscription), verdict: *verdict, told }
             }
         }
     }
@@ -145,28 +151,35 @@ impl Inbox<'_> {
         };
         let about = self.returned(tail).or_else(|| of("original-mail-from").and_then(by_address));
         let about = about.map(|returned| returned.subscription).or_else(|| self.mentioned(mail));
-        about.map_or(Incoming::Other("it is a complaint, about no mail of ours"), |about| Incoming::Complaint { about })
+        about.map_or(Incoming::Other("it is a complaint, about no mail of ours"), |about| Incoming::Complaint {
+            about,
+            tag: self.tag(mail, about),
+        })
+    }
+
+    /// Tag of the enclosed mail, by the link with which `about` leaves; 0 where there is none.
+    fn tag(&self, mail: &Message<'_>, about: SubscriptionId) -> u32 {
+        let links = enclosed(mail).filter(|(name, _)| name == "list-unsubscribe");
+        let tokens = links.flat_map(|(_, value)| self.tokens(&value));
+        let is_its = |token: &Token| token.purpose == Purpose::Leave && token.subscription == about;
+        tokens.into_iter().find(is_its).map_or(0, |token| token.round)
+    }
+
+    /// The tokens of ours in an address, or in some.
+    fn tokens(&self, text: &str) -> Vec<Token> {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        words.filter_map(|word| Token::open(word, self.secret)).collect()
     }
 
     /// Whose mail is enclosed, by its sender or by the link with which one leaves.
     fn mentioned(&self, mail: &Message<'_>) -> Option<SubscriptionId> {
-        let enclosed = mail
-            .parts
-            .iter()
-            .take(PARTS_MAX)
-            .filter(|part| matches!(part.body, PartType::Message(_)) || is(part, "text", "rfc822-headers"));
-        enclosed.flat_map(|part| groups(&String::from_utf8_lossy(part.contents()))).find_map(|head| {
-            head.iter().find_map(|(name, value)| match name.as_str() {
-                "return-path" => {
-                    let address = value.trim().trim_start_matches('<').trim_end_matches('>');
-                    Some(self.returned(self.tail(address)?)?.subscription)
-                }
-                "list-unsubscribe" => {
-                    let words = value.split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-                    words.filter_map(|word| Token::open(word, self.secret)).map(|token| token.subscription).next()
-                }
-                _ => None,
-            })
+        enclosed(mail).find_map(|(name, value)| match name.as_str() {
+            "return-path" => {
+                let address = value.trim().trim_start_matches('<').trim_end_matches('>');
+                Some(self.returned(self.tail(address)?)?.subscription)
+            }
+            "list-unsubscribe" => self.tokens(&value).first().map(|token| token.subscription),
+            _ => None,
         })
     }
 
@@ -176,10 +189,17 @@ impl Inbox<'_> {
         let token =
             words.filter_map(|word| Token::open(word, self.secret)).find(|token| token.purpose == Purpose::Leave);
         match token {
-            Some(token) => Incoming::Leave { about: token.subscription },
+            Some(token) => Incoming::Leave { about: token.subscription, tag: token.round },
             None => Incoming::Other("it asks to leave, and does not say by its subject whose subscription"),
         }
     }
+}
+
+/// The fields of enclosed mails, each with its name in lower case.
+fn enclosed<'a>(mail: &'a Message<'_>) -> impl Iterator<Item = (String, String)> + use<'a> {
+    let parts = mail.parts.iter().take(PARTS_MAX);
+    let parts = parts.filter(|part| matches!(part.body, PartType::Message(_)) || is(part, "text", "rfc822-headers"));
+    parts.flat_map(|part| groups(&String::from_utf8_lossy(part.contents()))).flatten()
 }
 
 /// The part of the return address to which one writes to leave.

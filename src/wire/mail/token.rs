@@ -46,8 +46,8 @@ pub struct Token {
     pub purpose: Purpose,
     /// Which subscription; of [`Purpose::Preferences`] the id is the subscriber's.
     pub subscription: SubscriptionId,
-    /// The round that it is good for: of the subscription, of the subscriber's links, or of the feed's addresses; 0 for
-    /// leaving, which every mail's link does at any time.
+    /// The round that it is good for: of the subscription, of the subscriber's links, or of the feed's addresses. Leaving
+    /// is possible at any time by every mail's link: there it says which mail that was, or 0.
     pub round: u32,
 }
 
@@ -66,6 +66,11 @@ impl Token {
     /// Leaves, whenever it is used.
     pub fn leave(subscription: SubscriptionId) -> Self {
         Token { purpose: Purpose::Leave, subscription, round: 0 }
+    }
+
+    /// The same by the link of the mail with this tag.
+    pub fn leave_by(subscription: SubscriptionId, tag: u32) -> Self {
+        Token { round: tag, ..Token::leave(subscription) }
     }
 
     /// Forbids that the owner of the subscription's address is asked again.

@@ -7,6 +7,7 @@ mod digests;
 mod faults;
 mod languages;
 mod notices;
+mod numbers;
 mod preferences;
 mod quarantine;
 mod returns;

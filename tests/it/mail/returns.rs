@@ -8,11 +8,11 @@ use tidings::wire::mail::envelope_sender;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-fn home() -> ReturnAddress {
+pub(super) fn home() -> ReturnAddress {
     ReturnAddress { local: "bounces".into(), domain: "news.example.org".into() }
 }
 
-fn returns(room: &Room) -> Arc<Returns> {
+pub(super) fn returns(room: &Room) -> Arc<Returns> {
     let (rows, names) = (Arc::clone(&room.store), Arc::clone(&room.newsroom));
     let hint = Arc::clone(&room.hint);
     let subscriptions = Subscriptions::new(rows, room.clock.clone(), names, room.standard.clone(), 20, hint);
@@ -20,7 +20,7 @@ fn returns(room: &Room) -> Arc<Returns> {
 }
 
 /// The address that a bounce of a mail to `reader` goes to, if the mail is sent now.
-fn sender(room: &Room, reader: &Subscription) -> String {
+pub(super) fn sender(room: &Room, reader: &Subscription) -> String {
     envelope_sender(&home(), reader.id, room.clock.now(), &room.store.identity().secret)
 }
 
@@ -154,7 +154,7 @@ async fn a_maildir_is_emptied_and_what_is_for_a_person_stays_unread() {
 }
 
 /// A room that takes mail at the port.
-async fn listening(room: &Room) -> (u16, CancellationToken) {
+pub(super) async fn listening(room: &Room) -> (u16, CancellationToken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();

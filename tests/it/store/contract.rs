@@ -1,5 +1,6 @@
 //! What every engine promises (see `store::kv`), as tests that take a way to open a store and nothing else.
 
+use super::adding::of_many_who_add_to_one_sum_none_has_to_try_twice;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -28,6 +29,7 @@ macro_rules! contract {
 contract! { sled, |folder| tidings::store::Store::open(folder).unwrap();
     a_batch_is_applied_whole_or_not_at_all
     of_many_who_want_one_key_one_gets_it
+    of_many_who_add_to_one_sum_none_has_to_try_twice
     nothing_is_lost_between_a_read_and_a_write_that_requires_it
     a_large_value_is_never_torn
     a_value_beyond_the_limit_is_refused

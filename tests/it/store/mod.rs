@@ -1,5 +1,6 @@
 //! The store from outside: its contract, its check, damage, and ends without warning.
 
+mod adding;
 mod check;
 mod contract;
 mod crash;

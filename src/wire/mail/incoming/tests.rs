@@ -145,19 +145,23 @@ fn complaint(kind: &str, fields: &str, enclosed: &str) -> String {
 
 #[test]
 fn a_complaint_is_about_whose_mail_it_encloses() {
-    let token = Token::leave(subscription()).seal(&SECRET);
+    let token = Token::leave_by(subscription(), 77).seal(&SECRET);
     let link =
         format!("List-Unsubscribe: <https://news.example.org/subscriptions/{token}>,\n <mailto:bounces+leave@x>\n");
     let path = format!("Return-Path: <{}>\n", sender());
     let field = format!("Original-Mail-From: <{}>", sender());
-    let expected = Incoming::Complaint { about: subscription() };
+    let expected = |tag| Incoming::Complaint { about: subscription(), tag };
     for (fields, enclosed, to) in [
         (field.as_str(), "", "fbl@news.example.org"),
         ("", path.as_str(), "bounces@news.example.org"),
         ("", link.as_str(), "bounces@news.example.org"),
         ("", "", &sender()),
     ] {
-        assert_eq!(read(&complaint("abuse", fields, enclosed), to), expected, "{fields}{enclosed}");
+        assert_eq!(
+            read(&complaint("abuse", fields, enclosed), to),
+            expected(if enclosed == link { 77 } else { 0 }),
+            "{fields}{enclosed}"
+        );
         assert_eq!(read(&complaint("not-spam", fields, enclosed), to), Incoming::Automatic);
     }
     let of_others = "Return-Path: <bounces+aaaa@news.example.org>\nList-Unsubscribe: <https://x.example/AAAA>\n";
@@ -166,11 +170,11 @@ fn a_complaint_is_about_whose_mail_it_encloses() {
 
 #[test]
 fn one_leaves_by_a_mail_whose_subject_holds_the_token() {
-    let token = Token::leave(subscription()).seal(&SECRET);
+    let token = Token::leave_by(subscription(), 77).seal(&SECRET);
     let mail = |subject: &str| format!("From: Reader <reader@example.net>\nSubject: {subject}\n\n\n");
     let to = "Bounces+Leave@News.example.org".replace("Leave", "leave");
     for subject in [token.clone(), format!("Re: {token} "), format!("=?utf-8?q?{}?=", token.replace('_', "=5F"))] {
-        assert_eq!(read(&mail(&subject), &to), Incoming::Leave { about: subscription() }, "{subject}");
+        assert_eq!(read(&mail(&subject), &to), Incoming::Leave { about: subscription(), tag: 77 }, "{subject}");
     }
     for subject in ["", "unsubscribe", &token[1..]] {
         assert!(matches!(read(&mail(subject), &to), Incoming::Other(_)), "{subject}");
