@@ -103,6 +103,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, mail.grace, hint);
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("corrections", Arc::clone(&app.corrections).run(stop.clone()));
+    running.start("watchdog", Arc::clone(&app.watchdog).run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
     if let Some(address) = &mail.return_address {
         let (rows, held) = (Arc::clone(&store), Arc::clone(&app.subscriptions));

@@ -29,6 +29,10 @@ pub const MAIL_PUT_OFF_TOTAL: &str = "tidings_mail_put_off_total";
 pub const MAIL_FAILED_TOTAL: &str = "tidings_mail_failed_total";
 /// What became of mails at mail servers, by `result` and by `provider`: a configured group of domains, or `other`.
 pub const MAIL_RESULTS_TOTAL: &str = "tidings_mail_results_total";
+/// How long the oldest mail of a `class` has been due that is not finished by its deadline; 0 where none is.
+pub const MAIL_OVERDUE_SECONDS: &str = "tidings_mail_overdue_seconds";
+/// How long the canary has been waited for beyond its deadline; 0 where it is not.
+pub const MAIL_CANARY_MISSING_SECONDS: &str = "tidings_mail_canary_missing_seconds";
 /// Mails waiting.
 pub const MAIL_PENDING: &str = "tidings_mail_pending";
 /// Mails of which nobody knows whether the server took them.
@@ -93,6 +97,20 @@ pub const METRICS: &[Metric] = &[
     counter(MAIL_PUT_OFF_TOTAL, &[], "Mails given a later turn, since their destination takes only so many."),
     counter(MAIL_FAILED_TOTAL, &[], "Mails given up."),
     counter(MAIL_RESULTS_TOTAL, &["result", "provider"], "What became of mails at mail servers, by provider."),
+    Metric {
+        name: MAIL_OVERDUE_SECONDS,
+        kind: MetricKind::Gauge,
+        unit: Unit::Seconds,
+        labels: &["class"],
+        meaning: "How long the oldest mail of a class has been due that is not finished by its deadline; else 0.",
+    },
+    Metric {
+        name: MAIL_CANARY_MISSING_SECONDS,
+        kind: MetricKind::Gauge,
+        unit: Unit::Seconds,
+        labels: &[],
+        meaning: "How long the mail that proves delivery has not come back, once it is late; else 0.",
+    },
     gauge(MAIL_PENDING, &[], "Mails waiting to be sent."),
     gauge(MAIL_DOUBTFUL, &[], "Mails on the wire at a crash, waiting for a decision."),
     counter(MAIL_RETURNED_TOTAL, &["kind"], "Mails that came to the return address."),
@@ -237,6 +255,7 @@ mod tests {
             metrics::counter!(HTTP_REQUESTS_TOTAL, "route" => "/{category}/rss.xml", "status" => "200").increment(2);
             metrics::gauge!(READER_LAG, "reader" => "feeds").set(3.0);
             metrics::counter!(MAIL_RETURNED_TOTAL, "kind" => "soft").increment(1);
+            metrics::gauge!(MAIL_OVERDUE_SECONDS, "class" => "digest").set(7_201.0);
             metrics::counter!(MAIL_RESULTS_TOTAL, "result" => "accepted", "provider" => "gmail").increment(1);
             metrics::histogram!(STORE_COMMIT_SECONDS).record(0.002);
             metrics::histogram!(STORE_GROUP_SIZE).record(64.0);

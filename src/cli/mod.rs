@@ -12,6 +12,7 @@ mod failure;
 mod feed;
 mod numbers;
 mod operate;
+mod status;
 mod subscribers;
 #[cfg(test)]
 mod tests;
@@ -115,6 +116,12 @@ enum Mail {
     Resend,
     /// Close all of them: some people may not get one
     Drop,
+    /// Whether mail is late, and whether it arrives
+    Status {
+        /// As the API gives it
+        #[arg(long)]
+        json: bool,
+    },
     /// What became of mails: accepted, deferred, bounced, complained, unsubscribed
     Numbers(numbers::Numbers),
     /// Show the DNS records of the keys that sign mail

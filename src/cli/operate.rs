@@ -2,7 +2,7 @@
 
 use super::client::{Client, Request};
 use super::failure::Failure;
-use super::{Keys, Mail, Outcome, Quarantine, direct, dkim, numbers};
+use super::{Keys, Mail, Outcome, Quarantine, direct, dkim, numbers, status};
 use crate::config;
 use anyhow::Context;
 use reqwest::Method;
@@ -210,6 +210,7 @@ pub(super) async fn mail(config_file: &Path, action: Mail, out: &mut dyn Write) 
         Mail::Doubtful => return list_doubtful(config_file, out).await,
         Mail::Resend => ("resend", true),
         Mail::Drop => ("drop", false),
+        Mail::Status { json } => return status::run(config_file, json, out).await,
         Mail::Numbers(numbers) => return numbers::run(config_file, numbers, out).await,
         Mail::Dkim { create, algorithm } => return dkim::run(config_file, create.as_deref(), algorithm, out),
     };

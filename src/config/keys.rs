@@ -137,6 +137,9 @@ macro_rules! keys {
 /// One a core is the fastest; nobody serves feeds from more cores than this.
 pub(super) const THREADS_MAX: u64 = 64;
 
+/// A deadline of mail, in minutes: up to a week.
+const LATE: Form = Whole { min: 1, max: 10_080 };
+
 /// Nobody waits longer for a daemon to end, or for a mail server to answer.
 const WAIT_S_MAX: u64 = 600;
 
@@ -222,6 +225,20 @@ keys! {
         "Seconds that the server gets for each step.";
     SMTP_TIMEOUT_END_S: "mail.smtp", "timeout_end_s", Whole { min: 1, max: 3_600 }, Value("600"),
         "Seconds that it gets to say whether it takes a whole message; after less, nobody knows.";
+
+    WATCHDOG_CONFIRMATION_MIN: "mail.watchdog", "confirmation_min", LATE, Value("15"),
+        "Minutes after which a confirmation mail that is not finished is late, from when it was first due.";
+    WATCHDOG_NOTICE_MIN: "mail.watchdog", "notice_min", LATE, Value("60"), "The same of the notice of an article.";
+    WATCHDOG_DIGEST_MIN: "mail.watchdog", "digest_min", LATE, Value("120"), "The same of a digest, from its hour on.";
+    WATCHDOG_CORRECTION_MIN: "mail.watchdog", "correction_min", LATE, Value("60"), "The same of a correction.";
+    WATCHDOG_PREFERENCES_MIN: "mail.watchdog", "preferences_min", LATE, Value("15"),
+        "The same of a link to the preferences, and of the news of having left.";
+    CANARY_ADDRESS: "mail.canary", "address", Mailbox, Rule("no canary"),
+        "Address whose mail comes back to return_address: a mail is sent there again and again, and has to come back.";
+    CANARY_EVERY_MIN: "mail.canary", "every_min", Whole { min: 1, max: 10_080 }, Value("30"),
+        "Minutes from one to the next.";
+    CANARY_DEADLINE_MIN: "mail.canary", "deadline_min", Whole { min: 1, max: 10_080 }, Value("15"),
+        "Minutes within which it has to come back.";
 
     DKIM_DOMAIN: DKIM, "domain", Text, Rule("domain of mail.from"), "Domain that signs.";
     DKIM_KEY_FILE: DKIM, "key_file", SecretPath, Rule("the file's name with .pem"), "Private key, RSA or Ed25519, in PEM.";

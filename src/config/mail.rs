@@ -5,6 +5,7 @@ use super::keys;
 use super::mistakes::Mistakes;
 use super::section::{Section, Source};
 use super::shaping::{self, Shape, WarmUp};
+use super::watchdog::{self, Canary, Watchdog};
 use crate::domain::{Address, clean_line, parse_time};
 use chrono::TimeDelta;
 use jiff::tz::TimeZone;
@@ -49,6 +50,10 @@ pub struct Mail {
     pub dkim_folder: Option<PathBuf>,
     /// Keys that sign, whether it is their time or not.
     pub dkim: Vec<DkimKey>,
+    /// When mail is late.
+    pub watchdog: Watchdog,
+    /// The mail that proves delivery, if there is to be one.
+    pub canary: Option<Canary>,
     /// The mail server; where there is none, mails go to the outbox.
     pub smtp: Option<Smtp>,
 }
@@ -230,13 +235,18 @@ pub(super) fn read(
         let found = "none, though there is a door for what comes back to it";
         section.mistake(&keys::MAIL_RETURN_ADDRESS, found, "an address such as bounces@example.org");
     }
+    let has_door = return_address.is_some() && (maildir.is_some() || lmtp.is_some());
     let templates = section.path(&keys::MAIL_TEMPLATES);
     let dkim_folder = section.path(&keys::MAIL_DKIM_FOLDER);
     let confirmations_per_hour_max = section.whole(&keys::MAIL_CONFIRMATIONS_PER_HOUR_MAX).map(super::wide);
     let own_domain = from.address.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
     let dkim = dkim_folder.as_deref().map(|folder| dkim::load(folder, own_domain, mistakes)).unwrap_or_default();
+    let watched = watchdog::read(source, table, has_door, mistakes);
     let shapes = shaping::load(shaping_folder.as_deref(), mistakes);
+    let (watchdog, canary) = watched?;
     Some(Mail {
+        watchdog,
+        canary,
         age_max: TimeDelta::try_hours(mail_age_max_h?)?,
         shapes,
         warm_up,

@@ -11,6 +11,7 @@ mod subscriptions;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod watchdog;
 
 pub use dkim::{DkimKey, is_selector};
 pub use feeds::load_categories;
@@ -20,6 +21,7 @@ pub use mistakes::{Mistake, Mistakes};
 pub use shaping::{OTHERS, Shape, WarmUp};
 pub use subscriptions::{Every, Subscriptions};
 pub use templates::{TemplateFile, template_files};
+pub use watchdog::{Canary, MailClass, Watchdog};
 
 use crate::domain::{Categories, Site, is_language_tag};
 use section::{Section, Source};

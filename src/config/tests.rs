@@ -288,3 +288,32 @@ fn the_sample_newsroom_loads() {
     let articles = fs::read_dir(science.articles.as_ref().expect("named")).expect("there").count();
     assert_eq!(articles, 11);
 }
+
+#[test]
+fn a_canary_needs_a_door_through_which_it_comes_back() {
+    let canary =
+        "[mail.canary]\naddress = \"b+canary@example.org\"\nevery_min = 0\n[mail.watchdog]\nnotice_min = \"x\"\n";
+    let found = mistakes(&format!("{LEAST}[mail]\nreturn_address = \"b@example.org\"\n{canary}"), &[]);
+    for expected in [
+        "`mail.canary.address`: found no door for what comes back, expected mail.returns_maildir or mail.returns_lmtp",
+        "`mail.canary.every_min`: found 0, expected 1 to 10080",
+        "`mail.watchdog.notice_min`: found \"x\", expected 1 to 10080",
+    ] {
+        assert!(found.iter().any(|line| line.contains(expected)), "{expected}: {found:#?}");
+    }
+    let door = "returns_lmtp = \"127.0.0.1:2424\"";
+    let canary = canary.replace("every_min = 0", "deadline_min = 5").replace("\"x\"", "7");
+    let main = format!("{LEAST}[mail]\nreturn_address = \"b@example.org\"\n{door}\n{canary}");
+    let (_folder, file) = newsroom(&main, &[("science.toml", "title = \"Science\"\n")]);
+    let mail = load(&file).expect("good").mail;
+    let canary = mail.canary.expect("one");
+    let minutes = |duration: chrono::TimeDelta| duration.num_minutes();
+    assert_eq!(
+        (canary.address.as_str(), minutes(canary.every), minutes(canary.deadline)),
+        ("b+canary@example.org", 30, 5)
+    );
+    let found = MailClass::ALL.map(|class| minutes(mail.watchdog.of(class)));
+    assert_eq!(found, [15, 7, 120, 60, 15]);
+    let standard = Watchdog::default();
+    assert_eq!(MailClass::ALL.map(|class| minutes(standard.of(class))), [15, 60, 120, 60, 15], "as the table has it");
+}

@@ -15,6 +15,7 @@ pub mod quarantine;
 pub mod returns;
 pub mod sources;
 pub mod subscribe;
+pub mod watchdog;
 
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, CommitError, Cursor, Due, Store, StoreError, Table};

@@ -13,6 +13,7 @@
 //! | | `key/<id>` | [`ApiKey`] |
 //! | | `pace/<destination>` | [`Pace`]: how mail to it fares, where it does not fare well |
 //! | | `correction/` article's text id `0` revision, u32 | [`Correction`]: what is sent to whom, and how far that is |
+//! | | `canary` | [`Canary`]: when a mail to ourselves was last sent, and came back |
 //! | | `mail/a/` article's text id | [`Numbers`]: what became of the mails about it |
 //! | | `mail/d/` date of the window `/` selection | [`Numbers`] of those digests |
 //! | | `mail/s/` day `/` selection, `mail/m/` day `/` domain | [`Numbers`] of that day |
@@ -47,6 +48,7 @@
 //! holds it.
 
 mod articles;
+mod canary;
 mod check;
 mod consents;
 mod corrections;
@@ -68,6 +70,7 @@ mod sled;
 mod subscribers;
 
 pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
+pub use canary::Canary;
 pub use check::{Finding, Report, check};
 pub use consents::{Budget, Never, Spent, Wording};
 pub use corrections::{Correction, Print, Revisions};

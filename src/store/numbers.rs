@@ -138,6 +138,7 @@ impl Counted {
             Message::Confirmation { .. } | Message::Farewell { .. } | Message::Preferences { .. } => {
                 return Counted { selection: None, ..Counted::some(subscription) };
             }
+            Message::Canary { .. } => return Counted::default(),
         };
         Counted { about: Some(about), ..Counted::some(subscription) }
     }
@@ -190,6 +191,10 @@ pub(super) fn added(table: Table, key: &[u8], old: Option<&[u8]>, numbers: Numbe
 impl Store {
     /// Puts into `tally` that a mail has become this at `at`. Errors: the store's, where it has to look which names have sums.
     pub fn tally(&self, tally: &mut Tally, counted: &Counted, became: Became, at: Time) -> Result<(), StoreError> {
+        // One of our own is not counted.
+        if counted.domain.is_empty() {
+            return Ok(());
+        }
         let day = at.date_naive();
         let mut add = |key: Vec<u8>| {
             let sum = tally.0.entry(key).or_default();

@@ -1,4 +1,4 @@
-//! `/api/v1/mail/numbers`: what became of mails.
+//! `/api/v1/mail`: what became of mails, and whether they are late.
 
 use super::App;
 use super::api::{Answer, Named, limit};
@@ -46,4 +46,9 @@ pub(super) async fn list(
 pub(super) async fn article(State(app): State<Arc<App>>, Named(id): Named) -> Answer {
     let numbers = numbers::of(&app.store, &id)?;
     Ok(Json(json!({ "article": id, "mail": numbers })).into_response())
+}
+
+/// `GET /mail/status`: whether mail is late, and whether the canary is alive.
+pub(super) async fn status(State(app): State<Arc<App>>) -> Answer {
+    Ok(Json(app.watchdog.seen()?).into_response())
 }

@@ -44,6 +44,7 @@ use crate::services::newsroom::SharedNewsroom;
 use crate::services::publish::Publisher;
 use crate::services::quarantine::Quarantine;
 use crate::services::subscribe::Subscriptions;
+use crate::services::watchdog::Watchdog;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use axum::Router;
@@ -73,6 +74,8 @@ pub struct App {
     pub mail_hint: Arc<Notify>,
     /// Tells once more those who were told something else.
     pub corrections: Arc<Corrections>,
+    /// Whether mail is late, and arrives.
+    pub watchdog: Arc<Watchdog>,
     /// Whether mail may leave.
     pub quarantine: Quarantine,
     /// Prepared feeds.
@@ -139,6 +142,13 @@ impl App {
             proofs: proof::Proofs::new(&store.identity().secret, clock.clone()),
             eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone())),
             quarantine: Quarantine::new(Arc::clone(&store), clock.clone(), Arc::clone(&mail_hint)),
+            watchdog: Arc::new(Watchdog::new(
+                Arc::clone(&store),
+                clock.clone(),
+                mail.watchdog.clone(),
+                mail.canary.clone(),
+                Arc::clone(&mail_hint),
+            )),
             corrections: Arc::new(Corrections::new(
                 Arc::clone(&store),
                 clock.clone(),
@@ -177,6 +187,7 @@ fn api() -> Router<Arc<App>> {
         .route("/articles/{id}/corrections", get(api_corrections::list).post(api_corrections::ask))
         .route("/articles/{id}/mail", get(api_numbers::article))
         .route("/mail/numbers", get(api_numbers::list))
+        .route("/mail/status", get(api_numbers::status))
         .route("/categories", get(api::categories))
         .route("/feeds/refused", get(api::refused_feeds))
         .route("/subscriptions", get(held::list).post(held::ask))

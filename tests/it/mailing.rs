@@ -259,9 +259,15 @@ fn what_became_of_mails_is_told_by_api_and_command_line_with_a_daemon_and_withou
         let status = newsroom.api("GET", &format!("/mail/numbers?{query}"), &[], "").status;
         assert!(matches!(status, 400 | 422), "{query}: {status}");
     }
+    let status = newsroom.cli(&["mail", "status"]).good();
+    assert!(status.contains("no mail is late") && status.contains("no canary"), "{status}");
+    let seen = newsroom.api("GET", "/mail/status", &[], "").expect(200).json();
+    assert_eq!((&seen["ok"], &seen["quarantined"], &seen["canary"]), (&json!(true), &json!(false), &json!(null)));
     for is_running in [true, false] {
         if !is_running {
             newsroom.stop();
+            let status = newsroom.cli(&["mail", "status"]);
+            assert!(status.code == Some(1) && status.err.contains("nobody watches"), "{status:?}");
         }
         let said = newsroom.cli(&["mail", "numbers"]).good();
         let line = format!("       1         0        0           0             1  {id} Rates");

@@ -1,7 +1,8 @@
 //! Digests as mails: one is written once for all who get the same, held as long as it is asked for, and filled in for each.
 
 use super::Mailer;
-use super::plan::{Stop, category, wanted};
+use super::plan::Stop;
+use super::ready::{category, wanted};
 use super::told::Prints;
 use crate::domain::{ArticleId, Fault, Language, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
 use crate::services::newsroom::Newsroom;

@@ -35,6 +35,7 @@ impl Mailer {
                         self.store.article(article)?.map(|article| article.record.content.title)
                     }
                     Message::Confirmation { .. } => Some("confirmation".to_owned()),
+                    Message::Canary { .. } => Some("canary".to_owned()),
                     Message::Farewell { .. } => Some("farewell".to_owned()),
                     Message::Preferences { .. } => Some("preferences".to_owned()),
                     Message::Digest { window, .. } => Some(format!("digest of {window}")),

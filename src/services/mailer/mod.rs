@@ -16,6 +16,7 @@ mod outbox;
 mod outcome;
 mod plan;
 mod queue;
+mod ready;
 mod rest;
 mod shaping;
 mod signing;

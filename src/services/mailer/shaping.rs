@@ -53,6 +53,8 @@ pub(super) enum Turn {
     Now,
     /// At this time, and then without another turn.
     At(Time),
+    /// At this time, since its destination takes nothing before, or is being tried.
+    Peace(Time),
     /// As soon as another connection is done with its destination.
     Wait,
 }
@@ -193,10 +195,10 @@ impl Mailer {
         let Some(fare) = shaping.lanes.get_mut(lane) else { return Turn::Now };
         if let Some(until) = fare.pace.not_before {
             if now < until {
-                return Turn::At(until);
+                return Turn::Peace(until);
             }
             if fare.probing.is_some_and(|until| now < until) {
-                return Turn::At(now + PROBE_WAIT);
+                return Turn::Peace(now + PROBE_WAIT);
             }
         }
         let is_held = held.contains(lane);

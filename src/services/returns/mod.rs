@@ -76,6 +76,7 @@ impl Returns {
             Incoming::Bounce { verdict: Verdict::Soft, .. } => "soft",
             Incoming::Complaint { .. } => "complaint",
             Incoming::Leave { .. } => "leave",
+            Incoming::Canary { .. } => "canary",
             Incoming::Automatic => "automatic",
             Incoming::Other(_) => "other",
         };
@@ -92,6 +93,10 @@ impl Returns {
                 Taken::Done
             }
             Incoming::Leave { about, tag } => self.leave(about, tag).await?,
+            Incoming::Canary { number } => {
+                self.arrived(number).await?;
+                Taken::Done
+            }
             Incoming::Automatic => Taken::Done,
             Incoming::Other(why) => {
                 tracing::info!("a mail to the return address is left for a person: {why}");
@@ -168,6 +173,22 @@ impl Returns {
             Ok(())
         })
         .await
+    }
+
+    /// A canary has come back. One that has come before, or an older one, proves nothing.
+    async fn arrived(&self, number: u32) -> Result<(), StoreError> {
+        for _ in 0..CONFLICTS_MAX {
+            let Some(old) = self.store.canary()? else { return Ok(()) };
+            let Some(new) = old.record.proven(number, self.clock.now()) else { return Ok(()) };
+            let mut batch = Batch::default();
+            self.store.write_canary(&mut batch, Some(&old), &new);
+            match self.store.commit(batch).await {
+                Ok(_) => return Ok(()),
+                Err(CommitError::Conflict { .. }) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Engine("the canary is being changed elsewhere".into()))
     }
 
     /// As by the link with the same token.

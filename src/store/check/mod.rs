@@ -4,12 +4,13 @@
 mod mail;
 
 use super::articles::{Due, Replay, due_key, id_from_key, id_key, name_key, order_keys};
+use super::canary::KEY as CANARY;
 use super::files::TakenFile;
 use super::kv::Snapshot;
 use super::log::{Cursor, LOG_CHECK_KEY, Touched, touched_key};
 use super::numbers::PREFIX as NUMBERS;
 use super::record::{self, Record, readable};
-use super::{Numbers, Print, Store, StoreError, Table};
+use super::{Canary, Numbers, Print, Store, StoreError, Table};
 use crate::domain::{Article, ArticleId, Change, Seq, Slug, Time};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -264,6 +265,8 @@ impl Checked<'_> {
                     let what = format!("found {}, expected by the log: {expected}", found.at.to_rfc3339());
                     checked.report.add(Table::Meta, key, what);
                 }
+            } else if key == CANARY {
+                checked.decode::<Canary>(Table::Meta, key, key, value);
             } else if key.starts_with(NUMBERS) {
                 checked.decode::<Numbers>(Table::Meta, key, key, value);
             } else {

@@ -9,7 +9,7 @@ use crate::store::ledger::LedgerRow;
 use crate::store::log::{Cursor, Touched};
 use crate::store::pace::Pace;
 use crate::store::record::{self, Record};
-use crate::store::{Correction, Identity, Never, Numbers, Print, Spent, StoreError, Table, Wording};
+use crate::store::{Canary, Correction, Identity, Never, Numbers, Print, Spent, StoreError, Table, Wording};
 use serde_json::Value;
 
 type ToJson = fn(Table, &[u8], &[u8]) -> Result<Value, StoreError>;
@@ -28,7 +28,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 22] = [
+pub(super) const KINDS: [Kind; 23] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -51,6 +51,7 @@ pub(super) const KINDS: [Kind; 22] = [
     kind::<Correction>("correction"),
     kind::<Print>("print"),
     kind::<Numbers>("numbers"),
+    kind::<Canary>("canary"),
 ];
 
 const fn kind<R: Record>(name: &'static str) -> Kind {

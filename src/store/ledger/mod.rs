@@ -8,11 +8,13 @@
 //! | `d` subscription id, 16 bytes; date of its window | a digest |
 //! | `f` subscription id, 16 bytes; round, u32 | the mail that tells of having left |
 //! | `p` subscription id, 16 bytes; number, u32 | the mail with a link to the preferences |
+//! | `q` number, u32 | a canary, until the next one |
 //! | `r` article id `0` subscription id, 16 bytes; revision, u32 | the correction of an article to that revision |
 //!
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
 
+mod of;
 mod tag;
 
 use super::articles::{due, id_key, time_from_key};
@@ -22,8 +24,6 @@ use super::{Due, Store, StoreError, Table};
 use crate::domain::{Article, ArticleId, Selection, Seq, Slug, Span, SubscriptionId, Time};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
-use uuid::Uuid;
 
 /// What a message is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,6 +67,11 @@ pub enum Message {
         /// The window of the digest that told of it; none where a notice did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         digest: Option<NaiveDate>,
+    },
+    /// A mail to ourselves that has to come back. No subscription is its own.
+    Canary {
+        /// Counted from 1.
+        number: u32,
     },
 }
 
@@ -151,6 +156,9 @@ pub struct LedgerRow {
     pub list: Option<Slug>,
     /// When it came to be owed.
     pub created_at: Time,
+    /// When it was first to be sent, where that is later: its turn, if it was given one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_from: Option<Time>,
     /// The article's revision in the mail that went out, or is on the wire; none before, and of other messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,
@@ -188,6 +196,7 @@ impl LedgerKey {
             Message::Correction { article, revision, .. } => {
                 [b"r", article.as_str().as_bytes(), b"\0", subscription, &revision.to_be_bytes()].concat()
             }
+            Message::Canary { number } => [&b"q"[..], &number.to_be_bytes()].concat(),
         })
     }
 
@@ -206,12 +215,33 @@ impl LedgerRow {
     /// A new row that is due at once.
     pub fn new(message: Message, subscription: SubscriptionId, list: Option<Slug>, created_at: Time) -> Self {
         let state = Delivery::Pending { attempts: 0, due_at: created_at, reply: None, booked: false };
-        LedgerRow { message, subscription, list, created_at, revision: None, told: None, back: None, state }
+        LedgerRow {
+            message,
+            subscription,
+            list,
+            created_at,
+            due_from: None,
+            revision: None,
+            told: None,
+            back: None,
+            state,
+        }
     }
 
     /// The same message, not tried yet and due at `due_at`.
     pub fn due_at(self, due_at: Time) -> Self {
-        LedgerRow { state: Delivery::Pending { attempts: 0, due_at, reply: None, booked: false }, ..self }
+        let state = Delivery::Pending { attempts: 0, due_at, reply: None, booked: false };
+        LedgerRow { state, ..self }.due_from(due_at)
+    }
+
+    /// The same, not late as long as it would not be if it had come to be owed at `due_from`.
+    pub fn due_from(self, due_from: Time) -> Self {
+        LedgerRow { due_from: Some(due_from).filter(|due_from| *due_from > self.created_at), ..self }
+    }
+
+    /// When it was first to be sent, not counting what went wrong.
+    pub fn first_due(&self) -> Time {
+        self.due_from.unwrap_or(self.created_at)
     }
 
     /// Its key.
@@ -297,33 +327,6 @@ impl Store {
         Ok(rows.into_iter().filter_map(read).collect())
     }
 
-    /// Every message of these subscriptions that stands in the next piece of the ledger behind `after`, and the last key
-    /// of that piece; none behind the end. Reads many rows: use [`Store::scan`].
-    pub fn messages_of(
-        &self,
-        ids: &HashSet<SubscriptionId>,
-        after: Option<&LedgerKey>,
-    ) -> Result<(Vec<Stored<LedgerRow>>, Option<LedgerKey>), StoreError> {
-        /// Ranges of one piece: some thousands of rows, some milliseconds.
-        const RANGES_MAX: usize = 32;
-        let mut range = Range::prefix(*b"");
-        if let Some(after) = after {
-            range = range.after(after.0.clone());
-        }
-        let mut found = Vec::new();
-        let mut last = None;
-        for _ in 0..RANGES_MAX {
-            let rows = self.kv.range(Table::Ledger, range.clone())?;
-            let Some((end, _)) = rows.last().cloned() else { return Ok((found, None)) };
-            for (key, raw) in rows.into_iter().filter(|(key, _)| owner(key).is_some_and(|id| ids.contains(&id))) {
-                found.push(Stored { record: record::decode(Table::Ledger, &key, &raw)?, raw });
-            }
-            last = Some(LedgerKey(end.clone()));
-            range = range.after(end);
-        }
-        Ok((found, last))
-    }
-
     /// Takes a message out with its due row. The batch requires that it is still as it was read.
     pub fn delete_message(&self, batch: &mut Batch, old: &Stored<LedgerRow>) {
         let key = old.record.key().0;
@@ -357,16 +360,6 @@ impl Store {
     pub fn require_article(&self, batch: &mut Batch, read: &Stored<Article>) {
         batch.require_is(Table::Articles, id_key(&read.record.id), read.raw.clone());
     }
-}
-
-/// Whose message it is, by its key: an article's id is before the subscription's, everything else behind it.
-fn owner(key: &[u8]) -> Option<SubscriptionId> {
-    let id = match key.split_first()? {
-        (b'a', rest) => rest.get(rest.len().checked_sub(16)?..)?,
-        (b'r', rest) => rest.get(rest.len().checked_sub(20)?..)?.get(..16)?,
-        (_, rest) => rest.get(..16)?,
-    };
-    Uuid::from_slice(id).ok().map(SubscriptionId)
 }
 
 #[cfg(test)]

@@ -23,7 +23,10 @@ impl LedgerKey {
         match message {
             Message::Notice { .. } | Message::Correction { .. } => self.mark(),
             Message::Digest { window, .. } => days(*window).map_or(0, |days| days | DIGEST),
-            Message::Confirmation { .. } | Message::Farewell { .. } | Message::Preferences { .. } => 0,
+            Message::Confirmation { .. }
+            | Message::Farewell { .. }
+            | Message::Preferences { .. }
+            | Message::Canary { .. } => 0,
         }
     }
 

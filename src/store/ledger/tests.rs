@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::{CommitError, wait};
 use chrono::Duration;
+use uuid::Uuid;
 
 #[test]
 fn a_message_is_owed_once_and_its_due_row_follows_its_state() {

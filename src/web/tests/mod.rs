@@ -94,6 +94,8 @@ impl Newspaper {
             return_address: None,
             age_max: chrono::TimeDelta::days(5),
             shapes: vec![],
+            watchdog: Default::default(),
+            canary: None,
             warm_up: None,
             returns: Default::default(),
             templates: None,

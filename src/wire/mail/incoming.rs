@@ -2,7 +2,7 @@
 //! answer by themselves. Whose a mail is, signed addresses and tokens tell alone: anybody can write anything else.
 
 use super::status::{is_no_mailbox, is_status};
-use super::{Purpose, Returned, Token};
+use super::{Purpose, Returned, Token, canary};
 use crate::config::ReturnAddress;
 use crate::domain::{SubscriptionId, clean_line};
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
@@ -53,6 +53,11 @@ pub enum Incoming {
         /// As of a bounce.
         tag: u32,
     },
+    /// A mail of ours to ourselves.
+    Canary {
+        /// Which one.
+        number: u32,
+    },
     /// Nobody wrote it, and nothing follows from it: an answer from a holiday, the news that a mail is late or has arrived.
     Automatic,
     /// Something for a person to read; why it is nothing else.
@@ -91,6 +96,12 @@ impl Inbox<'_> {
         let Some(mail) = MessageParser::new().parse(bytes).filter(|mail| !mail.parts.is_empty()) else {
             return Incoming::Other("it is no mail");
         };
+        if let Some(sealed) = mail.header_raw(canary::HEADER) {
+            return match canary::open(sealed.trim(), self.secret) {
+                Some(number) => Incoming::Canary { number },
+                None => Incoming::Other("it has the mark of a canary, and was made up"),
+            };
+        }
         let tail = self.tail(recipient).unwrap_or_default();
         if let Some(report) = part(&mail, "message", "feedback-report") {
             return self.complaint(&mail, report, tail);

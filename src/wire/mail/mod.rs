@@ -1,6 +1,7 @@
 //! Mails as bytes: headers, the text and the HTML part. Nothing in a mail is fetched from anywhere, and nothing
 //! tells that it was read.
 
+pub mod canary;
 mod digest;
 pub mod dkim;
 mod form;
@@ -13,6 +14,7 @@ mod templates;
 mod token;
 mod told;
 
+pub use canary::{canary, seal as seal_canary};
 pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use overrides::template_variables;

@@ -14,6 +14,7 @@ mod returns;
 mod server;
 mod shaped;
 mod signed;
+mod watchdog;
 
 use crate::smtp::{Act, At, Offer, Peer, Security, certificates};
 use arc_swap::ArcSwap;
@@ -268,6 +269,8 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         return_address: None,
         age_max: chrono::TimeDelta::days(5),
         shapes: vec![],
+        watchdog: Default::default(),
+        canary: None,
         warm_up: None,
         returns: Default::default(),
         templates: None,

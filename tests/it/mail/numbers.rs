@@ -41,13 +41,13 @@ async fn all(room: &Room) -> [Row; 3] {
 }
 
 /// What one bounce or complaint holds of the mail that it is about.
-fn enclosed(mail: &[u8]) -> String {
+pub(super) fn enclosed(mail: &[u8]) -> String {
     let text = String::from_utf8(mail.to_vec()).unwrap();
     let head = text.split("\r\n\r\n").next().unwrap();
     format!("--b\r\nContent-Type: text/rfc822-headers\r\n\r\n{head}\r\n\r\n--b--\r\n")
 }
 
-fn bounce(enclosed: &str) -> String {
+pub(super) fn bounce(enclosed: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.example.net\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n\

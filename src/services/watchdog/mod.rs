@@ -1,0 +1,263 @@
+//! Alarms when mail is late, and when it does not arrive: not by the length of a queue, which says neither.
+//!
+//! Each class of mail has a deadline, which counts from when a message was first due. What waits on purpose is not late: for
+//! its turn at its destination, for the end of a quarantine, for a person's decision on a doubtful message. And every now and
+//! then a canary is sent, a mail that comes back to us through the door for what comes back: only that proves delivery.
+//!
+//! An alarm is logged when it begins and when it ends, is told by metrics and by `tidings mail status`, and changes nothing
+//! else: pages and feeds are as good as ever while mail is late.
+
+mod lateness;
+
+use super::Step;
+use crate::config::{self, MailClass};
+use crate::domain::{Clock, SubscriptionId, Time};
+use crate::store::{Batch, Canary, CommitError, LedgerKey, LedgerRow, Message, Store, StoreError, Stored};
+use crate::telemetry;
+use lateness::Round;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Between two looks, and between two pieces of a long one.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
+const PIECE_EVERY: Duration = Duration::from_millis(500);
+/// Rounds against a canary that comes back meanwhile.
+const CONFLICTS_MAX: usize = 8;
+
+/// The watchdog.
+pub struct Watchdog {
+    store: Arc<Store>,
+    clock: Clock,
+    deadlines: config::Watchdog,
+    canary: Option<config::Canary>,
+    mailer: Arc<Notify>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    round: Option<Round>,
+    late: BTreeMap<MailClass, Late>,
+    /// Since when the canary has been waited for too long.
+    missing: Option<Time>,
+    /// Mail was held by a quarantine until then: deadlines begin there.
+    calm_until: Option<Time>,
+    is_quarantined: bool,
+    looked_at: Option<Time>,
+}
+
+/// Mails of a class that are not finished by their deadline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Late {
+    /// When the alarm began.
+    pub since: Time,
+    /// When the oldest of them was first due.
+    pub oldest: Time,
+    /// How many there are.
+    pub messages: u64,
+}
+
+/// What the watchdog sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seen {
+    /// Is nothing late, and the canary alive?
+    pub ok: bool,
+    /// When it had last looked at all that is due; none before the first time.
+    pub looked_at: Option<Time>,
+    /// Is mail held by a quarantine? Then nothing is late.
+    pub quarantined: bool,
+    /// What is late.
+    pub late: BTreeMap<MailClass, Late>,
+    /// How the canary fares, where there is one.
+    pub canary: Option<SeenCanary>,
+}
+
+/// How the canary fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SeenCanary {
+    /// When the last one was sent.
+    pub sent_at: Option<Time>,
+    /// When one last came back.
+    pub proven_at: Option<Time>,
+    /// Since when one is waited for, if the deadline has passed.
+    pub missing_since: Option<Time>,
+}
+
+impl Watchdog {
+    /// By these deadlines, with a canary if there is to be one. `mailer` wakes it.
+    pub fn new(
+        store: Arc<Store>,
+        clock: Clock,
+        deadlines: config::Watchdog,
+        canary: Option<config::Canary>,
+        mailer: Arc<Notify>,
+    ) -> Self {
+        Watchdog { store, clock, deadlines, canary, mailer, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at the next piece of what is due, and at the canary. [`Step::Worked`] if a round is not at its end.
+    ///
+    /// Errors: the store's.
+    pub async fn step(&self) -> Result<Step, StoreError> {
+        let now = self.clock.now();
+        let is_quarantined = self.store.quarantined_since()?.is_some();
+        self.state().is_quarantined = is_quarantined;
+        if is_quarantined {
+            let mut state = self.state();
+            (state.calm_until, state.round, state.looked_at) = (Some(now), None, Some(now));
+            self.settle(&mut state, BTreeMap::new(), now);
+            self.settle_canary(&mut state, None, now);
+            return Ok(Step::Idle);
+        }
+        self.look_at_canary(now).await?;
+        let (round, calm_until) = {
+            let mut state = self.state();
+            (state.round.take(), state.calm_until)
+        };
+        let round = round.unwrap_or_else(|| Round::new(now, &self.deadlines, calm_until));
+        let round = self.store.scan(move |store| round.piece(store)).await?;
+        let mut state = self.state();
+        if round.is_over() {
+            state.looked_at = Some(now);
+            self.settle(&mut state, round.late(), now);
+            return Ok(Step::Idle);
+        }
+        state.round = Some(round);
+        Ok(Step::Worked)
+    }
+
+    /// Steps until `stop`.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        // The mailer gets its chance first: what was due while nobody ran is late, but not for long.
+        let mut wait = LOOK_EVERY;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(wait) => {}
+            }
+            wait = match self.step().await {
+                Ok(Step::Worked) => PIECE_EVERY,
+                Ok(Step::Idle) => LOOK_EVERY,
+                Err(error) => {
+                    tracing::error!(%error, "the watchdog cannot look whether mail is late: {error}");
+                    LOOK_EVERY
+                }
+            };
+        }
+    }
+
+    /// What it saw last. Errors: the store's.
+    pub fn seen(&self) -> Result<Seen, StoreError> {
+        let known = self.store.canary()?.map(|stored| stored.record).unwrap_or_default();
+        let state = self.state();
+        let canary = self.canary.as_ref().map(|_| SeenCanary {
+            sent_at: known.sent_at,
+            proven_at: known.proven_at,
+            missing_since: state.missing,
+        });
+        let ok = state.late.is_empty() && state.missing.is_none();
+        let (looked_at, quarantined) = (state.looked_at, state.is_quarantined);
+        Ok(Seen { ok, looked_at, quarantined, late: state.late.clone(), canary })
+    }
+
+    /// What is late now, by class: alarms begin, go on and end.
+    fn settle(&self, state: &mut State, found: BTreeMap<MailClass, (Time, u64)>, now: Time) {
+        for class in MailClass::ALL {
+            let name = class.as_str();
+            let gauge = metrics::gauge!(telemetry::MAIL_OVERDUE_SECONDS, "class" => name);
+            match (found.get(&class), state.late.get(&class)) {
+                (Some(&(oldest, messages)), before) => {
+                    let age_s = (now - oldest).num_seconds();
+                    gauge.set(age_s as f64);
+                    if before.is_none() {
+                        let minutes = self.deadlines.of(class).num_minutes();
+                        tracing::error!(
+                            class = name,
+                            messages,
+                            age_s,
+                            "mail is late: {messages} of class {name} not finished after {minutes} minutes"
+                        );
+                    }
+                    let since = before.map_or(now, |late| late.since);
+                    state.late.insert(class, Late { since, oldest, messages });
+                }
+                (None, before) => {
+                    gauge.set(0.0);
+                    if let Some(Late { since, .. }) = before {
+                        let lasted_s = (now - *since).num_seconds();
+                        tracing::info!(class = name, lasted_s, "mail of class {name} is in time again");
+                        state.late.remove(&class);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the next canary when its time has come, and looks how long one has been waited for.
+    async fn look_at_canary(&self, now: Time) -> Result<(), StoreError> {
+        let Some(canary) = &self.canary else { return Ok(()) };
+        for _ in 0..CONFLICTS_MAX {
+            let old = self.store.canary()?;
+            let known = old.as_ref().map(|stored| stored.record).unwrap_or_default();
+            let calm_until = self.state().calm_until;
+            // One that a quarantine has held up may never go out.
+            let is_held = calm_until.is_some_and(|calm| known.sent_at.is_some_and(|sent| sent <= calm));
+            if is_held || known.sent_at.is_none_or(|sent| now - sent >= canary.every) {
+                let known = if is_held { Canary { waited_since: None, ..known } } else { known };
+                if !self.send(old.as_ref(), &known.next(now)).await? {
+                    continue;
+                }
+                self.mailer.notify_one();
+            }
+            let waited = self.store.canary()?.and_then(|stored| stored.record.waited_since);
+            let missing = waited.filter(|since| now - *since > canary.deadline);
+            self.settle_canary(&mut self.state(), missing, now);
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// Owes the canary that `new` counts; the message of the one before is taken out. False if it has come back meanwhile.
+    async fn send(&self, old: Option<&Stored<Canary>>, new: &Canary) -> Result<bool, StoreError> {
+        let (mut batch, nobody) = (Batch::default(), SubscriptionId(Uuid::nil()));
+        if let Some(old) = old
+            && let Some(row) =
+                self.store.message(&LedgerKey::of(&Message::Canary { number: old.record.sent }, nobody))?
+        {
+            self.store.delete_message(&mut batch, &row);
+        }
+        let message = Message::Canary { number: new.sent };
+        let row = LedgerRow::new(message, nobody, None, new.sent_at.unwrap_or_else(|| self.clock.now()));
+        self.store.write_message(&mut batch, None, &row);
+        self.store.write_canary(&mut batch, old, new);
+        match self.store.commit(batch).await {
+            Ok(_) => Ok(true),
+            Err(CommitError::Conflict { .. }) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    fn settle_canary(&self, state: &mut State, missing: Option<Time>, now: Time) {
+        let age_s = missing.map_or(0, |since| (now - since).num_seconds());
+        metrics::gauge!(telemetry::MAIL_CANARY_MISSING_SECONDS).set(age_s as f64);
+        match (missing, state.missing) {
+            (Some(_), None) => tracing::error!(
+                age_s,
+                "the canary has not come back for {} minutes: mail may not be delivered",
+                age_s / 60
+            ),
+            (None, Some(_)) => tracing::info!("the canary has come back: mail is delivered"),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        state.missing = missing;
+    }
+}

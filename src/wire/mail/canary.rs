@@ -1,0 +1,72 @@
+//! The canary: a mail to ourselves. That it comes back proves that mail is delivered; nobody else can write one.
+
+use super::{Frame, builder, plain_header};
+use crate::domain::{Fault, clean_line};
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use lettre::message::header::{ContentTransferEncoding, ContentType};
+use lettre::message::{Body, SinglePart};
+
+/// Bears the sealed number. A header, since a bounce encloses what it is about and repeats none of its headers as its own.
+pub const HEADER: &str = "X-Tidings-Canary";
+
+/// Keeps these signatures apart from any other use of the same secret.
+const DOMAIN: &[u8] = b"tidings: number of a canary\0";
+const NUMBER_BYTES: usize = 4;
+const TAG_BYTES: usize = 32;
+
+/// The number of a canary as its mail bears it.
+pub fn seal(number: u32, secret: &[u8; 32]) -> String {
+    let number = number.to_be_bytes();
+    let tag = hmac::sign(&key(secret), &[DOMAIN, &number].concat());
+    URL_SAFE_NO_PAD.encode([&number[..], tag.as_ref()].concat())
+}
+
+/// Reads what [`seal`] gave out; none where the signature does not fit.
+pub fn open(text: &str, secret: &[u8; 32]) -> Option<u32> {
+    /// Longer text is not even decoded.
+    const TEXT_BYTES: usize = ((NUMBER_BYTES + TAG_BYTES) * 4).div_ceil(3);
+    let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
+    let (number, tag) = bytes.split_first_chunk::<NUMBER_BYTES>()?;
+    hmac::verify(&key(secret), &[DOMAIN, number].concat(), tag).ok()?;
+    Some(u32::from_be_bytes(*number))
+}
+
+fn key(secret: &[u8; 32]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, secret)
+}
+
+/// The bytes of the mail that bears `sealed`. No reader ever gets it, so it speaks the operator's language.
+/// Errors: a [`Fault`] where an address cannot stand in a mail.
+pub fn canary(frame: &Frame<'_>, sealed: &str) -> Result<Vec<u8>, Fault> {
+    let subject = format!("{}: is mail delivered?", clean_line(&frame.site.title));
+    let text =
+        "This mail was sent by a machine to itself: its coming back proves that mail is delivered.\r\n".to_owned();
+    let body = Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
+        .map_err(|_| Fault::new("canary", "text", "text that quoted-printable can carry"))?;
+    let part = SinglePart::builder().header(ContentType::TEXT_PLAIN).body(body);
+    let mail = builder(frame, &subject)?.raw_header(plain_header(HEADER, sealed.to_owned())).singlepart(part);
+    Ok(mail.map_err(|error| Fault::new("canary", error.to_string(), "a complete mail"))?.formatted())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_opens_with_its_own_secret_and_not_a_letter_changed() {
+        let text = seal(7, &[7; 32]);
+        assert_eq!((open(&text, &[7; 32]), open(&text, &[8; 32])), (Some(7), None));
+        for at in 0..text.len() {
+            for letter in ["A", "B", "_"] {
+                let mut changed = text.clone();
+                changed.replace_range(at..=at, letter);
+                assert!(changed == text || open(&changed, &[7; 32]).is_none(), "letter {at}");
+            }
+        }
+        for wrong in ["", "A", &text[1..], &format!("{text}A"), &"A".repeat(1_000)] {
+            assert_eq!(open(wrong, &[7; 32]), None, "{wrong:?}");
+        }
+    }
+}
