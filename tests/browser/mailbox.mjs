@@ -1,0 +1,229 @@
+// A subscriber's way with a real mail server and a real browser: the daemon sends to Postfix, Postfix delivers to a
+// Maildir, the links in the mails are followed in Chromium; a signature holds, leaving by mail and a bounce come back.
+//
+// TIDINGS   the daemon's program
+// WORK      a folder, which is made
+// PYTHON    a Python with dkimpy
+// CHROMIUM  the browser, if it is not /usr/bin/chromium
+//
+// Needs root. Prints a line for each check; the exit code is 1 if one failed.
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as pause } from "node:timers/promises";
+import { promisify } from "node:util";
+import { chromium } from "playwright-core";
+import { Postfix, header } from "./postfix.mjs";
+
+const run = promisify(execFile);
+const { TIDINGS: program, WORK: work, PYTHON: python } = process.env;
+const READERS = ["reader", "writer", "gone", "keeper"];
+/** The daemon looks at what came in at once; a bounce goes through Postfix before. */
+const SOON_MS = 30_000;
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+const ports = { web: await freePort(), admin: await freePort(), smtp: await freePort(), returns: await freePort() };
+const base = `http://127.0.0.1:${ports.web}/`;
+const config = join(work, "newsroom", "tidings.toml");
+const postfix = new Postfix(join(work, "postfix"), ports);
+
+const tidings = async (...words) => (await run(program, [...words, "--config", config])).stdout;
+
+async function configure() {
+  await mkdir(join(work, "newsroom", "feeds"), { recursive: true });
+  await writeFile(join(work, "newsroom", "feeds", "science.toml"), 'title = "Science"\ndescription = "Research."\n');
+  const settings = `[site]
+title = "Example News"
+description = "A newsroom."
+base_url = "${base}"
+[server]
+listen = "127.0.0.1:${ports.web}"
+admin_listen = "127.0.0.1:${ports.admin}"
+[subscriptions]
+unproven_wait_s = 0
+[mail]
+from = "Example News <news@example.org>"
+grace_s = 0
+return_address = "bounces@returns.example.org"
+returns_lmtp = "127.0.0.1:${ports.returns}"
+dkim_folder = "dkim"
+[mail.smtp]
+host = "127.0.0.1"
+port = ${ports.smtp}
+tls = "none"
+`;
+  await writeFile(config, settings);
+}
+
+async function startDaemon() {
+  const daemon = spawn(program, ["serve", "--config", config], { stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of createInterface({ input: daemon.stdout })) {
+    if (line.startsWith("  mail ")) return daemon;
+  }
+  throw new Error("the daemon did not start");
+}
+
+async function stopDaemon(daemon) {
+  const ended = once(daemon, "exit");
+  daemon.kill("SIGTERM");
+  const [code] = await ended;
+  assert.equal(code, 0, `the daemon ended with ${code}`);
+}
+
+/** What has to come about soon, whenever that is. */
+async function soon(what, look) {
+  for (const until = Date.now() + SOON_MS; Date.now() < until; await pause(100)) {
+    if (await look()) return;
+  }
+  throw new Error(`${what}: not within ${SOON_MS} ms`);
+}
+
+async function subscribes(page, name) {
+  await page.goto(new URL("subscribe", base).href);
+  await page.getByLabel("Your mail address").fill(`${name}@example.org`);
+  await page.getByRole("checkbox", { name: "Everything" }).check();
+  await page.getByRole("button", { name: "Subscribe", exact: true }).click();
+  await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
+  await page.goto(linkIn(await postfix.mail(name, "please confirm"), "subscriptions"));
+  await page.getByRole("button", { name: "Yes, subscribe me" }).click();
+  await page.getByRole("heading", { name: "You are subscribed" }).waitFor();
+}
+
+async function publish(title) {
+  const file = join(work, "article.md");
+  await writeFile(file, `+++\ntitle = "${title}"\ncategories = ["science"]\nsummary = "In short: ${title}."\n+++\nAt length.\n`);
+  await tidings("article", "add", file);
+}
+
+/** The first address below `path` in the text part. */
+function linkIn(mail, path, rest = "") {
+  const link = mail.text.match(new RegExp(`${base.replaceAll(".", "\\.")}${path}/[\\w/-]+${rest}`));
+  assert.ok(link, `no link below ${path} in:\n${mail.text}`);
+  return link[0];
+}
+
+/** Follows what a notice links to. */
+async function reads(page) {
+  await publish("Rover lands");
+  const notice = await postfix.mail("reader", "Rover lands");
+  assert.match(header(notice, "return-path"), /^<bounces\+[a-z0-9.-]+@returns\.example\.org>$/);
+  assert.equal(header(notice, "delivered-to"), "reader@example.org");
+  assert.equal(header(notice, "list-unsubscribe-post"), "List-Unsubscribe=One-Click");
+  for (const html of [notice.html, notice.text]) assert.ok(html.includes("In short: Rover lands."));
+  await page.goto(linkIn(notice, "articles", "/print"));
+  await page.getByRole("heading", { name: "Rover lands" }).waitFor();
+}
+
+/** The signature, read by another program behind another mail server, with the keys that are to be published. */
+async function isSigned() {
+  const { source } = await postfix.mail("reader", "Rover lands");
+  const file = join(work, "signed.eml");
+  // A Maildir has lines that end in a line feed alone.
+  await writeFile(file, source.toString("latin1").replace(/\r?\n/g, "\r\n"), "latin1");
+  const records = join(work, "records.txt");
+  await writeFile(records, await tidings("mail", "dkim"));
+  const check = `import re, sys, dkim
+mail, records = open(sys.argv[1], "rb").read(), open(sys.argv[2]).read()
+def record(name, timeout=5):
+    value = re.search(re.escape(name.decode().rstrip(".")) + r"\\.?\\s.*?((?:\\"[^\\"]*\\"\\s*)+)", records, re.S)[1]
+    return "".join(re.findall(r"\\"([^\\"]*)\\"", value)).encode()
+count = len(dkim.DKIM(mail).headers and re.findall(rb"(?mi)^dkim-signature:", mail))
+print(count, [dkim.DKIM(mail).verify(idx=index, dnsfunc=record) for index in range(count)])`;
+  const { stdout } = await run(python, ["-c", check, file, records]);
+  assert.equal(stdout.trim(), "2 [True, True]");
+}
+
+async function leavesByLink(page) {
+  await page.goto(linkIn(await postfix.mail("reader", "Rover lands"), "subscriptions"));
+  await page.getByRole("button", { name: "Unsubscribe" }).click();
+  await page.getByRole("heading", { name: "You are unsubscribed" }).waitFor();
+}
+
+/** Writes to the address of the `mailto` link, as a mail program does. */
+async function leavesByMail() {
+  const notice = await postfix.mail("writer", "Rover lands");
+  const link = new URL(header(notice, "list-unsubscribe").match(/<(mailto:[^>]+)>/)[1]);
+  const write = `import smtplib, sys
+from email.message import EmailMessage
+mail = EmailMessage()
+mail["From"], mail["To"], mail["Subject"] = "writer@example.org", sys.argv[2], sys.argv[3]
+mail.set_content("Please.")
+smtplib.SMTP("127.0.0.1", int(sys.argv[1])).send_message(mail)`;
+  const subject = link.searchParams.get("subject") ?? "unsubscribe";
+  await run("python3", ["-c", write, String(ports.smtp), decodeURIComponent(link.pathname), subject]);
+  await soon("writer is unsubscribed", async () => /unsubscribed/.test(await tidings("subscribers", "show", "writer@example.org")));
+}
+
+/** The mailbox goes; the report of the next mail ends the subscription. */
+async function bounces() {
+  await postfix.forget("gone");
+  await publish("Rover drives");
+  await soon("gone is refused", async () => /refused/.test(await tidings("subscribers", "show", "gone@example.org")));
+}
+
+/** Who left, by either way, got nothing more than a word of farewell. */
+async function getsNoMore() {
+  await publish("Rover rests");
+  await postfix.mail("keeper", "Rover rests");
+  for (const [name, last] of [["reader", "Rover lands"], ["writer", "Rover lands"], ["gone", "Rover lands"]]) {
+    const subjects = (await postfix.mails(name)).map((mail) => mail.subject);
+    assert.ok(subjects.some((subject) => subject.includes(last)), `${name}: ${subjects}`);
+    assert.ok(!subjects.some((subject) => /drives|rests/.test(subject)), `${name}: ${subjects}`);
+  }
+  for (const words of ["lands", "drives", "rests"]) {
+    const count = (await postfix.mails("keeper")).filter((mail) => mail.subject.includes(words)).length;
+    assert.equal(count, 1, `${count} mails to keeper about "${words}"`);
+  }
+}
+
+await configure();
+await tidings("mail", "dkim", "--create", "rsa", "--algorithm", "rsa");
+await tidings("mail", "dkim", "--create", "ed25519", "--algorithm", "ed25519");
+await postfix.start(READERS);
+let daemon;
+let failed = 0;
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-dev-shm-usage"],
+});
+try {
+  daemon = await startDaemon();
+  const page = await browser.newPage();
+  const steps = [
+    ["subscribes and confirms by the link in the mail", async () => { for (const name of READERS) await subscribes(page, name); }],
+    ["gets a notice and follows its links", () => reads(page)],
+    ["has mails whose signatures hold behind another mail server", isSigned],
+    ["leaves by the link in the mail", () => leavesByLink(page)],
+    ["leaves by a mail", leavesByMail],
+    ["is no longer mailed when the mailbox is gone", bounces],
+    ["gets nothing after leaving, and all of it once before", getsNoMore],
+  ];
+  for (const [what, step] of steps) {
+    try {
+      await step();
+      console.log(`ok      ${what}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED  ${what}: ${error.message}`);
+    }
+  }
+} finally {
+  await browser.close();
+  if (daemon) await stopDaemon(daemon);
+  await postfix.stop();
+  if (failed > 0) console.log((await postfix.log()).split("\n").slice(-60).join("\n"));
+}
+process.exit(failed === 0 ? 0 : 1);
