@@ -38,6 +38,8 @@ pub struct Corrections {
     article_age_max: Duration,
     mailer: Arc<Notify>,
     asked: Notify,
+    /// One is counted at a time: each looks at every subscription.
+    turn: tokio::sync::Mutex<()>,
     /// What is known of the correction that is being made out.
     reach: Mutex<Option<Arc<Reach>>>,
 }
@@ -77,8 +79,8 @@ pub fn note(text: &str) -> Result<Option<String>, Fault> {
 impl Corrections {
     /// Of articles that were dated longer than `article_age_max` before they came out no digest told. `mailer` wakes it.
     pub fn new(store: Arc<Store>, clock: Clock, article_age_max: Duration, mailer: Arc<Notify>) -> Self {
-        let (asked, reach) = (Notify::new(), Mutex::default());
-        Corrections { store, clock, article_age_max, mailer, asked, reach }
+        let (asked, turn, reach) = (Notify::new(), tokio::sync::Mutex::default(), Mutex::default());
+        Corrections { store, clock, article_age_max, mailer, asked, turn, reach }
     }
 
     /// Counts who would get it. Looks at every subscription.
@@ -90,6 +92,7 @@ impl Corrections {
 
     /// As above, and the print of what is right.
     async fn counted(&self, article: &ArticleId, asked: &Asked) -> Result<(Answer, Print), Problem> {
+        let _turn = self.turn.lock().await;
         let reach = Arc::new(self.reach(article, asked.of, None).await?);
         let (revision, _) = reach.right();
         let mut recipients = 0;

@@ -3,6 +3,7 @@
 use super::*;
 use crate::store::{CommitError, wait};
 use chrono::Duration;
+use std::collections::HashSet;
 use uuid::Uuid;
 
 #[test]
@@ -66,4 +67,37 @@ fn an_article_is_known_again_until_it_is_written_anew_whatever_its_id() {
         wait(store.commit(batch)).unwrap();
         assert!(!store.is_article(&read).unwrap(), "{id:?}");
     }
+}
+
+#[test]
+fn all_messages_of_a_subscription_are_found_wherever_they_stand() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let article = ArticleId::parse("id", "https://old.example/?p=1").unwrap();
+    let window = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
+    let span = Span { since: Seq(0), until: Seq(1), besides: vec![] };
+    let messages = [
+        Message::Notice { article: article.clone() },
+        Message::Correction { article, revision: 2, digest: Some(window) },
+        Message::Digest { window, span, is_fold: false },
+        Message::Confirmation { round: 1 },
+        Message::Farewell { round: 1 },
+        Message::Preferences { round: 1 },
+        // Nobody's.
+        Message::Canary { number: 1 },
+    ];
+    let mut batch = Batch::default();
+    let ids = [1, 2].map(|number| SubscriptionId(Uuid::from_u128(number << 64)));
+    for (id, message) in ids.iter().flat_map(|id| messages.iter().map(move |message| (*id, message.clone()))) {
+        if !matches!(message, Message::Canary { .. }) || id == ids[0] {
+            store.write_message(&mut batch, None, &LedgerRow::new(message, id, None, Time::UNIX_EPOCH));
+        }
+    }
+    wait(store.commit(batch)).unwrap();
+    let (found, last) = store.messages_of(&HashSet::from([ids[1]]), None).unwrap();
+    assert_eq!(last, None);
+    let mut found: Vec<Message> = found.into_iter().map(|row| row.record.message).collect();
+    let place = |message: &Message| messages.iter().position(|known| known == message);
+    found.sort_by_key(place);
+    assert_eq!(found, messages[..6]);
 }

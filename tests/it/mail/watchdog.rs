@@ -295,3 +295,32 @@ async fn a_canary_is_found_in_a_maildir_and_a_late_one_still_tells_that_mail_arr
     late(&watchdog).await;
     assert!(!watchdog.seen().unwrap().ok);
 }
+
+#[tokio::test]
+async fn what_has_a_later_turn_is_not_even_looked_at_and_what_is_due_is_looked_at_in_pieces() {
+    let room = Room::open();
+    let readers = room.subscribed(5_000, &Selection::all()).await;
+    let article = room.publish("News", &["science"]).await;
+    let now = room.clock.now();
+    let owe = async |due_at: Time, round: u32| {
+        for piece in readers.chunks(250) {
+            let mut batch = Batch::default();
+            for reader in piece {
+                let message = match round {
+                    0 => Message::Notice { article: article.id.clone() },
+                    round => Message::Preferences { round },
+                };
+                let row = LedgerRow::new(message, reader.id, None, now).due_at(due_at);
+                room.store.write_message(&mut batch, None, &row);
+            }
+            room.store.commit(batch).await.unwrap();
+        }
+    };
+    owe(now + Duration::hours(6), 0).await;
+    let watchdog = watchdog(&room, None);
+    assert_eq!(watchdog.step().await.unwrap(), Step::Idle, "one look is a whole round");
+    owe(now, 1).await;
+    room.clock.advance(Duration::minutes(16));
+    assert_eq!(watchdog.step().await.unwrap(), Step::Worked);
+    assert_eq!(late(&watchdog).await, [(MailClass::Preferences, 5_000)]);
+}

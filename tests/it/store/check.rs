@@ -5,8 +5,8 @@ use std::path::Path;
 use tidings::domain::{Address, ArticleId, Digests, Selection, Seq, Slug, Subscription, SubscriptionId, Time, Window};
 use tidings::store::kv::Range;
 use tidings::store::{
-    Batch, Budget, Cursor, Finding, LedgerRow, Message, Never, Replay, Spent, Store, StoreError, Table, TakenFile,
-    Wording, check, wait,
+    Batch, Became, Budget, Canary, Correction, Counted, Cursor, Finding, LedgerRow, Message, Never, Print, Replay,
+    Spent, Store, StoreError, Table, TakenFile, Tally, Wording, check, wait,
 };
 use uuid::Uuid;
 
@@ -35,6 +35,26 @@ fn filled(folder: &Path) -> Store {
     store.write_spent(&mut batch, Budget::All, None, &Spent { hour: 7, count: 1, unproven: 0 });
     store.write_never(&mut batch, &[7; 32], &Never { at: Time::UNIX_EPOCH });
     store.write_wording(&mut batch, "1", &Wording { text: "I agree.".into() });
+    let article = ArticleId::parse("id", "a03").unwrap();
+    let correction = Correction {
+        article: article.clone(),
+        revision: 2,
+        print: Print(7),
+        note: None,
+        of: None,
+        asked_at: Time::UNIX_EPOCH,
+        place: Seq(1),
+        after: None,
+        owed: 0,
+        ended_at: None,
+    };
+    store.write_correction(&mut batch, None, &correction);
+    store.write_print(&mut batch, &article, 1, Print(6));
+    store.write_canary(&mut batch, None, &Canary::default().next(Time::UNIX_EPOCH));
+    let mut tally = Tally::default();
+    let counted = Counted::of(&Message::Notice { article }, &reader);
+    store.tally(&mut tally, &counted, Became::Accepted, Time::UNIX_EPOCH).unwrap();
+    store.write_tally(&mut batch, tally);
     let message = LedgerRow::new(Message::Confirmation { round: 1 }, reader.id, None, Time::UNIX_EPOCH);
     store.write_message(&mut batch, None, &message);
     wait(store.commit(batch)).unwrap();
@@ -60,7 +80,7 @@ fn first_key(store: &Store, table: Table, prefix: &[u8]) -> Vec<u8> {
 
 #[test]
 fn every_row_that_goes_missing_is_named() {
-    let rows: [(Table, &[u8]); 17] = [
+    let rows: [(Table, &[u8]); 19] = [
         (Table::Index, b"a"),
         (Table::Index, b"p"),
         (Table::Index, b"cscience\0"),
@@ -75,6 +95,8 @@ fn every_row_that_goes_missing_is_named() {
         (Table::Due, b"m"),
         (Table::Due, b"d"),
         (Table::Due, b"e"),
+        (Table::Due, b"c"),
+        (Table::Meta, b"correction/"),
         (Table::Subscribers, b"m"),
         (Table::Subscribers, b"o"),
         (Table::Subscribers, b"s"),
@@ -86,6 +108,7 @@ fn every_row_that_goes_missing_is_named() {
             (Table::Index, b"i") => finding.table == Table::Due && finding.what.contains("idempotency"),
             (Table::Due, b"i") => finding.table == Table::Index && finding.what.contains("forgotten"),
             (Table::Subscribers, b"s") => finding.table == Table::Ledger && finding.what.contains("no subscription"),
+            (Table::Meta, b"correction/") => finding.what.contains("no correction waits"),
             (Table::Articles, _) => finding.key.ends_with("a07") && finding.what.contains("no such article"),
             (_, _) => finding.table == table && finding.key.as_bytes().starts_with(&prefix[..prefix.len().min(3)]),
         };
@@ -98,7 +121,7 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
     let time = [7; 8];
     let row = |prefix: &[u8], id: &[u8]| [prefix, &time[..], id].concat();
     type Case = (Table, Vec<u8>, Option<&'static [u8]>, &'static str);
-    let cases: [Case; 15] = [
+    let cases: [Case; 19] = [
         (Table::Index, row(b"a", b"a01"), Some(b""), "does not stand here"),
         (Table::Index, row(b"p", b"nobody"), Some(b""), "no such article"),
         (Table::Index, row(b"cscience\0", b"a01"), Some(b""), "does not stand here"),
@@ -110,6 +133,10 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
         (Table::Due, row(b"m", b"nowhere"), Some(b""), "no message waits"),
         (Table::Due, row(b"d", b"nobody"), Some(b""), "no subscription waits"),
         (Table::Due, row(b"e", &[7; 16]), Some(b""), "no subscription waits"),
+        (Table::Due, row(b"c", b"nobody"), Some(b""), "no correction waits"),
+        (Table::Meta, b"correction/a".to_vec(), Some(b"short"), "too short"),
+        (Table::Meta, b"mail/a/a03".to_vec(), Some(b"short"), "too short"),
+        (Table::Index, b"ma03".to_vec(), Some(b"short"), "too short"),
         (Table::Subscribers, b"row".to_vec(), Some(b"short"), "no known kind"),
         (Table::Subscribers, b"mnobody@example.org".to_vec(), Some(b"short"), "too short"),
         (Table::Meta, b"touched/nothing".to_vec(), None, "no such mark"),
