@@ -136,6 +136,12 @@ pub(super) async fn erase_subscriber(config_file: &Path, address: &str) -> Resul
     Ok(())
 }
 
+/// Lets `address` be asked again whose owner never wanted to be.
+pub(super) async fn allow_subscriber(config_file: &Path, address: &str) -> Result<(), Failure> {
+    let address = Address::parse("address", address).map_err(Problem::from)?;
+    Ok(subscriptions(config_file)?.allow(&address).await?)
+}
+
 /// The subscriptions, without anybody who could ask for one.
 fn subscriptions(config_file: &Path) -> Result<Subscriptions, Failure> {
     let config = config::load(config_file)?;

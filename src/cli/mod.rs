@@ -164,6 +164,11 @@ enum Subscribers {
         /// A mail address
         address: String,
     },
+    /// Take back the wish never to be asked again: its owner has to want that
+    Allow {
+        /// A mail address
+        address: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

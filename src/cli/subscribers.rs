@@ -25,6 +25,14 @@ pub(super) async fn run(config_file: &Path, action: Subscribers, out: &mut dyn W
             }
             writeln!(out, "erased, with all that was held about it")?;
         }
+        Subscribers::Allow { address } => {
+            let path = ["api", "v1", "subscribers", &address, "never"];
+            let request = Request { patient: true, ..Request::new(Method::DELETE, &path) };
+            if ask::<Value>(config_file, request).await?.is_none() {
+                direct::allow_subscriber(config_file, &address).await?;
+            }
+            writeln!(out, "it can be asked again, by whoever enters it in the form")?;
+        }
     }
     Ok(Outcome::Done)
 }

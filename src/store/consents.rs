@@ -101,6 +101,11 @@ impl Store {
         batch.put(Table::Subscribers, key, value);
     }
 
+    /// It may be asked again.
+    pub fn delete_never(&self, batch: &mut Batch, hash: &[u8; 32]) {
+        batch.delete(Table::Subscribers, never_key(hash));
+    }
+
     /// The wording of this version.
     pub fn wording(&self, version: &str) -> Result<Option<Wording>, StoreError> {
         Ok(self.stored(Table::Subscribers, &wording_key(version))?.map(|stored| stored.record))

@@ -177,6 +177,12 @@ pub(super) async fn erase(State(app): State<Arc<App>>, Path(address): Path<Strin
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
+/// `DELETE /subscribers/{address}/never`: it may be asked again.
+pub(super) async fn allow(State(app): State<Arc<App>>, Path(address): Path<String>) -> Answer {
+    app.subscriptions.allow(&Address::parse("address", &address)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
 fn subscription_id(text: &str) -> Result<SubscriptionId, Problem> {
     let none = |_| Problem::new(Kind::NotFound, format!("there is no subscription {text}"));
     text.parse().map(SubscriptionId).map_err(none)

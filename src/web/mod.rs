@@ -193,6 +193,7 @@ fn api() -> Router<Arc<App>> {
         .route("/subscriptions", get(held::list).post(held::ask))
         .route("/subscriptions/{id}", get(held::show).patch(held::edit).delete(held::remove))
         .route("/subscribers/{address}", get(held::export).patch(held::settle).delete(held::erase))
+        .route("/subscribers/{address}/never", delete(held::allow))
         .fallback(async |uri: Uri| unknown(&format!("{API}{}", uri.path())))
         .method_not_allowed_fallback(async |uri: Uri| wrong_method(&format!("{API}{}", uri.path())))
 }

@@ -1,7 +1,7 @@
 //! What is agreed to, and the wish never to be asked again.
 
 use super::{CONFLICTS_MAX, Subscriptions, busy, internal, unknown};
-use crate::domain::{Address, Language, Problem, Subscription, SubscriptionState};
+use crate::domain::{Address, Kind, Language, Problem, Subscription, SubscriptionState};
 use crate::store::{Batch, CommitError, Delivery, LedgerKey, Message, Never, Wording};
 use crate::wire::locale::Catalogue;
 use crate::wire::mail::Purpose;
@@ -64,6 +64,22 @@ impl Subscriptions {
             }
         }
         Err(busy())
+    }
+
+    /// The owner of the address, who never wanted to be asked again, may be.
+    ///
+    /// Errors: [`Kind::NotFound`] if that was no wish of theirs.
+    pub async fn allow(&self, address: &Address) -> Result<(), Problem> {
+        if !self.is_never(address)? {
+            return Err(Problem::new(Kind::NotFound, "nobody wished that this address is never asked again"));
+        }
+        let mut batch = Batch::default();
+        self.store.delete_never(&mut batch, &self.never_hash(address));
+        match self.store.commit(batch).await {
+            // Nothing is required that somebody could have changed.
+            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
+            Err(CommitError::Store(error)) => Err(internal(error)),
+        }
     }
 
     fn never_hash(&self, address: &Address) -> [u8; 32] {

@@ -114,6 +114,11 @@ async fn who_never_wants_to_be_asked_is_not_and_the_address_is_not_kept_for_that
     assert!(!String::from_utf8(export).unwrap().to_lowercase().contains("never@"));
     asked(&room, "other@example.net", true).await.unwrap();
     assert_eq!(owed(&room), 1);
+    let address = Address::parse("address", "never@Example.net").unwrap();
+    room.subscriptions.allow(&address).await.unwrap();
+    assert_eq!(room.subscriptions.allow(&address).await.unwrap_err().kind, Kind::NotFound, "it was taken back");
+    asked(&room, "never@example.net", true).await.unwrap();
+    assert_eq!(owed(&room), 2, "it is asked again");
     assert!(tidings::store::check(&room.store).is_clean());
 }
 
