@@ -1,6 +1,7 @@
 # What stands in mails. $newsroom is the newsroom's name, $wanted what a subscription asks for.
 
 wanted-everything = everything
+test-subject = Test: { $subject }
 labelled = { $label }: { $link }
 
 mail-read = Read it

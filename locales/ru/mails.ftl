@@ -1,6 +1,7 @@
 # Тексты писем. $newsroom — название редакции, $wanted — на что оформлена подписка.
 
 wanted-everything = все материалы
+test-subject = Проба: { $subject }
 labelled = { $label }: { $link }
 
 mail-read = Читать

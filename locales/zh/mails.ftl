@@ -1,6 +1,7 @@
 # 邮件文字。$newsroom 是编辑部名称，$wanted 是订阅内容。
 
 wanted-everything = 全部内容
+test-subject = 测试：{ $subject }
 labelled = { $label }：{ $link }
 
 mail-read = 阅读全文

@@ -12,6 +12,7 @@ mod failure;
 mod feed;
 mod numbers;
 mod operate;
+mod specimen;
 mod status;
 mod subscribers;
 #[cfg(test)]
@@ -69,7 +70,7 @@ enum Command {
     /// Changes that would show known articles as unread
     #[command(subcommand)]
     Flood(Flood),
-    /// Mails of which nobody knows whether they arrived, and the keys that sign mail
+    /// Mails: how they look, which ones nobody knows to have arrived, and the keys that sign them
     #[command(subcommand)]
     Mail(Mail),
     /// Feeds, of any origin
@@ -124,6 +125,27 @@ enum Mail {
     },
     /// What became of mails: accepted, deferred, bounced, complained, unsubscribed
     Numbers(numbers::Numbers),
+    /// Show every kind of mail in every language, in a browser: prints an address that works for an hour
+    Preview {
+        /// About this article; else about the newest
+        #[arg(long, value_name = "ID")]
+        article: Option<String>,
+    },
+    /// Send a mail once to an address, as its readers would get it
+    Test {
+        /// Whom to; need not be subscribed
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+        /// notice, correction, digest, confirmation, change, farewell or preferences
+        #[arg(long, default_value = "notice")]
+        kind: String,
+        /// en, ru or zh; else the newsroom's
+        #[arg(long, value_name = "TAG")]
+        language: Option<String>,
+        /// About this article; else about the newest
+        #[arg(long, value_name = "ID")]
+        article: Option<String>,
+    },
     /// Show the DNS records of the keys that sign mail
     Dkim {
         /// Make a key of this name first, in the folder that the configuration names

@@ -2,7 +2,7 @@
 
 use super::client::{Client, Request};
 use super::failure::Failure;
-use super::{Keys, Mail, Outcome, Quarantine, direct, dkim, numbers, status};
+use super::{Keys, Mail, Outcome, Quarantine, direct, dkim, numbers, specimen, status};
 use crate::config;
 use anyhow::Context;
 use reqwest::Method;
@@ -212,6 +212,11 @@ pub(super) async fn mail(config_file: &Path, action: Mail, out: &mut dyn Write) 
         Mail::Drop => ("drop", false),
         Mail::Status { json } => return status::run(config_file, json, out).await,
         Mail::Numbers(numbers) => return numbers::run(config_file, numbers, out).await,
+        Mail::Preview { article } => return specimen::preview(config_file, article.as_deref(), out).await,
+        Mail::Test { to, kind, language, article } => {
+            let wish = json!({ "to": to, "kind": kind, "language": language, "article": article });
+            return specimen::test(config_file, &to, &wish, out).await;
+        }
         Mail::Dkim { create, algorithm } => return dkim::run(config_file, create.as_deref(), algorithm, out),
     };
     let path = ["control", "mail", "doubtful", verb];

@@ -14,7 +14,7 @@ impl Slug {
     /// Fits any address and file name.
     pub const CHARS_MAX: usize = 64;
     /// First segments of the daemon's own addresses; a category of that name could not be reached.
-    pub const RESERVED: [&'static str; 17] = [
+    pub const RESERVED: [&'static str; 18] = [
         "api",
         "archive",
         "articles",
@@ -25,6 +25,7 @@ impl Slug {
         "hub",
         "languages",
         "live",
+        "preview",
         "readyz",
         "search",
         "sitemaps",

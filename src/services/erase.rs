@@ -7,6 +7,7 @@
 use super::{OnDue, Step};
 use crate::domain::{Clock, Subscriber, SubscriptionId, Time};
 use crate::store::{Batch, CommitError, Due, LedgerKey, Store, StoreError};
+use crate::wire::mail::test_recipient;
 use chrono::Duration;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -33,7 +34,13 @@ impl Eraser {
 
     /// Erases these subscriptions whatever their state, and each subscriber that has none left.
     pub async fn erase(&self, ids: &HashSet<SubscriptionId>) -> Result<(), StoreError> {
-        self.forget_messages(ids).await?;
+        let mut of = ids.clone();
+        for id in ids {
+            if let Some(stored) = self.store.subscription(*id)? {
+                of.insert(test_recipient(&stored.record.address, &self.store.identity().secret));
+            }
+        }
+        self.forget_messages(&of).await?;
         for id in ids {
             self.erase_one(*id, |_| true).await?;
         }

@@ -7,7 +7,7 @@
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record};
 use super::{Message, Store, StoreError, Table};
-use crate::domain::{ArticleId, Subscription, Time};
+use crate::domain::{Address, ArticleId, Subscription, Time};
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
@@ -135,7 +135,10 @@ impl Counted {
         let about = match message {
             Message::Notice { article } | Message::Correction { article, .. } => About::Article(article.clone()),
             Message::Digest { window, .. } => About::Digest(*window),
-            Message::Confirmation { .. } | Message::Farewell { .. } | Message::Preferences { .. } => {
+            Message::Confirmation { .. }
+            | Message::Farewell { .. }
+            | Message::Preferences { .. }
+            | Message::Test { .. } => {
                 return Counted { selection: None, ..Counted::some(subscription) };
             }
             Message::Canary { .. } => return Counted::default(),
@@ -145,8 +148,13 @@ impl Counted {
 
     /// What a mail to `subscription` counts for of which no more is known.
     pub fn some(subscription: &Subscription) -> Self {
-        let domain = subscription.address.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
-        Counted { about: None, selection: Some(subscription.selection.to_string()), domain: domain.to_owned() }
+        Counted { selection: Some(subscription.selection.to_string()), ..Counted::only(&subscription.address) }
+    }
+
+    /// What a mail to `address` counts for that no subscription brings: its domain.
+    pub fn only(address: &Address) -> Self {
+        let domain = address.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
+        Counted { about: None, selection: None, domain: domain.to_owned() }
     }
 }
 

@@ -1,9 +1,13 @@
 //! `/control`, on the socket in the store's folder alone: what the operator's commands ask of the running daemon.
 
 use super::App;
+use super::asking::language;
 use super::body::read_body;
+use super::pages::public_article;
+use super::preview;
 use super::problem::ApiProblem;
-use crate::domain::{Address, Kind, Problem};
+use crate::domain::{Address, Kind, MailKind, Problem};
+use crate::services::mailer::Wish;
 use crate::services::quarantine::Owed;
 use crate::store::{check, export};
 use axum::Json;
@@ -108,6 +112,45 @@ pub(super) async fn resend_doubtful(State(app): State<Arc<App>>) -> Answer {
 /// `POST /control/mail/doubtful/drop`
 pub(super) async fn drop_doubtful(State(app): State<Arc<App>>) -> Answer {
     Ok(Json(json!({ "messages": app.mailer.drop_doubtful().await? })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Preview {
+    article: Option<String>,
+}
+
+/// `POST /control/mail/preview`
+pub(super) async fn preview_mail(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let body = read_body(request.into_body(), app.body_bytes_max).await?;
+    let preview: Preview =
+        serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let article = preview.article.map(|id| public_article(&app.store, &id)).transpose()?;
+    let (address, until) = preview::address(&app, article.as_ref().map(|article| &article.id));
+    Ok(Json(json!({ "address": address, "until": until })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Test {
+    to: String,
+    kind: String,
+    language: Option<String>,
+    article: Option<String>,
+}
+
+/// `POST /control/mail/test`
+pub(super) async fn test_mail(State(app): State<Arc<App>>, request: Request) -> Answer {
+    let body = read_body(request.into_body(), app.body_bytes_max).await?;
+    let test: Test = serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let to = Address::parse("to", &test.to)?;
+    let kind = MailKind::parse("kind", &test.kind)?;
+    let language = language(test.language.as_deref().unwrap_or_default())?;
+    let article = test.article.map(|id| public_article(&app.store, &id)).transpose()?;
+    let language = language.unwrap_or_else(|| app.newsroom.load().site.spoken());
+    let wish = Wish { kind, language, article: article.as_ref().map(|article| &article.id) };
+    app.mailer.send_test(to, &wish).await?;
+    Ok((StatusCode::ACCEPTED, Json(json!({ "kind": kind.word(), "language": language.tag() }))).into_response())
 }
 
 /// Pieces of an export that wait for the socket; the export waits when it is ahead.

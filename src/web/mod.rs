@@ -18,6 +18,7 @@ mod linked;
 mod mishap;
 mod pages;
 mod preferences;
+mod preview;
 mod print;
 mod private;
 mod problem;
@@ -215,6 +216,8 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/subscriptions/{token}", get(subscribe::subscription).post(subscribe::act))
         .route("/subscriptions/{token}/export.json", get(preferences::export))
         .route("/subscriptions/{token}/{file}", get(private::feed))
+        .route("/preview/{pass}", get(preview::page))
+        .route("/preview/{pass}/{kind}/{language}", get(preview::part))
         .route("/opml.xml", get(discovery::opml))
         .route("/robots.txt", get(discovery::robots))
         .route("/sitemap.xml", get(discovery::index))
@@ -257,6 +260,8 @@ pub fn control(app: &Arc<App>) -> Router {
         .route("/control/quarantine", get(control::quarantine))
         .route("/control/quarantine/release", post(control::release))
         .route("/control/export", get(control::export_store))
+        .route("/control/mail/preview", post(control::preview_mail))
+        .route("/control/mail/test", post(control::test_mail))
         .route("/control/mail/doubtful", get(control::doubtful))
         .route("/control/mail/doubtful/resend", post(control::resend_doubtful))
         .route("/control/mail/doubtful/drop", post(control::drop_doubtful))

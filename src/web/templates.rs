@@ -7,7 +7,7 @@ use minijinja::{Environment, Error};
 use std::fmt::Write as _;
 
 /// All templates by their names.
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("article.html", include_str!("../../templates/pages/article.html")),
     ("asked.html", include_str!("../../templates/pages/asked.html")),
     ("base.html", include_str!("../../templates/pages/base.html")),
@@ -17,6 +17,7 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("home.html", include_str!("../../templates/pages/home.html")),
     ("parts.html", include_str!("../../templates/pages/parts.html")),
     ("preferences.html", include_str!("../../templates/pages/preferences.html")),
+    ("preview.html", include_str!("../../templates/operator/preview.html")),
     ("print.html", include_str!("../../templates/pages/print.html")),
     ("feed.html", include_str!("../../templates/pages/feed.html")),
     ("search.html", include_str!("../../templates/pages/search.html")),

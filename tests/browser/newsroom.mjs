@@ -2,6 +2,7 @@
 //
 // BASE_URL  where the daemon listens, and its configured public address
 // OUTBOX    the folder it writes mails into
+// PREVIEW   an address that `tidings mail preview` printed, of a newsroom whose notice has "A word of our own"
 // CHROMIUM  the browser, if it is not /usr/bin/chromium
 //
 // Prints a line for each check; the exit code is 1 if one failed.
@@ -16,6 +17,7 @@ import { subscribesToDigest } from "./subscriber.mjs";
 
 const base = new URL(required("BASE_URL"));
 const outbox = required("OUTBOX");
+const preview = required("PREVIEW");
 // A new address each time, so that a run on a store that was used before is the same.
 const address = `reader-${process.pid}-${Date.now()}@example.org`;
 /** A mail is in the outbox within a second; ten leave room for a busy machine. */
@@ -187,6 +189,50 @@ async function searches(page) {
   assert.match(await page.locator("main").innerText(), /from character 21 on/);
 }
 
+/** The form speaks the browser's language or the one that is chosen; what caches keep speaks the newsroom's. */
+async function speaksRussian(page) {
+  const context = await page.context().browser().newContext({ locale: "ru-RU" });
+  try {
+    const person = await context.newPage();
+    await person.goto(at("subscribe"));
+    assert.equal(await person.locator("html").getAttribute("lang"), "ru");
+    await person.getByRole("link", { name: "中文" }).click();
+    await person.getByRole("heading", { name: "邮件订阅" }).waitFor();
+    await person.getByRole("link", { name: "Русский" }).click();
+    const reader = `ru-${address}`;
+    await person.getByLabel("Ваш адрес электронной почты").fill(reader);
+    await person.getByRole("checkbox", { name: "Все материалы" }).check();
+    assert.equal(await person.getByLabel("Язык", { exact: true }).inputValue(), "ru");
+    await person.getByRole("button", { name: "Подписаться", exact: true }).click();
+    await person.getByRole("heading", { name: "Проверьте почту" }).waitFor();
+    assert.equal(await person.goto(at(".")).then((answer) => answer.headers().vary), undefined);
+    assert.equal(await person.locator("html").getAttribute("lang"), "en", "public pages speak one language");
+  } finally {
+    await context.close();
+  }
+}
+
+/** The operator looks at every kind of mail, with the newsroom's own template in force. */
+async function previewsMails(page) {
+  const problems = [];
+  page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+  const answer = await page.goto(preview);
+  assert.equal(answer.status(), 200);
+  assert.equal(answer.headers()["cache-control"], "no-store");
+  assert.equal(await page.locator("iframe[sandbox]").count(), 21);
+  const notice = page.getByRole("article", { name: "notice en" });
+  await notice.locator("iframe").scrollIntoViewIfNeeded();
+  const mail = notice.frameLocator("iframe");
+  await mail.getByText("A word of our own.").waitFor();
+  const russian = page.getByRole("article", { name: "digest ru" });
+  assert.match(await russian.locator("pre").first().textContent(), /Отписаться: https?:/);
+  const chinese = page.getByRole("article", { name: "confirmation zh" });
+  await chinese.locator("iframe").scrollIntoViewIfNeeded();
+  await chinese.frameLocator("iframe").getByRole("link", { name: "确认订阅" }).waitFor();
+  // Looking into a frame in which nothing may run is told of; that its styles were refused would be as well.
+  assert.deepEqual(problems.filter((text) => !text.startsWith("Blocked script execution")), []);
+}
+
 async function changesWhatIsMailed(page) {
   await subscribesToDigest(page.context().browser(), base, outbox);
 }
@@ -216,6 +262,8 @@ for (const check of [
   opensFeed,
   searches,
   changesWhatIsMailed,
+  speaksRussian,
+  previewsMails,
   isReadByAnotherParser,
 ]) {
   // opensHome → "opens home"

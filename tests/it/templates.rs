@@ -59,3 +59,49 @@ fn mistakes_in_templates_are_told_before_the_daemon_starts() {
     newsroom.cli(&["config", "check"]).good();
     newsroom.run();
 }
+
+#[test]
+fn a_test_goes_to_an_address_once_in_each_language_and_its_links_do_no_harm() {
+    let mut newsroom = Newsroom::prepare(Setup { mail: "templates = \"own\"\n", ..Setup::default() });
+    newsroom.write("own/notice.txt", OWN);
+    newsroom.run();
+    newsroom.publish_titled("Hello & welcome");
+    for (kind, language, subject) in [
+        ("notice", "en", "Test: Hello & welcome"),
+        ("digest", "ru", "Проба: Test News: Hello & welcome"),
+        ("confirmation", "zh", "测试：Test News：请确认您的订阅"),
+        ("correction", "ru", "Проба: Исправление: Hello & welcome"),
+        ("farewell", "en", "Test: Test News: you are unsubscribed"),
+    ] {
+        let asked = ["mail", "test", "--to", "chief@example.net", "--kind", kind, "--language", language];
+        let said = newsroom.cli(&asked).good();
+        assert!(said.contains("is on its way to chief@example.net"), "{said}");
+        let mail = eventually(subject, || newsroom.outbox().into_iter().find(|mail| mail.subject == subject));
+        assert_eq!(mail.to, "chief@example.net");
+        assert!(mail.html.contains(&format!("<html lang=\"{language}\">")), "{}", mail.html);
+        if kind == "notice" {
+            assert!(mail.text.contains("Bye: http"), "with the newsroom's own template: {}", mail.text);
+            let leave = mail.header("List-Unsubscribe").unwrap().trim_matches(['<', '>']).to_owned();
+            let path = leave.replacen(&newsroom.base_url(), "/", 1);
+            newsroom.post_form(&path, "List-Unsubscribe=One-Click").expect(404);
+        }
+    }
+    assert_eq!(newsroom.outbox().len(), 5);
+    for (wrong, told) in [
+        (["--to", "nobody", "--kind", "notice"], "`to`: found \"nobody\""),
+        (["--to", "a@example.net", "--kind", "postcard"], "expected one of notice, correction, digest"),
+        (["--to", "a@example.net", "--language", "tlh"], "expected one of en, ru, zh"),
+        (["--to", "a@example.net", "--article", "none"], "there is no article"),
+    ] {
+        let said = newsroom.cli(&[&["mail", "test"][..], &wrong].concat());
+        assert!(said.code != Some(0) && said.err.contains(told), "{told}: {said:?}");
+    }
+    newsroom.check();
+    let shown = newsroom.cli(&["mail", "preview"]).good();
+    let address = shown.lines().next().unwrap().replacen(&newsroom.base_url(), "/", 1);
+    let page = newsroom.get(&address, &[]).expect(200);
+    assert!(page.text().contains("Hello &amp; welcome") && page.text().contains("Bye: http"), "{}", page.text());
+    newsroom.stop();
+    let alone = newsroom.cli(&["mail", "preview"]);
+    assert!(alone.code != Some(0) && alone.err.contains("no daemon is running"), "{alone:?}");
+}

@@ -39,12 +39,19 @@ impl Mailer {
                     Message::Farewell { .. } => Some("farewell".to_owned()),
                     Message::Preferences { .. } => Some("preferences".to_owned()),
                     Message::Digest { window, .. } => Some(format!("digest of {window}")),
+                    Message::Test { kind, .. } => Some(format!("test of {}", kind.word())),
                 };
-                list.push(DoubtfulMessage {
-                    address: subscription.map(|stored| stored.record.address),
-                    about: about.unwrap_or_default(),
-                    since,
-                });
+                let to = match &row.record.message {
+                    Message::Test { to, .. } => Some(to.clone()),
+                    Message::Notice { .. }
+                    | Message::Correction { .. }
+                    | Message::Confirmation { .. }
+                    | Message::Farewell { .. }
+                    | Message::Preferences { .. }
+                    | Message::Digest { .. }
+                    | Message::Canary { .. } => subscription.map(|stored| stored.record.address),
+                };
+                list.push(DoubtfulMessage { address: to, about: about.unwrap_or_default(), since });
             }
         }
         Ok(list)

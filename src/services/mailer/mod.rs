@@ -20,10 +20,13 @@ mod ready;
 mod rest;
 mod shaping;
 mod signing;
+mod specimen;
+mod standing;
 mod templates;
 mod told;
 
 pub use doubtful::DoubtfulMessage;
+pub use specimen::Wish;
 pub use templates::load as load_templates;
 
 use super::Step;

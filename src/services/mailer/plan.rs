@@ -115,7 +115,8 @@ impl Mailer {
                     Message::Confirmation { .. }
                     | Message::Preferences { .. }
                     | Message::Farewell { .. }
-                    | Message::Canary { .. } => true,
+                    | Message::Canary { .. }
+                    | Message::Test { .. } => true,
                     Message::Notice { .. } | Message::Digest { .. } | Message::Correction { .. } => false,
                 };
                 let turn = self.turn(&ready.lane, held, is_booked, is_awaited, now);

@@ -4,10 +4,9 @@ use super::Mailer;
 use super::closing::Share;
 use super::forms::{Known, Telling};
 use super::plan::{Ready, Stop};
+use super::standing::{asked_for, is_active, is_owed, left};
 use super::told::Prints;
-use crate::domain::{
-    ArticleId, Category, Labels, Selection, Slug, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time,
-};
+use crate::domain::{Address, ArticleId, Category, Selection, Slug, Subscriber, Subscription, SubscriptionId, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Correction, Counted, Delivery, LedgerKey, LedgerRow, Message, Told};
 use crate::wire::mail;
@@ -24,7 +23,7 @@ pub(super) struct Made {
 }
 
 /// The bytes of a message, and what they tell.
-struct Written {
+pub(super) struct Written {
     bytes: Vec<u8>,
     article: Option<Arc<Known>>,
     told: Option<Told>,
@@ -33,7 +32,7 @@ struct Written {
 
 impl Written {
     /// They tell of no article.
-    fn plain(bytes: Vec<u8>) -> Self {
+    pub(super) fn plain(bytes: Vec<u8>) -> Self {
         Written { bytes, article: None, told: None, prints: None }
     }
 
@@ -47,8 +46,15 @@ impl Written {
 impl Mailer {
     /// The mail of `row` as it has to be now; `batch` then requires the subscription that it was built from.
     pub(super) fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<Made, Stop> {
-        if let Message::Canary { number } = row.message {
-            return self.canary(number, row, now);
+        match &row.message {
+            Message::Canary { number } => return self.canary(*number, row, now),
+            Message::Test { .. } => return self.test(row, now),
+            Message::Notice { .. }
+            | Message::Correction { .. }
+            | Message::Digest { .. }
+            | Message::Farewell { .. }
+            | Message::Preferences { .. }
+            | Message::Confirmation { .. } => {}
         }
         let Some(subscription) = self.store.subscription(row.subscription)? else {
             return Err(Stop::Recall("there is no such subscription"));
@@ -58,7 +64,6 @@ impl Mailer {
         let secret = &self.store.identity().secret;
         let id = self.id(&row.key());
         let (from, to) = (&self.settings.from, &subscription.record.address);
-        let returns = self.settings.return_address.as_ref();
         let subscriber = self.store.subscriber_of(to)?.map(|subscriber| subscriber.record);
         let language = subscriber.as_ref().and_then(|subscriber| subscriber.language);
         let zone = subscriber.as_ref().and_then(|subscriber| subscriber.zone.as_ref());
@@ -69,9 +74,10 @@ impl Mailer {
             language: language.unwrap_or_else(|| newsroom.site.spoken()),
             zone: &zone.unwrap_or(&self.standard.zone).time_zone(),
             templates: &self.templates.load(),
-            returns,
+            returns: self.settings.return_address.as_ref(),
             id: &id,
             date: now,
+            is_test: false,
         };
         let written = match &row.message {
             Message::Notice { article } => {
@@ -119,16 +125,30 @@ impl Mailer {
                 };
                 Written::plain(mail::confirmation(&frame, &confirmation)?)
             }
-            Message::Canary { .. } => return Err(Stop::Recall("it has no subscription")),
+            Message::Canary { .. } | Message::Test { .. } => return Err(Stop::Recall("it has no subscription")),
         };
-        let from = match returns {
-            Some(address) => mail::envelope_sender(address, row.subscription, now, secret),
-            None => from.address.clone(),
+        let counted = Counted::of(&row.message, &subscription.record);
+        self.enveloped(id, (row.subscription, to), written, counted, now)
+    }
+
+    /// What was written, in its envelope.
+    pub(super) fn enveloped(
+        &self,
+        id: String,
+        (subscription, to): (SubscriptionId, &Address),
+        written: Written,
+        counted: Counted,
+        now: Time,
+    ) -> Result<Made, Stop> {
+        let secret = &self.store.identity().secret;
+        let from = match &self.settings.return_address {
+            // A bounce of what belongs to no subscription comes home like any, and is about nobody.
+            Some(address) => mail::envelope_sender(address, subscription, now, secret),
+            None => self.settings.from.address.clone(),
         };
         let Written { bytes, article, told, prints } = written;
         let (is_ascii, lane) = (bytes.is_ascii(), self.lane(to)?);
         let prints = prints.filter(|prints| !prints.are_stored());
-        let counted = Counted::of(&row.message, &subscription.record);
         let share = Share { counted, provider: self.provider(to) };
         let to = to.as_str().to_owned();
         Ok(Made { ready: Ready { id, from, to, bytes, is_ascii, lane, share, prints }, article, told })
@@ -139,7 +159,6 @@ impl Mailer {
         let canary = self.settings.canary.as_ref().ok_or(Stop::Recall("no canary is configured any more"))?;
         let (newsroom, secret, to) = (self.newsroom.load(), &self.store.identity().secret, &canary.address);
         let id = self.id(&row.key());
-        let returns = self.settings.return_address.as_ref();
         let frame = mail::Frame {
             site: &newsroom.site,
             from: &self.settings.from,
@@ -147,23 +166,13 @@ impl Mailer {
             language: newsroom.site.spoken(),
             zone: &self.standard.zone.time_zone(),
             templates: &self.templates.load(),
-            returns,
+            returns: self.settings.return_address.as_ref(),
             id: &id,
             date: now,
+            is_test: false,
         };
         let bytes = mail::canary(&frame, &mail::seal_canary(number, secret))?;
-        let from = match returns {
-            // Its own bounce comes home like any, and is about nobody.
-            Some(address) => mail::envelope_sender(address, row.subscription, now, secret),
-            None => self.settings.from.address.clone(),
-        };
-        let (is_ascii, lane, share) = (bytes.is_ascii(), self.lane(to)?, Share::default());
-        let to = to.as_str().to_owned();
-        Ok(Made {
-            ready: Ready { id, from, to, bytes, is_ascii, lane, share, prints: None },
-            article: None,
-            told: None,
-        })
+        self.enveloped(id, (row.subscription, to), Written::plain(bytes), Counted::default(), now)
     }
 
     /// The article, if mail may tell of it.
@@ -223,64 +232,10 @@ impl Mailer {
     }
 
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.
-    fn id(&self, key: &LedgerKey) -> String {
+    pub(super) fn id(&self, key: &LedgerKey) -> String {
         let digest = digest::digest(&digest::SHA256, key.as_bytes());
         let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         format!("{hex}.{}", self.store.identity().instance)
-    }
-}
-
-/// Is the subscription mailed to, as it was when the message came to be owed?
-fn is_active(subscription: &Subscription, row: &LedgerRow) -> Result<(), Stop> {
-    match &subscription.state {
-        SubscriptionState::Confirmed { at } if *at > row.created_at => {
-            Err(Stop::Recall("the subscriber had left meanwhile"))
-        }
-        SubscriptionState::Confirmed { .. } if subscription.paused_at.is_some() => {
-            Err(Stop::Recall("the subscriber wants a break"))
-        }
-        SubscriptionState::Confirmed { .. } => Ok(()),
-        SubscriptionState::Pending => Err(Stop::Recall("the subscription is not confirmed")),
-        SubscriptionState::Unsubscribed { .. } => Err(Stop::Recall("the subscriber has left")),
-        SubscriptionState::Refused { .. } => Err(Stop::Recall("the mailbox does not exist")),
-    }
-}
-
-/// When it was left, if it still is and has not been since.
-fn left(subscription: &Subscription, round: u32) -> Result<Time, Stop> {
-    match &subscription.state {
-        SubscriptionState::Unsubscribed { at } if round == subscription.round => Ok(*at),
-        SubscriptionState::Unsubscribed { .. }
-        | SubscriptionState::Pending
-        | SubscriptionState::Confirmed { .. }
-        | SubscriptionState::Refused { .. } => Err(Stop::Recall("it was taken back")),
-    }
-}
-
-/// Is the notice still owed?
-fn is_owed(subscription: &Subscription, row: &LedgerRow, labels: &Labels) -> Result<(), Stop> {
-    is_active(subscription, row)?;
-    if subscription.selection.matches(labels) {
-        Ok(())
-    } else {
-        Err(Stop::Recall("the subscription no longer asks for it"))
-    }
-}
-
-/// What the confirmation of `round` asks about, if it is still to be asked.
-fn asked_for(subscription: &Subscription, round: u32, now: Time) -> Result<&Selection, Stop> {
-    if round != subscription.round {
-        return Err(Stop::Recall("a newer one was asked for"));
-    }
-    if subscription.has_lapsed(now) {
-        return Err(Stop::Recall("its link would no longer work"));
-    }
-    match (&subscription.state, &subscription.wished) {
-        (SubscriptionState::Pending, _) => Ok(&subscription.selection),
-        (SubscriptionState::Confirmed { .. }, Some(wished)) => Ok(wished),
-        (SubscriptionState::Confirmed { .. }, None) => Err(Stop::Recall("it has been confirmed")),
-        (SubscriptionState::Unsubscribed { .. }, _) => Err(Stop::Recall("the subscriber has left")),
-        (SubscriptionState::Refused { .. }, _) => Err(Stop::Recall("the mailbox does not exist")),
     }
 }
 

@@ -16,7 +16,7 @@ const PAGE_ROWS_MAX: usize = 256;
 /// No try is repeated later than this: four hours, and a quarter of that.
 const REPEATED_WITHIN: Duration = Duration::hours(5);
 
-/// The class of a message; the canary has a watch of its own.
+/// The class of a message; the canary has a watch of its own, and who sends a test sees whether it comes.
 fn class(message: &Message) -> Option<MailClass> {
     match message {
         Message::Confirmation { .. } => Some(MailClass::Confirmation),
@@ -24,7 +24,7 @@ fn class(message: &Message) -> Option<MailClass> {
         Message::Digest { .. } => Some(MailClass::Digest),
         Message::Correction { .. } => Some(MailClass::Correction),
         Message::Preferences { .. } | Message::Farewell { .. } => Some(MailClass::Preferences),
-        Message::Canary { .. } => None,
+        Message::Canary { .. } | Message::Test { .. } => None,
     }
 }
 

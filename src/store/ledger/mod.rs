@@ -10,70 +10,24 @@
 //! | `p` subscription id, 16 bytes; number, u32 | the mail with a link to the preferences |
 //! | `q` number, u32 | a canary, until the next one |
 //! | `r` article id `0` subscription id, 16 bytes; revision, u32 | the correction of an article to that revision |
+//! | `t` keyed hash of the address, 16 bytes; time, i64; kind, language | a test that the operator sends |
 //!
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
 
+mod message;
 mod of;
 mod tag;
+
+pub use message::Message;
 
 use super::articles::{due, id_key, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Due, Store, StoreError, Table};
-use crate::domain::{Article, ArticleId, Selection, Seq, Slug, Span, SubscriptionId, Time};
+use crate::domain::{Article, Selection, Seq, Slug, SubscriptionId, Time};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-
-/// What a message is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Message {
-    /// An article came out.
-    Notice {
-        /// Which.
-        article: ArticleId,
-    },
-    /// Its owner is asked whether the subscription is wanted.
-    Confirmation {
-        /// The subscription's round that it asks about.
-        round: u32,
-    },
-    /// Its owner is told that it was left, and how to take that back.
-    Farewell {
-        /// The subscription's round since it was left.
-        round: u32,
-    },
-    /// The owner of the address has asked for a link to all that is known of it.
-    Preferences {
-        /// The number of the link.
-        round: u32,
-    },
-    /// All that came out since the last one.
-    Digest {
-        /// The local date of its window.
-        window: NaiveDate,
-        /// What it tells of.
-        span: Span,
-        /// Is it what was too much to be mailed one by one?
-        is_fold: bool,
-    },
-    /// What was told of an article was wrong, and this is right.
-    Correction {
-        /// Which.
-        article: ArticleId,
-        /// The article's revision when the correction was asked for. What goes out is the latest text.
-        revision: u32,
-        /// The window of the digest that told of it; none where a notice did.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        digest: Option<NaiveDate>,
-    },
-    /// A mail to ourselves that has to come back. No subscription is its own.
-    Canary {
-        /// Counted from 1.
-        number: u32,
-    },
-}
 
 /// What a digest told, as far as its mail does not follow from its span: where an article is corrected later, this says
 /// who was told of it, and in which of its revisions.
@@ -197,6 +151,10 @@ impl LedgerKey {
                 [b"r", article.as_str().as_bytes(), b"\0", subscription, &revision.to_be_bytes()].concat()
             }
             Message::Canary { number } => [&b"q"[..], &number.to_be_bytes()].concat(),
+            Message::Test { kind, language, at, .. } => {
+                let what = format!("{}.{}", kind.word(), language.tag());
+                [b"t", &subscription[..], &at.timestamp_millis().to_be_bytes(), what.as_bytes()].concat()
+            }
         })
     }
 

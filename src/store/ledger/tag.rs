@@ -26,7 +26,8 @@ impl LedgerKey {
             Message::Confirmation { .. }
             | Message::Farewell { .. }
             | Message::Preferences { .. }
-            | Message::Canary { .. } => 0,
+            | Message::Canary { .. }
+            | Message::Test { .. } => 0,
         }
     }
 

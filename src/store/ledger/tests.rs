@@ -1,6 +1,7 @@
 //! The ledger and its due rows.
 
 use super::*;
+use crate::domain::{ArticleId, Span};
 use crate::store::{CommitError, wait};
 use chrono::Duration;
 use std::collections::HashSet;

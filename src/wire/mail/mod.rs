@@ -9,6 +9,7 @@ pub mod incoming;
 mod overrides;
 mod return_path;
 mod samples;
+mod specimen;
 pub mod status;
 mod templates;
 mod token;
@@ -19,11 +20,13 @@ pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use overrides::template_variables;
 pub use return_path::{Returned, envelope_sender};
+pub use samples::sample_articles;
+pub use specimen::{About, Parts, parts, specimen};
 pub use templates::Templates;
-pub use token::{Purpose, Token};
+pub use token::{Pass, Purpose, Token, test_recipient};
 pub use told::{print, summary};
 
-use super::locale::{Catalogue, When};
+use super::locale::{Arg, Catalogue, When};
 use crate::config::{ReturnAddress, Sender};
 use crate::domain::{Address, Article, Category, Fault, Language, Selection, Site, Time, clean_line};
 use jiff::tz::TimeZone;
@@ -57,6 +60,8 @@ pub struct Frame<'a> {
     pub id: &'a str,
     /// The date it carries.
     pub date: Time,
+    /// Is it one that an operator looks at? Then its subject says so.
+    pub is_test: bool,
 }
 
 /// An article came out.
@@ -277,6 +282,10 @@ fn cut(text: &str, chars_max: usize) -> String {
 
 /// The headers that every mail has. No text that comes from outside keeps a line break.
 fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
+    let subject = match frame.is_test {
+        true => frame.templates.catalogue(frame.language).text("test-subject", &[("subject", Arg::Text(subject))]),
+        false => subject.to_owned(),
+    };
     let name = frame.from.name.as_deref().map(clean_line).filter(|name| !name.is_empty());
     let from = mail_address("from", &frame.from.address)?;
     // The envelope is the dialogue's affair; the library only wants one to be there.

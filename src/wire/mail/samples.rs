@@ -42,19 +42,11 @@ impl Samples {
             accent_color: None,
             print_line: true,
         };
-        let full = Content {
-            title: "A headline & more".to_owned(),
-            summary: Some(SUMMARY.to_owned()),
-            authors: vec!["A. Ivanov".to_owned(), "B. Lee".to_owned()],
-            language: Some("en".to_owned()),
-            ..Content::default()
-        };
-        let bare = Content { title: "Another headline".to_owned(), ..Content::default() };
         Ok(Samples {
             site,
             from: Sender { name: None, address: "news@example.org".to_owned() },
             to: Address::parse("to", "reader@example.org")?,
-            articles: [article("sample-1", full)?, article("sample-2", bare)?],
+            articles: sample_articles()?,
             templates,
         })
     }
@@ -71,6 +63,7 @@ impl Samples {
             returns: None,
             id: "sample",
             date: Time::UNIX_EPOCH,
+            is_test: false,
         };
         let (family, _) = name.split_once(['.', '-']).unwrap_or((name, ""));
         let values = match (family, name) {
@@ -135,6 +128,20 @@ impl Samples {
 fn confirmation(frame: &Frame<'_>, is_change: bool) -> Value {
     let asked = Confirmation { wanted: "Science", is_change, confirm: "confirm", never: "never", days: 14 };
     confirmation_values(frame, &asked)
+}
+
+/// Articles for who has none yet: one with all that an article can have, and one with nothing but a title.
+/// Errors: none, unless an id in here is none.
+pub fn sample_articles() -> Result<[Article; 2], Fault> {
+    let full = Content {
+        title: "A headline & more".to_owned(),
+        summary: Some(SUMMARY.to_owned()),
+        authors: vec!["A. Ivanov".to_owned(), "B. Lee".to_owned()],
+        language: Some("en".to_owned()),
+        ..Content::default()
+    };
+    let bare = Content { title: "Another headline".to_owned(), ..Content::default() };
+    Ok([article("sample-1", full)?, article("sample-2", bare)?])
 }
 
 fn article(id: &str, content: Content) -> Result<Article, Fault> {

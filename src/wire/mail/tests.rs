@@ -72,6 +72,7 @@ fn frame<'a>(site: &'a Site, from: &'a Sender, to: &'a Address) -> Frame<'a> {
         returns: None,
         id: "c.1",
         date: Time::UNIX_EPOCH,
+        is_test: false,
     }
 }
 

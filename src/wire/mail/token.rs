@@ -1,6 +1,6 @@
 //! The signed part of the links in mails.
 
-use crate::domain::{Subscriber, Subscription, SubscriptionId};
+use crate::domain::{Address, Subscriber, Subscription, SubscriptionId, Time};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -127,6 +127,43 @@ impl Token {
     }
 }
 
+/// Lets whoever has it look at the newsroom's mails, for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Until then.
+    pub until: Time,
+}
+
+/// Keeps these signatures apart from those of links in mails.
+const PASS: &[u8] = b"tidings: pass to look at mails\0";
+
+impl Pass {
+    /// As it stands in an address: base64url of the time and its HMAC-SHA256.
+    pub fn seal(self, secret: &[u8; 32]) -> String {
+        let body = self.until.timestamp_millis().to_be_bytes();
+        let tag = hmac::sign(&key(secret), &[PASS, &body].concat());
+        URL_SAFE_NO_PAD.encode([&body[..], tag.as_ref()].concat())
+    }
+
+    /// Reads what [`Pass::seal`] gave out; none where the signature does not fit.
+    pub fn open(text: &str, secret: &[u8; 32]) -> Option<Self> {
+        const TEXT_BYTES: usize = ((8 + TAG_BYTES) * 4).div_ceil(3);
+        let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
+        let (body, tag) = bytes.split_first_chunk::<8>()?;
+        hmac::verify(&key(secret), &[PASS, &body[..]].concat(), tag).ok()?;
+        Time::from_timestamp_millis(i64::from_be_bytes(*body)).map(|until| Pass { until })
+    }
+}
+
+/// What stands in the place of a subscription in the rows of tests to `address`: a keyed hash, so that they are found
+/// where all that is held about it is shown or erased.
+pub fn test_recipient(address: &Address, secret: &[u8; 32]) -> SubscriptionId {
+    const RECIPIENT: &[u8] = b"tidings: recipient of a test\0";
+    let tag = hmac::sign(&key(secret), &[RECIPIENT, address.folded().as_bytes()].concat());
+    let first = tag.as_ref().first_chunk::<16>().copied().unwrap_or_default();
+    SubscriptionId(uuid::Builder::from_random_bytes(first).into_uuid())
+}
+
 fn key(secret: &[u8; 32]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret)
 }
@@ -134,6 +171,20 @@ fn key(secret: &[u8; 32]) -> hmac::Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pass_opens_with_its_own_secret_and_is_no_token() {
+        let pass = Pass { until: Time::UNIX_EPOCH + chrono::Duration::hours(1) };
+        let text = pass.seal(&[7; 32]);
+        assert_eq!(Pass::open(&text, &[7; 32]), Some(pass));
+        let longer = URL_SAFE_NO_PAD.encode([&u64::MAX.to_be_bytes()[..], &[0; 32]].concat());
+        for (wrong, secret) in [(text.as_str(), [8; 32]), (&text[1..], [7; 32]), ("", [7; 32]), (&longer, [7; 32])] {
+            assert_eq!(Pass::open(wrong, &secret), None, "{wrong:?}");
+        }
+        assert_eq!(Token::open(&text, &[7; 32]), None);
+        let leave = Token::leave(SubscriptionId(Uuid::nil())).seal(&[7; 32]);
+        assert_eq!(Pass::open(&leave, &[7; 32]), None);
+    }
 
     #[test]
     fn a_token_opens_with_its_own_secret_and_not_a_letter_changed() {

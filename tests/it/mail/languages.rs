@@ -123,3 +123,32 @@ async fn a_digest_is_made_once_for_each_language_and_counts_as_the_language_does
     assert!(chinese[0].1.contains("阅读全文：https://"), "{}", chinese[0].1);
     assert!(russian[0].2.contains("<html lang=\"ru\">") && russian[0].2.contains(">Читать</a>"), "{}", russian[0].2);
 }
+
+#[tokio::test]
+async fn a_test_is_recorded_like_any_mail_and_goes_with_the_address() {
+    let room = Room::open();
+    let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
+    let mailer = room.mailer(room.outbox());
+    let wish = tidings::services::mailer::Wish {
+        kind: tidings::domain::MailKind::Digest,
+        language: Language::Russian,
+        article: None,
+    };
+    mailer.send_test(reader.address.clone(), &wish).await.unwrap();
+    assert_eq!(mailer.send_test(reader.address.clone(), &wish).await.unwrap_err().kind, Kind::Conflict, "not twice");
+    mailer.send_test(address("chief@example.net"), &wish).await.unwrap();
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(told(&room, |subject| subject.starts_with("Проба: The News: A headline")).len(), 2);
+    assert!(tidings::store::check(&room.store).is_clean());
+    let held = room.subscriptions.of_address(&reader.address).unwrap();
+    let record = serde_json::to_value(room.subscriptions.record(held).await.unwrap()).unwrap();
+    assert_eq!(record["messages"][0]["message"]["test"]["to"], "reader0@example.net", "{record}");
+    assert!(record["messages"][0]["state"]["sent"].is_object(), "{record}");
+    let eraser = Eraser::new(Arc::clone(&room.store), room.clock.clone());
+    eraser.erase(&[reader.id].into()).await.unwrap();
+    let mut export = Vec::new();
+    tidings::store::export(&room.store, &mut export).unwrap();
+    let export = String::from_utf8(export).unwrap();
+    assert!(!export.contains("reader0@") && export.contains("chief@"), "only the other's is left");
+    assert!(tidings::store::check(&room.store).is_clean());
+}

@@ -1,0 +1,112 @@
+//! What readers get, for the operator: shown in a browser, or sent once to an address as a test.
+//!
+//! A test is a row of the ledger like any mail, so it is signed, shaped, tried again and recorded as all are. It belongs to
+//! no subscription: in the place of one it names its address, by a keyed hash, so that who has the address erased has
+//! this erased too.
+
+use super::Mailer;
+use super::plan::Stop;
+use super::ready::{Made, Written, category, wanted};
+use crate::domain::{Address, ArticleId, Kind, Language, MailKind, Problem, Selection, Time};
+use crate::store::{Batch, CommitError, Counted, LedgerRow, Message, Order};
+use crate::wire::mail::{self, About, Frame, Item};
+
+/// Articles of a digest that is only looked at.
+const ITEMS_MAX: usize = 3;
+
+/// Which mail.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Of which kind.
+    pub kind: MailKind,
+    /// In which language.
+    pub language: Language,
+    /// About which article; the newest where none is named, and a made-up one where there is none.
+    pub article: Option<&'a ArticleId>,
+}
+
+impl Mailer {
+    /// The bytes of the mail as a reader would get it now, but for links that lead nowhere.
+    ///
+    /// Errors: [`Kind::NotFound`] where there is no such article in public; [`Kind::Invalid`] where a mail cannot be made.
+    pub fn specimen(&self, wish: &Wish<'_>) -> Result<Vec<u8>, Problem> {
+        let to = Address::parse("to", "reader@example.org")?;
+        let now = self.clock.now();
+        self.made(wish, &to, "specimen", now, false).map_err(|stop| match stop {
+            Stop::Recall(_) => Problem::new(Kind::NotFound, "there is no such article in public"),
+            Stop::Fail(what) => Problem::new(Kind::Invalid, what),
+            Stop::Later(_) | Stop::Store(_) => Problem::new(Kind::Internal, "the store failed; the log says more"),
+        })
+    }
+
+    /// Sends the mail once to `to`, which does not have to be subscribed to anything.
+    ///
+    /// Errors: as for [`Mailer::specimen`], and the store's.
+    pub async fn send_test(&self, to: Address, wish: &Wish<'_>) -> Result<(), Problem> {
+        // What cannot be made is told now, and not in the log.
+        self.specimen(wish)?;
+        let now = self.clock.now();
+        let id = mail::test_recipient(&to, &self.store.identity().secret);
+        let (kind, language, article) = (wish.kind, wish.language, wish.article.cloned());
+        let row = LedgerRow::new(Message::Test { to, kind, language, article, at: now }, id, None, now);
+        let mut batch = Batch::default();
+        self.store.write_message(&mut batch, None, &row);
+        match self.store.commit(batch).await {
+            Ok(_) => {
+                self.hint.notify_one();
+                Ok(())
+            }
+            Err(CommitError::Conflict { .. }) => {
+                Err(Problem::new(Kind::Conflict, "such a test was sent to this address just now"))
+            }
+            Err(CommitError::Store(error)) => Err(Problem::from(error)),
+        }
+    }
+
+    /// The mail of a row that is a test, as it goes out.
+    pub(super) fn test(&self, row: &LedgerRow, now: Time) -> Result<Made, Stop> {
+        let Message::Test { to, kind, language, article, .. } = &row.message else {
+            return Err(Stop::Recall("it is no test"));
+        };
+        let id = self.id(&row.key());
+        let wish = Wish { kind: *kind, language: *language, article: article.as_ref() };
+        let bytes = self.made(&wish, to, &id, now, true)?;
+        self.enveloped(id, (row.subscription, to), Written::plain(bytes), Counted::only(to), now)
+    }
+
+    fn made(&self, wish: &Wish<'_>, to: &Address, id: &str, now: Time, is_test: bool) -> Result<Vec<u8>, Stop> {
+        let newsroom = self.newsroom.load();
+        let frame = Frame {
+            site: &newsroom.site,
+            from: &self.settings.from,
+            to,
+            language: wish.language,
+            zone: &self.standard.zone.time_zone(),
+            templates: &self.templates.load(),
+            returns: self.settings.return_address.as_ref(),
+            id,
+            date: now,
+            is_test,
+        };
+        let articles = match wish.article {
+            Some(id) => {
+                let article = self.store.article(id)?.map(|stored| stored.record);
+                vec![article.filter(|article| article.is_public()).ok_or(Stop::Recall("there is no such article"))?]
+            }
+            None => self.store.articles(Order::Public, None, ITEMS_MAX)?.articles,
+        };
+        let articles = if articles.is_empty() { mail::sample_articles()?.into() } else { articles };
+        let summaries: Vec<_> = articles.iter().map(|article| mail::summary(&article.content)).collect();
+        let items = articles.iter().zip(&summaries);
+        let items: Vec<_> = items.map(|(article, summary)| Item { article, summary: summary.as_deref() }).collect();
+        let list = articles.first().and_then(|article| category(&newsroom, article.content.categories.first()?));
+        let selection = list.map_or_else(Selection::all, |list| Selection::category(&list.slug));
+        let about = About {
+            items: &items,
+            list,
+            wanted: &wanted(&frame, &newsroom, &selection),
+            rest: &newsroom.site.selection_page(&selection),
+        };
+        Ok(mail::specimen(wish.kind, &frame, &about)?)
+    }
+}
