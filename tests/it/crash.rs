@@ -204,4 +204,15 @@ fn compare_mail(newsroom: &Newsroom, programs: &[Vec<Known>], readers: &[&str], 
     });
     let twice: Vec<_> = told.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "told twice: {twice:?}");
+    // And each that was told is counted once.
+    for one in &owed {
+        let is_certain = |reader: &&&str| !doubtful.contains(&(one.name.clone(), (**reader).to_owned()));
+        let certain = readers.iter().filter(is_certain).count();
+        let path = format!("/articles/{}/mail", one.id.clone().unwrap_or_default());
+        eventually("all to be counted", || {
+            let accepted = newsroom.api("GET", &path, &[], "").expect(200).json()["mail"]["accepted"].as_u64();
+            assert!(accepted.is_some_and(|accepted| accepted <= certain as u64), "{accepted:?} of {certain}: {one:?}");
+            (accepted == Some(certain as u64)).then_some(())
+        });
+    }
 }
