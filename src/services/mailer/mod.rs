@@ -181,7 +181,7 @@ impl Mailer {
         if locked(&self.server).not_before.is_some_and(|at| now < at) {
             return Ok(Step::Idle);
         }
-        let page = self.store.messages_due(now, PAGE_ROWS_MAX)?;
+        let page = self.store.messages_due(now, None, PAGE_ROWS_MAX)?;
         if page.is_empty() {
             return Ok(Step::Idle);
         }

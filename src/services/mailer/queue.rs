@@ -17,6 +17,9 @@ pub(super) struct Queue {
     pub(super) waiting: VecDeque<(Time, LedgerKey)>,
     /// In the hands of a connection: whatever else is on the wire is doubtful.
     pub(super) held: HashSet<LedgerKey>,
+    /// Where the next page begins; at the beginning of what is due if none. What was read before it is mostly sent, and
+    /// to pass over the places of rows that are gone takes time.
+    pub(super) read_to: Option<(Time, LedgerKey)>,
 }
 
 impl Mailer {
@@ -50,10 +53,17 @@ impl Mailer {
     }
 
     fn fill(&self, queue: &mut Queue) -> Result<(), StoreError> {
-        if queue.due.is_empty() {
-            let page = self.store.messages_due(self.clock.now(), PAGE_ROWS_MAX)?;
+        // Who waits takes memory: behind a page of them nobody else is read.
+        while queue.due.is_empty() && queue.waiting.len() < PAGE_ROWS_MAX {
+            let page = self.store.messages_due(self.clock.now(), queue.read_to.as_ref(), PAGE_ROWS_MAX)?;
+            let is_from_start = queue.read_to.is_none();
+            queue.read_to = page.last().filter(|_| page.len() == PAGE_ROWS_MAX).cloned();
             let is_waiting = |row: &(Time, LedgerKey)| queue.waiting.contains(row);
             queue.due = page.into_iter().filter(|row| !queue.held.contains(&row.1) && !is_waiting(row)).collect();
+            // At the end of what is due; something may have come before it meanwhile.
+            if is_from_start && queue.read_to.is_none() {
+                break;
+            }
         }
         Ok(())
     }

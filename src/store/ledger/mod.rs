@@ -244,10 +244,16 @@ impl Store {
         }
     }
 
-    /// Up to `limit` messages that are to be sent at `now`, the longest overdue first.
-    pub fn messages_due(&self, now: Time, limit: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
-        let rows = self.due(Due::Message, now, limit)?;
-        Ok(rows.into_iter().map(|(at, key)| (at, LedgerKey(key))).collect())
+    /// Up to `limit` messages that are to be sent at `now`, behind `after`, the longest overdue first.
+    pub fn messages_due(
+        &self,
+        now: Time,
+        after: Option<&(Time, LedgerKey)>,
+        limit: usize,
+    ) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let mut page = self.messages_in(Due::Message, after, limit)?;
+        page.truncate(page.partition_point(|(at, _)| *at <= now));
+        Ok(page)
     }
 
     /// Takes out a due row that its ledger row knows nothing of. The batch requires that it still does not.

@@ -21,8 +21,8 @@ fn a_message_is_owed_once_and_its_due_row_follows_its_state() {
     };
     write(None, &row).unwrap();
     assert!(matches!(write(None, &row), Err(CommitError::Conflict { .. })), "it is owed already");
-    assert_eq!(store.messages_due(at, 9).unwrap(), [(at, row.key())]);
-    assert!(store.messages_due(at - Duration::milliseconds(1), 9).unwrap().is_empty());
+    assert_eq!(store.messages_due(at, None, 9).unwrap(), [(at, row.key())]);
+    assert!(store.messages_due(at - Duration::milliseconds(1), None, 9).unwrap().is_empty());
     let mut stored = store.message(&row.key()).unwrap().unwrap();
     assert_eq!(stored.record, row);
     let later = at + Duration::minutes(1);
@@ -34,7 +34,7 @@ fn a_message_is_owed_once_and_its_due_row_follows_its_state() {
         let next = LedgerRow { state, ..row.clone() };
         write(Some(&stored), &next).unwrap();
         assert!(matches!(write(Some(&stored), &next), Err(CommitError::Conflict { .. })), "its base is gone");
-        assert_eq!(store.messages_due(later, 9).unwrap().len(), due, "{next:?}");
+        assert_eq!(store.messages_due(later, None, 9).unwrap().len(), due, "{next:?}");
         assert_eq!(store.messages_on_wire(None, 9).unwrap().len(), on_wire, "{next:?}");
         assert_eq!(store.count_due(Due::OnWire, 9).unwrap(), on_wire, "{next:?}");
         stored = store.message(&row.key()).unwrap().unwrap();

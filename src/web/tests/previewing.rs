@@ -29,7 +29,7 @@ async fn every_kind_of_mail_is_shown_in_every_language_and_nothing_is_changed() 
         assert!(part.header("content-security-policy").starts_with("sandbox; default-src 'none'"), "{frame}");
         part.says(&["<!DOCTYPE html>"]);
     }
-    assert!(paper.app.store.messages_due(paper.app.clock.now(), 9).unwrap().is_empty(), "a GET changes nothing");
+    assert!(paper.app.store.messages_due(paper.app.clock.now(), None, 9).unwrap().is_empty(), "a GET changes nothing");
     let path = path(&paper, None);
     assert_eq!(paper.post(&path, "").await.status, StatusCode::METHOD_NOT_ALLOWED);
 }

@@ -206,7 +206,7 @@ async fn a_proof_of_work_spares_the_wait() {
         u32::from_be_bytes(digest.as_ref()[..4].try_into().unwrap()).leading_zeros() >= super::super::proof::BITS
     });
     let now = paper.app.clock.now();
-    let owed = || paper.app.store.messages_due(now, 9).unwrap().len();
+    let owed = || paper.app.store.messages_due(now, None, 9).unwrap().len();
     let nonce = nonce.unwrap();
     for (address, nonce, due) in [("a", String::new(), 0), ("b", nonce.to_string(), 1), ("c", nonce.to_string(), 1)] {
         let body = format!("address={address}%40example.org&everything=yes&challenge={challenge}&nonce={nonce}");
