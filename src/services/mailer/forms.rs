@@ -35,8 +35,9 @@ struct Made {
     list: Option<Slug>,
     language: Language,
     wanted: String,
-    /// When the article came out, as it is told: all that the reader's zone changes.
-    published: String,
+    /// The offset of the reader's zone when the article came out, and what it is called: all of the zone that the mail
+    /// shows.
+    clock: (i32, String),
     /// The templates, which a reload may replace.
     templates: Arc<mail::Templates>,
     /// When the newsroom's own name and titles last changed.
@@ -94,12 +95,11 @@ impl Mailer {
     ) -> Result<Vec<u8>, Fault> {
         let Telling { list, wanted, leave, newsroom_at, correction } = telling;
         let note = correction.map(|correction| correction.note.map(str::to_owned));
-        let catalogue = frame.templates.catalogue(frame.language);
         let made = Made {
             list: list.map(|list| list.slug.clone()),
             language: frame.language,
             wanted,
-            published: When::new(known.article.record.dated(), frame.zone).moment(catalogue),
+            clock: When::clock(known.article.record.dated(), frame.zone),
             templates: Arc::clone(frame.templates),
             newsroom_at,
             correction: note,

@@ -75,7 +75,7 @@ async fn each_is_asked_told_and_taken_leave_of_in_their_own_language() {
         "15 January 2027, 08:01 UTC",
         "15 января 2027, 11:01 MSK",
         "2027年1月15日 16:01 CST",
-        "15 января 2027, 18:01 +10",
+        "15 января 2027, 18:01 UTC+10",
         "15 January 2027, 11:01 MSK",
     ];
     assert_eq!(whens, expected);
