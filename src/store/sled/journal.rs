@@ -10,6 +10,7 @@ use super::memtable::Memtable;
 use crate::store::head::Head;
 use crate::store::{StoreError, Table};
 use std::fs::{File, OpenOptions};
+use std::io::{BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -134,66 +135,92 @@ pub(super) struct Told {
 /// Frames that were not written whole end it: they were acknowledged to nobody. So does damage; what it hides is known
 /// from `HEAD`. Errors: a gap between sled and the first frame that it has not got.
 pub(super) fn read(folder: &Path, at: Head) -> Result<Told, StoreError> {
-    let mut told = Told::default();
-    let mut files = Vec::new();
+    let mut turns = Vec::new();
     for number in [0, 1] {
-        match std::fs::read(path(folder, number)) {
-            Ok(bytes) => files.push(bytes),
+        match File::open(path(folder, number)) {
+            Ok(file) => turns.push(Frames::new(file).map_err(engine)?),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(engine(error)),
         }
     }
-    let mut turns: Vec<Vec<Sealed<'_>>> = files.iter().map(|bytes| frames(bytes)).collect();
-    turns.sort_by_key(|frames| frames.first().map(|first| first.turn));
-    told.turn = turns.iter().flatten().map(|frame| frame.turn).max().unwrap_or_default();
-    let mut stands = at;
-    for frame in turns.iter().flatten().filter(|frame| frame.after.writes > at.writes) {
-        if frame.before != stands {
-            let (found, expected) = (frame.before.writes, stands.writes);
-            return Err(engine(format!("its journal goes on at write {found}, expected {expected}")));
+    turns.sort_by_key(|frames| frames.next.as_ref().map(|first| first.turn));
+    let (mut told, mut stands) = (Told::default(), at);
+    for mut frames in turns {
+        while let Some(frame) = frames.take().map_err(engine)? {
+            told.turn = frame.turn;
+            if frame.after.writes <= at.writes {
+                continue;
+            }
+            if frame.before != stands {
+                let (found, expected) = (frame.before.writes, stands.writes);
+                return Err(engine(format!("its journal goes on at write {found}, expected {expected}")));
+            }
+            for write in writes(&frame.body) {
+                let (table, key, value, generation) =
+                    write.ok_or_else(|| engine("its journal has an unknown write"))?;
+                told.writes.insert(table, key, value, generation);
+            }
+            stands = frame.after;
+            told.head = Some(stands);
         }
-        for write in writes(frame.body) {
-            let (table, key, value, generation) = write.ok_or_else(|| engine("its journal has an unknown write"))?;
-            told.writes.insert(table, key, value, generation);
-        }
-        stands = frame.after;
-        told.head = Some(stands);
     }
     Ok(told)
 }
 
-struct Sealed<'a> {
+struct Sealed {
     turn: u64,
     before: Head,
     after: Head,
-    body: &'a [u8],
+    body: Vec<u8>,
 }
 
-/// The frames of one file's turn.
-fn frames(mut bytes: &[u8]) -> Vec<Sealed<'_>> {
-    let mut frames: Vec<Sealed<'_>> = Vec::new();
-    while let Some((frame, rest)) = sealed(bytes) {
-        if frames.last().is_some_and(|last| last.turn != frame.turn || last.after != frame.before) {
-            break;
+/// The frames of one file's turn, one at a time: a file read whole would have the allocator keep as much for good.
+struct Frames {
+    file: BufReader<File>,
+    /// Bytes of the file that have not been read.
+    left: u64,
+    next: Option<Sealed>,
+}
+
+impl Frames {
+    fn new(file: File) -> std::io::Result<Self> {
+        let left = file.metadata()?.len();
+        let mut frames = Frames { file: BufReader::new(file), left, next: None };
+        frames.next = frames.read()?;
+        Ok(frames)
+    }
+
+    fn take(&mut self) -> std::io::Result<Option<Sealed>> {
+        let Some(frame) = self.next.take() else { return Ok(None) };
+        self.next = self.read()?.filter(|next| next.turn == frame.turn && next.before == frame.after);
+        Ok(Some(frame))
+    }
+
+    /// The frame at this place, if a whole one begins here.
+    fn read(&mut self) -> std::io::Result<Option<Sealed>> {
+        let Some(left) = self.left.checked_sub(PREFIX_BYTES as u64) else { return Ok(None) };
+        let mut prefix = [0; PREFIX_BYTES];
+        self.file.read_exact(&mut prefix)?;
+        let [a, b, c, d, sum @ ..] = prefix;
+        let length = u32::from_be_bytes([a, b, c, d]);
+        let Some(left) = left.checked_sub(length.into()).filter(|_| length as usize >= HEADS_BYTES) else {
+            return Ok(None);
+        };
+        let mut body = vec![0; length as usize];
+        self.file.read_exact(&mut body)?;
+        self.left = left;
+        if crc32fast::hash(&body) != u32::from_be_bytes(sum) {
+            return Ok(None);
         }
-        frames.push(frame);
-        bytes = rest;
+        let heads: Vec<u8> = body.drain(..HEADS_BYTES).collect();
+        let mut numbers = heads.chunks_exact(8).filter_map(|number| number.try_into().ok().map(u64::from_be_bytes));
+        let mut read = || {
+            let turn = numbers.next()?;
+            let mut head = || Some(Head { writes: numbers.next()?, seq: numbers.next()?, articles: numbers.next()? });
+            Some((turn, head()?, head()?))
+        };
+        Ok(read().map(|(turn, before, after)| Sealed { turn, before, after, body }))
     }
-    frames
-}
-
-fn sealed(bytes: &[u8]) -> Option<(Sealed<'_>, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (sum, rest) = rest.split_first_chunk::<4>()?;
-    let (covered, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-    let (heads, body) = covered.split_at_checked(HEADS_BYTES)?;
-    if crc32fast::hash(covered) != u32::from_be_bytes(*sum) {
-        return None;
-    }
-    let mut numbers = heads.chunks_exact(8).filter_map(|number| number.try_into().ok().map(u64::from_be_bytes));
-    let turn = numbers.next()?;
-    let mut head = || Some(Head { writes: numbers.next()?, seq: numbers.next()?, articles: numbers.next()? });
-    Some((Sealed { turn, before: head()?, after: head()?, body }, rest))
 }
 
 type Written = (Table, Vec<u8>, Option<Vec<u8>>, u64);

@@ -21,6 +21,23 @@ struct Newest {
     generation: u64,
 }
 
+/// One write.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Row<'a> {
+    pub(super) table: Table,
+    pub(super) key: &'a [u8],
+    /// None removes the key.
+    pub(super) value: Option<&'a [u8]>,
+    /// The number of the write.
+    pub(super) generation: u64,
+}
+
+impl Row<'_> {
+    pub(super) fn bytes(&self) -> usize {
+        self.key.len() + self.value.map_or(0, <[u8]>::len)
+    }
+}
+
 impl Memtable {
     /// Takes in a write; none removes the key.
     pub(super) fn insert(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>, generation: u64) {
@@ -32,11 +49,19 @@ impl Memtable {
         self.tables[table as usize].get(key).map(|newest| newest.value.clone())
     }
 
-    /// Every write: table, key, value and generation.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Table, &[u8], Option<&[u8]>, u64)> {
-        Table::ALL.iter().zip(&self.tables).flat_map(|(table, rows)| {
-            rows.iter().map(|(key, newest)| (*table, key.as_slice(), newest.value.as_deref(), newest.generation))
-        })
+    /// Every write, in the order in which they came.
+    pub(super) fn in_order(&self) -> Vec<Row<'_>> {
+        let rows = Table::ALL.iter().zip(&self.tables).flat_map(|(&table, rows)| {
+            rows.iter().map(move |(key, newest)| Row {
+                table,
+                key,
+                value: newest.value.as_deref(),
+                generation: newest.generation,
+            })
+        });
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable_by_key(|row| row.generation);
+        rows
     }
 
     /// Takes in all of `later`.

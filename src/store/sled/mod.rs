@@ -8,8 +8,7 @@
 //! - a failed sync ends writing for good: what the disk holds is then unknown, and a retry would hide that;
 //! - large values are cut into pieces, since sled puts large pages into files it never syncs ([`pieces`]);
 //! - a store that is shorter than `HEAD` tells is refused ([`open`]);
-//! - `flush_async` and `watch_prefix` are never called (both can stop all writers), nor are transactions: the one
-//!   thread that decides needs none.
+//! - `flush_async` and `watch_prefix` are never called (both can stop all writers).
 
 mod checkpoint;
 pub(super) mod journal;

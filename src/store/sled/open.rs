@@ -84,7 +84,7 @@ pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreErr
     }
     let file = Arc::new(File::options().read(true).write(true).open(path.join("db")).map_err(engine)?);
     let target = Target { db, tables: Tables::new(trees), file };
-    target.carry(&told.writes, head, true)?;
+    target.carry(&told.writes, head)?;
     target.file.sync_all().map_err(engine)?;
     ends_at(target.tables.trees(), head).map_err(damaged)?;
     let journal = Journal::open(&path, told.turn, journal_bytes).map_err(engine)?;

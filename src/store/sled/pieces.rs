@@ -4,6 +4,7 @@ use super::{Trees, engine};
 use crate::store::record::readable;
 use crate::store::{StoreError, Table};
 use sled::IVec;
+use sled::transaction::{TransactionalTree, UnabortableTransactionError};
 
 /// Two such pages fit sled's limit for what it keeps in its log (128 KiB) with a wide margin.
 const CHUNK_BYTES: usize = 4_096;
@@ -13,6 +14,10 @@ const WHOLE: u8 = 0;
 /// the same generation, so a reader never mixes the pieces of two.
 const PIECES: u8 = 1;
 const PIECES_HEAD_BYTES: usize = 11;
+/// The place of their tree among all trees.
+const PIECES_TREE: usize = Table::ALL.len();
+
+type Tx = Result<(), UnabortableTransactionError>;
 
 fn pieces_head(stored: &[u8]) -> Option<(u64, u16)> {
     match stored.split_first() {
@@ -81,10 +86,11 @@ fn assemble<E>(
     Ok(Some(value))
 }
 
+/// All trees within a transaction.
+type Transaction<'a> = &'a [TransactionalTree];
+
 /// Sets `key`; `generation` has never been used before for another value.
-///
-/// New pieces come first and old ones go last, so that a reader finds one value or the other, whole.
-pub(super) fn put(trees: &Trees, table: Table, key: &[u8], value: &[u8], generation: u64) -> Result<(), StoreError> {
+pub(super) fn put(trees: Transaction<'_>, table: Table, key: &[u8], value: &[u8], generation: u64) -> Tx {
     let mut stored;
     if value.len() <= CHUNK_BYTES {
         stored = Vec::with_capacity(value.len() + 1);
@@ -93,7 +99,7 @@ pub(super) fn put(trees: &Trees, table: Table, key: &[u8], value: &[u8], generat
     } else {
         let mut count = 0_u16;
         for piece in value.chunks(CHUNK_BYTES) {
-            trees.pieces().insert(piece_key(table, key, generation, count), piece).map_err(engine)?;
+            trees[PIECES_TREE].insert(piece_key(table, key, generation, count), piece)?;
             // Values are bounded far below this many pieces (VALUE_BYTES_MAX).
             count = count.saturating_add(1);
         }
@@ -101,35 +107,20 @@ pub(super) fn put(trees: &Trees, table: Table, key: &[u8], value: &[u8], generat
         stored.extend(generation.to_be_bytes());
         stored.extend(count.to_be_bytes());
     }
-    let old = trees.of(table).insert(key, stored).map_err(engine)?;
+    let old = trees[table as usize].insert(key, stored)?;
     remove_pieces(trees, table, key, old.as_deref().and_then(pieces_head).filter(|(old, _)| *old != generation))
 }
 
 /// Removes `key`.
-pub(super) fn delete(trees: &Trees, table: Table, key: &[u8]) -> Result<(), StoreError> {
-    let old = trees.of(table).remove(key).map_err(engine)?;
+pub(super) fn delete(trees: Transaction<'_>, table: Table, key: &[u8]) -> Tx {
+    let old = trees[table as usize].remove(key)?;
     remove_pieces(trees, table, key, old.as_deref().and_then(pieces_head))
 }
 
-fn remove_pieces(trees: &Trees, table: Table, key: &[u8], pieces: Option<(u64, u16)>) -> Result<(), StoreError> {
+fn remove_pieces(trees: Transaction<'_>, table: Table, key: &[u8], pieces: Option<(u64, u16)>) -> Tx {
     if let Some((generation, count)) = pieces {
         for number in 0..count {
-            trees.pieces().remove(piece_key(table, key, generation, number)).map_err(engine)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes all pieces of `key` before it is written again: a sudden end may have left some that nothing names.
-pub(super) fn sweep(trees: &Trees, table: Table, key: &[u8]) -> Result<(), StoreError> {
-    let mut prefix = vec![table as u8];
-    prefix.extend(key);
-    // Behind the key stand eight bytes and two; what is longer or shorter is another key's.
-    let length = prefix.len() + 10;
-    for found in trees.pieces().scan_prefix(&prefix).keys() {
-        let found = found.map_err(engine)?;
-        if found.len() == length {
-            trees.pieces().remove(found).map_err(engine)?;
+            trees[PIECES_TREE].remove(piece_key(table, key, generation, number))?;
         }
     }
     Ok(())
