@@ -248,8 +248,12 @@ struct Decided<'a> {
 }
 
 impl Decided<'_> {
+    /// A value of which a piece is missing is as good as none: it stops whoever needs it, and nobody else.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.writes.get(table, key).map_or_else(|| self.tables.get(table, key), Ok)
+        match self.writes.get(table, key).map_or_else(|| self.tables.get(table, key), Ok) {
+            Err(StoreError::Record { .. }) => Ok(None),
+            found => found,
+        }
     }
 
     fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
