@@ -258,3 +258,32 @@ fn a_founding_that_broke_off_is_begun_again() {
     std::fs::write(folder.path().join(".founding/db"), b"").unwrap();
     assert!(check(&filled(folder.path())).is_clean());
 }
+
+#[test]
+fn a_value_with_a_missing_piece_stops_whoever_needs_it_and_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let large = vec![7; 20_000];
+    let mut batch = Batch::default();
+    batch.put(Table::Ledger, *b"large", large.clone());
+    wait(store.commit(batch)).unwrap();
+    drop(store);
+    let db = sled::open(folder.path().join("sled")).unwrap();
+    let pieces = db.open_tree("pieces").unwrap();
+    pieces.pop_min().unwrap().expect("a value of this size stands in pieces");
+    db.flush().unwrap();
+    drop((pieces, db));
+    let store = Store::open(folder.path()).unwrap();
+    let told = store.kv().get(Table::Ledger, b"large").unwrap_err().to_string();
+    assert!(told.contains("a piece of it is missing"), "{told}");
+    let mut needs_it = Batch::default();
+    needs_it.require_is(Table::Ledger, *b"large", large);
+    needs_it.put(Table::Ledger, *b"other", *b"1");
+    let conflict = wait(store.commit(needs_it)).unwrap_err();
+    assert!(matches!(conflict, tidings::store::CommitError::Conflict { .. }), "{conflict}");
+    store.is_writable().unwrap();
+    let mut anew = Batch::default();
+    anew.put(Table::Ledger, *b"large", *b"small");
+    wait(store.commit(anew)).unwrap();
+    assert_eq!(store.kv().get(Table::Ledger, b"large").unwrap().as_deref(), Some(&b"small"[..]));
+}
