@@ -101,7 +101,7 @@ fn compare(client: &mut Client, key: &str, one: &mut Known) {
     one.tried = None;
 }
 
-/// The feed shows what the list of the public articles shows, in its order.
+/// The feed shows what the list of the public articles shows, in its order; the newest of it, where all would be too large.
 fn compare_feed(newsroom: &Newsroom) {
     let list = newsroom.api("GET", "/articles?category=economy&state=published&limit=200", &[], "").expect(200).json();
     let listed: Vec<String> = list["articles"]
@@ -112,7 +112,9 @@ fn compare_feed(newsroom: &Newsroom) {
         .collect();
     for path in ["/economy/rss.xml", "/economy/atom.xml", "/economy/feed.json"] {
         let shown: Vec<String> = newsroom.feed(path).entries.into_iter().map(|entry| entry.id).collect();
-        assert_eq!(shown, listed, "{path}");
+        let count = shown.len();
+        assert!(count == listed.len() || count >= 100, "{path}: {count} of {}", listed.len());
+        assert_eq!(shown, listed[..count], "{path}");
     }
 }
 
