@@ -43,13 +43,17 @@ struct Part {
 pub(super) fn pack(plain: &Bytes, items: &[Kept], before: Option<&Packed>) -> Packed {
     let sum = |plain: &[u8], part: &Range<usize>| crc32fast::hash(reached(plain, part));
     // The last part ends a stream, and so must not stand before another.
-    let known: HashMap<u32, (&Packed, &Part)> = before
-        .iter()
-        .flat_map(|before| {
-            before.parts.split_last().into_iter().flat_map(|(_, parts)| parts).map(move |part| (*before, part))
-        })
-        .map(|(before, part)| (sum(&before.plain, &part.plain), (before, part)))
+    let parts = before.and_then(|before| before.parts.split_last().map(|(_, parts)| (before, parts)));
+    let known: HashMap<u32, &Part> = parts
+        .into_iter()
+        .flat_map(|(before, parts)| parts.iter().map(|part| (sum(&before.plain, &part.plain), part)))
         .collect();
+    let taken_over = |part: &Range<usize>| {
+        let before = before?;
+        let known = known.get(&sum(plain, part))?;
+        let is_same = known.plain.len() == part.len() && reached(&before.plain, &known.plain) == reached(plain, part);
+        is_same.then(|| &before.bytes[known.packed.clone()])
+    };
     let mut deflate = Compress::new(Compression::new(LEVEL), false);
     let mut bytes = Vec::with_capacity(plain.len() / 2 + ROOM_BYTES);
     bytes.extend(HEADER);
@@ -58,11 +62,8 @@ pub(super) fn pack(plain: &Bytes, items: &[Kept], before: Option<&Packed>) -> Pa
     for (number, part) in cuts.iter().enumerate() {
         let start = bytes.len();
         let is_last = number + 1 == cuts.len();
-        let same = known.get(&sum(plain, part)).filter(|(before, known)| {
-            known.plain.len() == part.len() && reached(&before.plain, &known.plain) == reached(plain, part)
-        });
-        match same {
-            Some((before, known)) if !is_last => bytes.extend_from_slice(&before.bytes[known.packed.clone()]),
+        match taken_over(part) {
+            Some(packed) if !is_last => bytes.extend_from_slice(packed),
             Some(_) | None => {
                 let dictionary = &plain[part.start.saturating_sub(REACH_BYTES)..part.start];
                 deflated(&mut deflate, dictionary, &plain[part.clone()], is_last, &mut bytes);
