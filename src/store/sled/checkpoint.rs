@@ -21,6 +21,16 @@ use std::thread::JoinHandle;
 /// larger, with more it did not become smaller; reads wait while a stretch is written.
 const STRETCH_BYTES_MAX: usize = 512 << 10;
 
+/// sled gives a half dead segment of its file back once all live pages have left it, and moves one of them each time it
+/// writes a page whole. With few of those it falls behind, and the file grows to twice of what lives in it. So for as
+/// many rows one page more is moved: with 10 rows the file became 1.21 times the articles sent, with 3 rows 1.16
+/// times, and 1.43 times without.
+const SWEPT_ROWS: usize = 4;
+/// A page is written whole after so many changes to it.
+const CHANGES_A_PAGE: usize = 11;
+/// Key in the engine's own tree that is changed for no other reason.
+const SWEEP_KEY: &[u8] = b"sweep";
+
 /// Where sled lies, to be written to.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
@@ -42,6 +52,7 @@ impl Target {
             let (stretch, behind) = rest.split_at(stretch(rest, stretch_bytes));
             rest = behind;
             self.write(stretch)?;
+            self.sweep(stretch.len() / SWEPT_ROWS)?;
             self.sync()?;
         }
         self.tables.trees().own().insert(HEAD_KEY, head.to_bytes()).map_err(engine)?;
@@ -65,6 +76,15 @@ impl Target {
             TransactionError::Abort(error) => error,
             TransactionError::Storage(error) => StoreError::Stopped(format!("a write failed: {error}")),
         })
+    }
+
+    /// Has sled move so many pages out of half dead segments, by writing one of its smallest as often.
+    fn sweep(&self, pages: usize) -> Result<(), StoreError> {
+        for change in 0..pages * CHANGES_A_PAGE {
+            // The same value twice would be no change to sled.
+            self.tables.trees().own().insert(SWEEP_KEY, &[u8::from(change % 2 == 0)]).map_err(engine)?;
+        }
+        Ok(())
     }
 
     /// sled's flush is no barrier, so its file is synced as well.
@@ -136,5 +156,36 @@ impl Drop for Checkpoints {
             // A panic has been told to the writer.
             let _ = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::Table;
+    use crate::store::kv::{Batch, Kv as _};
+    use crate::store::sled::Sled;
+
+    /// As an archive comes in: large values one behind the other, and small ones all over the place.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_file_does_not_grow_to_twice_of_what_lives_in_it() {
+        const VALUES: u64 = 16_000;
+        const VALUE_BYTES: usize = 1_500;
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Sled::open(folder.path(), 1 << 20).unwrap();
+        let mut batch = Batch::default();
+        for number in 0..VALUES {
+            batch.put(Table::Articles, number.to_be_bytes(), vec![7; VALUE_BYTES]);
+            for order in 0..6_u8 {
+                let place = (number << 8 | u64::from(order)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                batch.put(Table::Index, [&place.to_be_bytes()[..], &[order; 24]].concat(), []);
+            }
+            if number % 100 == 99 {
+                engine.commit(std::mem::take(&mut batch)).await.unwrap();
+            }
+        }
+        engine.close();
+        let length = folder.path().join("sled/db").metadata().unwrap().len() as f64;
+        let lives = (VALUES * (VALUE_BYTES as u64 + 8 + 6 * 33)) as f64;
+        assert!(length < 1.85 * lives, "{:.2} times", length / lives);
     }
 }

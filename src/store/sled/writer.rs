@@ -174,12 +174,19 @@ impl Writer {
         };
         match outcome {
             Ok(outcomes) => {
+                // Whoever is told reads the new head from then on; those who follow it wake behind them, or they
+                // would have the cores first.
                 let head = Seq(self.head.seq);
-                self.head_out.send_if_modified(|seq| std::mem::replace(seq, head) != head);
+                let mut is_new = false;
+                self.head_out.send_if_modified(|seq| {
+                    is_new = std::mem::replace(seq, head) != head;
+                    false
+                });
                 for (job, outcome) in group.into_iter().zip(outcomes) {
                     // Who no longer waits has still been served.
                     let _ = job.done.send(outcome);
                 }
+                self.head_out.send_if_modified(|_| is_new);
             }
             Err(error) => {
                 if self.failed.get().is_none() {
