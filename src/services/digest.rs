@@ -9,7 +9,7 @@ use crate::config;
 use crate::domain::{
     Besides, Clock, Digests, PastDigest, Selection, Seq, Span, Subscriber, Subscription, SubscriptionId, Time, Window,
 };
-use crate::store::{Batch, CommitError, Due, LedgerRow, Message, Store, StoreError};
+use crate::store::{Batch, Due, LedgerRow, Message, Store, StoreError};
 use chrono::Duration;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -165,11 +165,9 @@ impl OnDue for Digester {
         }
         let this = Arc::clone(self);
         let (batch, owed) = self.store.scan(move |_| this.piece(now, page)).await?;
-        match self.store.commit(batch).await {
-            Ok(_) if owed > 0 => self.hint.notify_one(),
-            // A subscription was changed meanwhile: what is due is still due.
-            Ok(_) | Err(CommitError::Conflict { .. }) => {}
-            Err(CommitError::Store(error)) => return Err(error),
+        // Where a subscription was changed meanwhile, what is due is still due.
+        if self.store.try_commit(batch).await? && owed > 0 {
+            self.hint.notify_one();
         }
         Ok(Step::Worked)
     }

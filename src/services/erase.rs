@@ -6,7 +6,7 @@
 
 use super::{OnDue, Step};
 use crate::domain::{Clock, Subscriber, SubscriptionId, Time};
-use crate::store::{Batch, CommitError, Due, LedgerKey, Store, StoreError};
+use crate::store::{Batch, Due, LedgerKey, Store, StoreError};
 use crate::wire::mail::test_recipient;
 use chrono::Duration;
 use std::collections::HashSet;
@@ -17,8 +17,6 @@ use uuid::Uuid;
 const PAGE_MAX: usize = 256;
 /// Who is due is gathered for this long.
 const GATHER: Duration = Duration::hours(1);
-/// Rounds against somebody who changes the same subscription all the time.
-const CONFLICTS_MAX: usize = 8;
 
 /// Erases.
 pub struct Eraser {
@@ -55,12 +53,12 @@ impl Eraser {
             let (rows, last) = self.store.scan(move |store| store.messages_of(&of, from.as_ref())).await?;
             let mut batch = Batch::default();
             rows.iter().for_each(|row| self.store.delete_message(&mut batch, row));
-            match self.store.commit(batch).await {
-                Ok(_) if last.is_none() => break,
-                Ok(_) => after = last,
-                // A message has moved on meanwhile: this piece is looked at again.
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
+            // Where a message has moved on meanwhile, this piece is looked at again.
+            if self.store.try_commit(batch).await? {
+                match last {
+                    Some(_) => after = last,
+                    None => break,
+                }
             }
         }
         Ok(())
@@ -68,12 +66,10 @@ impl Eraser {
 
     /// Takes the subscription out if it `is_over` as it is now, and its subscriber if it was the last.
     async fn erase_one(&self, id: SubscriptionId, is_over: impl Fn(Option<Time>) -> bool) -> Result<(), StoreError> {
-        for _ in 0..CONFLICTS_MAX {
-            let Some(stored) = self.store.subscription(id)? else { return Ok(()) };
-            if !is_over(stored.record.erase_at) {
-                return Ok(());
-            }
+        let decided = self.store.decide(|| {
             let mut batch = Batch::default();
+            let stored = self.store.subscription(id)?.filter(|stored| is_over(stored.record.erase_at));
+            let Some(stored) = stored else { return Ok((batch, ())) };
             self.store.delete_subscription(&mut batch, &stored);
             if let Some(subscriber) = self.store.subscriber_of(&stored.record.address)? {
                 let mut left = subscriber.record.subscriptions.clone();
@@ -85,13 +81,9 @@ impl Eraser {
                     self.store.write_subscriber(&mut batch, Some(&subscriber), &fewer);
                 }
             }
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
-            }
-        }
-        Ok(())
+            Ok((batch, ()))
+        });
+        decided.await
     }
 }
 
@@ -116,10 +108,7 @@ impl OnDue for Eraser {
                 None => {
                     let mut batch = Batch::default();
                     self.store.drop_due(&mut batch, Due::Erasure, *at, key);
-                    match self.store.commit(batch).await {
-                        Ok(_) | Err(CommitError::Conflict { .. }) => {}
-                        Err(CommitError::Store(error)) => return Err(error),
-                    }
+                    self.store.commit(batch).await?;
                 }
             }
         }

@@ -18,7 +18,7 @@ pub mod subscribe;
 pub mod watchdog;
 
 use crate::domain::{Change, Seq};
-use crate::store::{Batch, CommitError, Cursor, Due, Store, StoreError, Table};
+use crate::store::{Batch, Cursor, Due, Store, StoreError, Table};
 use crate::telemetry;
 use std::future::Future;
 use std::sync::Arc;
@@ -111,16 +111,12 @@ impl<R: Reader> Tail<R> {
 
     async fn commit(&mut self, mut batch: Batch, next: Cursor) -> Result<(), StoreError> {
         self.store.set_cursor(&mut batch, self.reader.name(), &next);
-        match self.store.commit(batch).await {
-            Ok(_) => {
-                self.at = next.clone();
-                self.saved = next;
-                Ok(())
-            }
-            // What it was decided on has changed meanwhile: the cursor has not moved, the next round decides anew.
-            Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
+        // Where what it was decided on has changed meanwhile, the cursor stays, and the next round decides anew.
+        if self.store.try_commit(batch).await? {
+            self.at = next.clone();
+            self.saved = next;
         }
+        Ok(())
     }
 
     /// Stores a cursor that has moved in memory alone.

@@ -2,7 +2,7 @@
 //! knows what became of the original, has said what is to become of that.
 
 use crate::domain::{Clock, Time};
-use crate::store::{Batch, CommitError, Delivery, Due, LedgerKey, LedgerRow, Store, StoreError};
+use crate::store::{Batch, Delivery, Due, LedgerKey, LedgerRow, Store, StoreError};
 use crate::telemetry;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -11,8 +11,6 @@ use tokio::sync::Notify;
 const PAGE_ROWS_MAX: usize = 200;
 /// Counting what waits stops here.
 const COUNTED_MAX: usize = 1_000_000;
-/// Rounds against somebody who changes the same rows all the time.
-const CONFLICTS_MAX: usize = 8;
 
 /// The quarantine of this store.
 pub struct Quarantine {
@@ -89,7 +87,7 @@ impl Quarantine {
         }
         let mut batch = Batch::default();
         self.store.release(&mut batch, owed == Owed::Drop)?;
-        self.committed(batch).await?;
+        self.store.try_commit(batch).await?;
         self.gauge()?;
         tracing::info!(closed, "released from quarantine; {closed} messages that were owed before it were closed");
         self.hint.notify_one();
@@ -109,7 +107,7 @@ impl Quarantine {
     }
 
     async fn close_page(&self, page: Vec<(Time, LedgerKey)>, since: Time) -> Result<usize, StoreError> {
-        for _ in 0..CONFLICTS_MAX {
+        let decided = self.store.decide(|| {
             let mut batch = Batch::default();
             let mut closed = 0;
             for (_, key) in &page {
@@ -119,20 +117,9 @@ impl Quarantine {
                 self.store.write_message(&mut batch, Some(&old), &LedgerRow { state, ..old.record.clone() });
                 closed += 1;
             }
-            if self.committed(batch).await? {
-                return Ok(closed);
-            }
-        }
-        Err(StoreError::Engine("the messages are being changed elsewhere; please try again".into()))
-    }
-
-    /// Commits; false if it was decided on what has changed meanwhile.
-    async fn committed(&self, batch: Batch) -> Result<bool, StoreError> {
-        match self.store.commit(batch).await {
-            Ok(_) => Ok(true),
-            Err(CommitError::Conflict { .. }) => Ok(false),
-            Err(CommitError::Store(error)) => Err(error),
-        }
+            Ok((batch, closed))
+        });
+        decided.await
     }
 
     fn gauge(&self) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@
 use super::kv::Batch;
 use super::record::{self, Record, Stored};
 use super::sled::open::ENGINE;
-use super::{CommitError, Store, StoreError, Table};
+use super::{Store, StoreError, Table};
 use crate::domain::{Seq, Time};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt as _;
@@ -100,12 +100,9 @@ impl Store {
         };
         let mut batch = Batch::default();
         self.write_epoch(&mut batch, old.as_ref(), &new);
-        match self.commit(batch).await {
-            Ok(_) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
-            // Only whoever holds the store's lock writes it, and only at the start.
-            Err(conflict @ CommitError::Conflict { .. }) => Err(StoreError::Engine(conflict.to_string())),
-        }
+        // Only whoever holds the store's lock writes it, and only at the start: nobody else can have been first.
+        self.commit(batch).await?;
+        Ok(())
     }
 
     /// Ends the quarantine, if there is one, with `batch`; what was owed when it began is dropped or not.

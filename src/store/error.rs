@@ -59,6 +59,9 @@ pub enum StoreError {
     /// The engine or the file system failed.
     #[error("the store failed: {0}")]
     Engine(String),
+    /// Others have changed, each time, what was to be written.
+    #[error("the same is being changed by others at this moment; please try again")]
+    Busy,
     /// It is closing, or a sync has failed and nothing more is written.
     #[error("the store takes no more changes: {0}")]
     Stopped(String),
@@ -67,7 +70,9 @@ pub enum StoreError {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Stopped(_) | StoreError::Locked { .. } => Problem::new(Kind::Unavailable, error.to_string()),
+            StoreError::Busy | StoreError::Stopped(_) | StoreError::Locked { .. } => {
+                Problem::new(Kind::Unavailable, error.to_string())
+            }
             StoreError::Newer { .. }
             | StoreError::Older { .. }
             | StoreError::Damaged { .. }
@@ -77,14 +82,18 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<CommitError> for Problem {
-    /// For a commit that has nothing to decide anew; who has catches the conflict itself.
+impl From<CommitError> for StoreError {
+    /// For a commit that has nothing to decide anew; who has goes through [`Store::decide`](super::Store::decide).
     fn from(error: CommitError) -> Self {
         match error {
-            CommitError::Store(error) => error.into(),
-            CommitError::Conflict { .. } => {
-                Problem::new(Kind::Unavailable, "somebody else changed it at this moment; try again")
-            }
+            CommitError::Store(error) => error,
+            CommitError::Conflict { .. } => StoreError::Busy,
         }
+    }
+}
+
+impl From<CommitError> for Problem {
+    fn from(error: CommitError) -> Self {
+        StoreError::from(error).into()
     }
 }

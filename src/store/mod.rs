@@ -52,6 +52,7 @@ mod canary;
 mod check;
 mod consents;
 mod corrections;
+mod decide;
 mod dump;
 mod epoch;
 mod error;
@@ -259,11 +260,8 @@ fn found(kv: &dyn Kv, folder: &Path) -> Result<Identity, StoreError> {
     batch.require_absent(Table::Meta, *b"identity");
     batch.put(Table::Meta, *b"identity", record::encode(b"identity", &identity));
     epoch::begin(&mut batch, folder)?;
-    match wait(kv.commit(batch)) {
-        Ok(_) => Ok(identity),
-        Err(CommitError::Store(error)) => Err(error),
-        Err(conflict @ CommitError::Conflict { .. }) => Err(StoreError::Engine(conflict.to_string())),
-    }
+    wait(kv.commit(batch))?;
+    Ok(identity)
 }
 
 /// Waits for a commit where there is no runtime: at opening, and in the command line's direct work.

@@ -9,9 +9,7 @@ mod reach;
 
 use super::Step;
 use crate::domain::{ArticleId, Clock, Fault, Kind, Problem, clean_block};
-use crate::store::{
-    Batch, CommitError, Correction, Delivery, LedgerRow, Message, Print, Revisions, Store, StoreError, Stored,
-};
+use crate::store::{Batch, Correction, Delivery, LedgerRow, Message, Print, Revisions, Store, StoreError, Stored};
 use chrono::Duration;
 use reach::{Owed, Reach};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,8 +26,6 @@ pub const NOTE_CHARS_MAX: usize = 2_000;
 const LOOK_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 /// After an error of the store.
 const RETRY_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
-/// Rounds against somebody who asks for the same correction.
-const CONFLICTS_MAX: usize = 8;
 
 /// Makes corrections out.
 pub struct Corrections {
@@ -112,19 +108,18 @@ impl Corrections {
     /// Errors: as for [`Corrections::count`]; [`Kind::Conflict`] also where the same correction was asked for with another
     /// note, or is being made out for other revisions.
     pub async fn ask(&self, article: &ArticleId, asked: &Asked) -> Result<Answer, Problem> {
-        for _ in 0..CONFLICTS_MAX {
-            let (answer, print) = self.counted(article, asked).await?;
+        let (answer, print) = self.counted(article, asked).await?;
+        let decided = self.store.decide(|| {
+            let mut batch = Batch::default();
             let known = self.store.correction(article, answer.revision)?;
             if let Some(known) = &known {
                 may_repeat(&known.record, asked)?;
             }
             if answer.recipients == 0 {
-                return Ok(Answer { correction: known.map(|known| known.record), ..answer });
+                return Ok((batch, known.map(|known| known.record)));
             }
             let new = match &known {
-                Some(known) if known.record.ended_at.is_none() => {
-                    return Ok(Answer { correction: Some(known.record.clone()), ..answer });
-                }
+                Some(known) if known.record.ended_at.is_none() => return Ok((batch, Some(known.record.clone()))),
                 Some(known) => Correction { of: asked.of, after: None, ended_at: None, ..known.record.clone() },
                 None => Correction {
                     article: article.clone(),
@@ -139,18 +134,12 @@ impl Corrections {
                     ended_at: None,
                 },
             };
-            let mut batch = Batch::default();
             self.store.write_correction(&mut batch, known.as_ref(), &new);
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    self.asked.notify_one();
-                    return Ok(Answer { correction: Some(new), ..answer });
-                }
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error.into()),
-            }
-        }
-        Err(Problem::new(Kind::Unavailable, "this correction is being asked for elsewhere; please try again"))
+            Ok::<_, Problem>((batch, Some(new)))
+        });
+        let correction = decided.await?;
+        self.asked.notify_one();
+        Ok(Answer { correction, ..answer })
     }
 
     /// The corrections of an article, the latest first. Errors: [`Kind::NotFound`].
@@ -188,16 +177,13 @@ impl Corrections {
             None => Correction { ended_at: Some(now), ..old.clone() },
         };
         self.store.write_correction(&mut batch, Some(&stored), &new);
-        match self.store.commit(batch).await {
-            Ok(_) if new.ended_at.is_some() => {
+        // Where a message has moved on meanwhile, the piece is looked at again.
+        if self.store.try_commit(batch).await? {
+            self.mailer.notify_one();
+            if new.ended_at.is_some() {
                 let (article, revision, mails) = (&new.article, new.revision, new.owed);
                 tracing::info!(article.id = %article, revision, mails, "a correction is made out: {mails} mails");
-                self.mailer.notify_one();
             }
-            Ok(_) => self.mailer.notify_one(),
-            // A message has moved on meanwhile: the piece is looked at again.
-            Err(CommitError::Conflict { .. }) => {}
-            Err(CommitError::Store(error)) => return Err(error),
         }
         Ok(Step::Worked)
     }

@@ -1,10 +1,10 @@
 //! What the outcome of a try does to the ledger.
 
+use super::Mailer;
 use super::outcome::Outcome;
-use super::{CONFLICTS_MAX, Mailer};
 use crate::config::Doubtful;
 use crate::domain::{SubscriptionState, Time};
-use crate::store::{Batch, Became, CommitError, Counted, Delivery, LedgerKey, LedgerRow, OTHERS, StoreError, Tally};
+use crate::store::{Batch, Became, Counted, Delivery, LedgerKey, LedgerRow, OTHERS, StoreError, Tally};
 use crate::telemetry;
 use chrono::Duration;
 use std::sync::Arc;
@@ -37,13 +37,7 @@ impl Mailer {
         if closings.is_empty() {
             return Ok(());
         }
-        for _ in 0..CONFLICTS_MAX {
-            match self.store.commit(self.closing_batch(closings)?).await {
-                Ok(_) => break,
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
-            }
-        }
+        self.store.decide(|| Ok::<_, StoreError>((self.closing_batch(closings)?, ()))).await?;
         closings.drain(..).for_each(|closing| self.closed(&closing));
         Ok(())
     }

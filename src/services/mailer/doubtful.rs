@@ -1,9 +1,9 @@
 //! The messages of which nobody here knows whether the server took them: found, listed, and decided on.
 
-use super::{CONFLICTS_MAX, Mailer, PAGE_ROWS_MAX, locked};
+use super::{Mailer, PAGE_ROWS_MAX, locked};
 use crate::config::Doubtful;
 use crate::domain::{Address, Time};
-use crate::store::{Batch, CommitError, Delivery, LedgerKey, LedgerRow, Message, StoreError};
+use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
 use crate::telemetry;
 use std::collections::HashSet;
 
@@ -120,7 +120,7 @@ impl Mailer {
         keys: HashSet<LedgerKey>,
         next: &impl Fn(u32, Time) -> Delivery,
     ) -> Result<usize, StoreError> {
-        for _ in 0..CONFLICTS_MAX {
+        let decided = self.store.decide(|| {
             let mut batch = Batch::default();
             let mut count = 0;
             for key in &keys {
@@ -130,13 +130,9 @@ impl Mailer {
                 self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
                 count += 1;
             }
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(count),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
-            }
-        }
-        Ok(0)
+            Ok((batch, count))
+        });
+        decided.await
     }
 
     fn doubtful_after(&self, after: Option<&(Time, LedgerKey)>) -> Result<DoubtfulPage, StoreError> {

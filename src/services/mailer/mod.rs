@@ -33,7 +33,7 @@ use super::Step;
 use super::newsroom::SharedNewsroom;
 use crate::config::{Mail, Subscriptions, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
-use crate::store::{CommitError, LedgerKey, Store, StoreError};
+use crate::store::{LedgerKey, Store, StoreError};
 use crate::telemetry;
 use crate::wire::mail::Templates;
 use crate::wire::mail::dkim::SigningKey;
@@ -60,7 +60,7 @@ const IDLE_MAX: Duration = Duration::from_secs(10);
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of a connection in one step: then the work is spread over all connections anew.
 const ROUNDS_MAX: usize = 64;
-/// Rounds against somebody who changes the same rows all the time.
+/// Rounds against others who change what a connection is about to send; then it takes other messages.
 const CONFLICTS_MAX: usize = 8;
 
 /// The mailer.
@@ -304,6 +304,7 @@ impl Mailer {
         if closings.iter().any(Closing::changes_subscriber) {
             self.settle(closings).await?;
         }
+        // Not by `Store::decide`: signing is waited for, and before another round what is closed gets a commit of its own.
         for _ in 0..CONFLICTS_MAX {
             let mut batch = self.closing_batch(closings)?;
             let mut failed = 0;
@@ -332,22 +333,17 @@ impl Mailer {
             articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
             self.write_paces(&mut batch);
             let ready = self.signed(ready).await?;
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    closings.drain(..).for_each(|closing| self.closed(&closing));
-                    ready
-                        .iter()
-                        .filter_map(|(_, message)| message.prints.as_ref())
-                        .for_each(|p| self.prints_are_stored(p));
-                    metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
-                    let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(key, _)| key).collect();
-                    due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
-                    locked(&self.queue).waiting.extend(waiting);
-                    return Ok(ready);
-                }
-                Err(CommitError::Conflict { .. }) => self.settle(closings).await?,
-                Err(CommitError::Store(error)) => return Err(error),
+            if self.store.try_commit(batch).await? {
+                closings.drain(..).for_each(|closing| self.closed(&closing));
+                let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
+                prints.for_each(|prints| self.prints_are_stored(prints));
+                metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
+                let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(key, _)| key).collect();
+                due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
+                locked(&self.queue).waiting.extend(waiting);
+                return Ok(ready);
             }
+            self.settle(closings).await?;
         }
         due.iter().for_each(|(_, key)| self.release(key));
         Ok(Vec::new())

@@ -71,6 +71,7 @@ impl From<StoreError> for Stop {
             | StoreError::Older { .. }
             | StoreError::Damaged { .. }
             | StoreError::Engine(_)
+            | StoreError::Busy
             | StoreError::Stopped(_)) => Stop::Store(other),
         }
     }

@@ -8,7 +8,7 @@ use super::Mailer;
 use super::plan::Stop;
 use super::ready::{Made, Written, category, wanted};
 use crate::domain::{Address, ArticleId, Kind, Language, MailKind, Problem, Selection, Time};
-use crate::store::{Batch, CommitError, Counted, LedgerRow, Message, Order};
+use crate::store::{Batch, Counted, LedgerRow, Message, Order};
 use crate::wire::mail::{self, About, Frame, Item};
 
 /// Articles of a digest that is only looked at.
@@ -51,16 +51,11 @@ impl Mailer {
         let row = LedgerRow::new(Message::Test { to, kind, language, article, at: now }, id, None, now);
         let mut batch = Batch::default();
         self.store.write_message(&mut batch, None, &row);
-        match self.store.commit(batch).await {
-            Ok(_) => {
-                self.hint.notify_one();
-                Ok(())
-            }
-            Err(CommitError::Conflict { .. }) => {
-                Err(Problem::new(Kind::Conflict, "such a test was sent to this address just now"))
-            }
-            Err(CommitError::Store(error)) => Err(Problem::from(error)),
+        if !self.store.try_commit(batch).await? {
+            return Err(Problem::new(Kind::Conflict, "such a test was sent to this address just now"));
         }
+        self.hint.notify_one();
+        Ok(())
     }
 
     /// The mail of a row that is a test, as it goes out.

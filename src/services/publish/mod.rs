@@ -5,17 +5,15 @@ mod edit;
 mod flood;
 
 use crate::domain::{Article, ArticleId, ChangeKind, Clock, Draft, ExternalId, Kind, Problem, State, Time};
-use crate::store::{Batch, CommitError, Due, Replay, Store, Stored, id_from_key};
+use crate::store::{Batch, Due, Replay, Store, Stored, id_from_key};
 use crate::telemetry;
 use chrono::Duration;
 use edit::{Edit, admit, change, moved, revision_of, same_name};
-use flood::Guard;
+use flood::{Guard, Sort};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
-/// How often a verb starts anew when somebody else changed the same article between its reading and its writing.
-const TRIES_MAX: usize = 8;
 /// An answer is remembered this long under its idempotency key: a retry that comes later than two days is no retry.
 const REPLAY_KEPT: Duration = Duration::hours(48);
 /// Due rows that are taken at a time; what is left is due at once again.
@@ -70,26 +68,22 @@ impl Publisher {
     /// Errors: [`Kind::Conflict`] if its names are two articles', or it is part of a flood, [`Kind::Invalid`] if the idempotency key was used for another
     /// request or the state does not allow the move.
     pub async fn push(&self, draft: Draft, retry: Option<Idempotency>) -> Result<(Article, Outcome), Problem> {
-        for _ in 0..TRIES_MAX {
+        self.write(|batch, now| {
             if let Some(article) = retry.as_ref().map(|retry| self.replayed(retry)).transpose()?.flatten() {
-                return Ok((article, Outcome::Unchanged));
+                return Ok(Edit { old: None, new: article, outcome: Outcome::Unchanged });
             }
-            let now = self.clock.now();
             let edit = match self.known(&draft)? {
                 Some(old) => self.edit_of(old, &draft, now)?,
                 None => Edit { old: None, new: admit(&draft, now), outcome: Outcome::Created },
             };
-            let mut batch = Batch::default();
             if let Some(retry) = &retry {
                 let request = retry.request.to_vec();
                 let replay = Replay { request, article: edit.new.id.clone(), at: now };
-                self.store.remember_replay(&mut batch, &retry.digest, &replay, now + REPLAY_KEPT);
+                self.store.remember_replay(batch, &retry.digest, &replay, now + REPLAY_KEPT);
             }
-            if let Some(done) = self.commit(edit, batch, now).await? {
-                return Ok(done);
-            }
-        }
-        Err(busy())
+            Ok(edit)
+        })
+        .await
     }
 
     /// Replaces all that `draft` can say of the article `id`. `revision` is what the caller has seen, if it says so.
@@ -101,32 +95,19 @@ impl Publisher {
         draft: &Draft,
         revision: Option<u32>,
     ) -> Result<(Article, Outcome), Problem> {
-        for _ in 0..TRIES_MAX {
-            let old = self.current(id, revision)?;
-            let now = self.clock.now();
-            let edit = self.edit_of(old, draft, now)?;
-            if let Some(done) = self.commit(edit, Batch::default(), now).await? {
-                return Ok(done);
-            }
-        }
-        Err(busy())
+        self.write(|_, now| self.edit_of(self.current(id, revision)?, draft, now)).await
     }
 
     /// Withdraws the article `id`, whatever its state.
     ///
     /// Errors: [`Kind::NotFound`], [`Kind::Stale`].
     pub async fn retract(&self, id: &ArticleId, revision: Option<u32>) -> Result<(Article, Outcome), Problem> {
-        for _ in 0..TRIES_MAX {
+        self.write(|_, now| {
             let old = self.current(id, revision)?;
-            let now = self.clock.now();
-            let mut new = old.record.clone();
-            new.state = State::Retracted;
-            let edit = revision_of(old, new, now);
-            if let Some(done) = self.commit(edit, Batch::default(), now).await? {
-                return Ok(done);
-            }
-        }
-        Err(busy())
+            let new = Article { state: State::Retracted, ..old.record.clone() };
+            Ok(revision_of(old, new, now))
+        })
+        .await
     }
 
     /// Does what its hour has come for: publishes scheduled articles and forgets old idempotency keys.
@@ -150,28 +131,27 @@ impl Publisher {
 
     /// Publishes what the due row of `at` and `key` is about. Returns whether it became public.
     async fn release(&self, at: Time, key: &[u8], now: Time) -> Result<bool, Problem> {
-        let article = id_from_key(key).map(|id| self.store.article(&id)).transpose()?.flatten();
-        match article {
-            Some(old) if old.record.state == State::Scheduled && old.record.published_at == Some(at) => {
-                let mut new = old.record.clone();
-                new.state = State::Published;
-                let edit = revision_of(old, new, now);
-                Ok(self.commit(edit, Batch::default(), now).await?.is_some())
-            }
-            // Moved by somebody this very moment, and its row with it: its new hour may be far ahead. If the row is
-            // there all the same, it is damage; so is one without an article. Left there it would be due for ever.
-            other => {
-                let mut batch = Batch::default();
-                if let Some(moved) = &other {
-                    self.store.require_article(&mut batch, moved);
+        let decided = self.store.decide(|| {
+            let mut batch = Batch::default();
+            match id_from_key(key).map(|id| self.store.article(&id)).transpose()?.flatten() {
+                Some(old) if old.record.state == State::Scheduled && old.record.published_at == Some(at) => {
+                    let new = Article { state: State::Published, ..old.record.clone() };
+                    let written = self.written(&mut batch, revision_of(old, new, now), now)?;
+                    Ok::<_, Problem>((batch, Some(written)))
                 }
-                self.store.drop_due(&mut batch, Due::Article, at, key);
-                match self.store.commit(batch).await {
-                    Ok(_) | Err(CommitError::Conflict { .. }) => Ok(false),
-                    Err(CommitError::Store(error)) => Err(error.into()),
+                // Moved by somebody this very moment, and its row with it: its new hour may be far ahead. If the row is
+                // there all the same, it is damage; so is one without an article. Left there it would be due for ever.
+                other => {
+                    if let Some(moved) = &other {
+                        self.store.require_article(&mut batch, moved);
+                    }
+                    self.store.drop_due(&mut batch, Due::Article, at, key);
+                    Ok((batch, None))
                 }
             }
-        }
+        });
+        let released = decided.await?;
+        Ok(released.map(|written| self.tell(written)).is_some())
     }
 
     /// Forgets the idempotency keys whose time is over: all of them, or more would come than go.
@@ -255,39 +235,66 @@ impl Publisher {
         Ok(revision_of(old, new, now))
     }
 
-    /// Commits one edit; none if somebody else was first and the verb has to start anew.
-    async fn commit(&self, edit: Edit, mut batch: Batch, now: Time) -> Result<Option<(Article, Outcome)>, Problem> {
+    /// Commits the edit that `edit` makes of what it finds, with what it puts into the batch besides.
+    async fn write(
+        &self,
+        mut edit: impl FnMut(&mut Batch, Time) -> Result<Edit, Problem>,
+    ) -> Result<(Article, Outcome), Problem> {
+        let decided = self.store.decide(|| {
+            let (mut batch, now) = (Batch::default(), self.clock.now());
+            let edit = edit(&mut batch, now)?;
+            let written = self.written(&mut batch, edit, now)?;
+            Ok::<_, Problem>((batch, written))
+        });
+        Ok(self.tell(decided.await?))
+    }
+
+    /// Puts one edit into `batch`, with its log entry. Errors: [`Kind::Conflict`] if it is part of a flood.
+    fn written(&self, batch: &mut Batch, edit: Edit, now: Time) -> Result<Written, Problem> {
         let Edit { old, new, outcome } = edit;
-        let sort = self.guard.judge(old.as_ref().map(|old| &old.record), &new, now)?;
-        let change = change(old.as_ref().map(|old| &old.record), &new, now);
-        let seen = change.as_ref().map(|change| change.kind);
+        let mut seen = None;
         match outcome {
             Outcome::Unchanged => {}
             Outcome::Created | Outcome::Revised => {
-                self.store.write_article(&mut batch, old.as_ref(), &new);
-                if let Some(change) = change {
-                    self.store.log(&mut batch, &change);
+                let known = old.as_ref().map(|old| &old.record);
+                let sort = self.guard.judge(known, &new, now)?;
+                self.store.write_article(batch, old.as_ref(), &new);
+                if let Some(change) = change(known, &new, now) {
+                    self.store.log(batch, &change);
+                    seen = Some(Seen { kind: change.kind, sort, at: now });
                 }
             }
         }
-        if batch.is_empty() {
-            return Ok(Some((new, outcome)));
-        }
-        match self.store.commit(batch).await {
-            Ok(_) => {
-                if new.state == State::Scheduled {
-                    self.scheduled.notify_waiters();
-                }
-                if let Some(kind) = seen {
-                    tell(kind, &new);
-                    self.guard.passed(&new, sort, now);
-                }
-                Ok(Some((new, outcome)))
-            }
-            Err(CommitError::Conflict { .. }) => Ok(None),
-            Err(CommitError::Store(error)) => Err(error.into()),
-        }
+        Ok(Written { article: new, outcome, seen })
     }
+
+    /// It is durable: tells whom it concerns.
+    fn tell(&self, written: Written) -> (Article, Outcome) {
+        let Written { article, outcome, seen } = written;
+        if outcome != Outcome::Unchanged && article.state == State::Scheduled {
+            self.scheduled.notify_waiters();
+        }
+        if let Some(Seen { kind, sort, at }) = seen {
+            tell(kind, &article);
+            self.guard.passed(&article, sort, at);
+        }
+        (article, outcome)
+    }
+}
+
+/// An edit that has been put into a batch.
+struct Written {
+    article: Article,
+    outcome: Outcome,
+    /// What the public sees of it.
+    seen: Option<Seen>,
+}
+
+struct Seen {
+    kind: ChangeKind,
+    /// What the flood guard counts it as.
+    sort: Option<Sort>,
+    at: Time,
 }
 
 /// One line in the log for each thing that the public sees happen.
@@ -302,8 +309,4 @@ fn tell(kind: ChangeKind, article: &Article) {
         ChangeKind::Retracted => tracing::info!(article.id = %id, revision, "retracted {id}"),
         ChangeKind::Restored => tracing::info!(article.id = %id, revision, "restored {id}"),
     }
-}
-
-fn busy() -> Problem {
-    Problem::new(Kind::Unavailable, "the article is being changed by others at this moment; try again")
 }

@@ -7,8 +7,8 @@ mod maildir;
 
 use super::subscribe::Subscriptions;
 use crate::config;
-use crate::domain::{Address, Clock, Kind, Misses, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
-use crate::store::{Back, Batch, Became, CommitError, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
+use crate::domain::{Clock, Kind, Misses, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
+use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
 use crate::telemetry;
 use crate::wire::mail::Token;
 use crate::wire::mail::incoming::{Inbox, Incoming, Verdict};
@@ -17,9 +17,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-
-/// Rounds against somebody who changes the same subscriptions all the time.
-const CONFLICTS_MAX: usize = 8;
 
 /// Takes in what comes back.
 pub struct Returns {
@@ -177,18 +174,16 @@ impl Returns {
 
     /// A canary has come back. One that has come before, or an older one, proves nothing.
     async fn arrived(&self, number: u32) -> Result<(), StoreError> {
-        for _ in 0..CONFLICTS_MAX {
-            let Some(old) = self.store.canary()? else { return Ok(()) };
-            let Some(new) = old.record.proven(number, self.clock.now()) else { return Ok(()) };
+        let decided = self.store.decide(|| {
             let mut batch = Batch::default();
-            self.store.write_canary(&mut batch, Some(&old), &new);
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
+            if let Some(old) = self.store.canary()?
+                && let Some(new) = old.record.proven(number, self.clock.now())
+            {
+                self.store.write_canary(&mut batch, Some(&old), &new);
             }
-        }
-        Err(StoreError::Engine("the canary is being changed elsewhere".into()))
+            Ok((batch, ()))
+        });
+        decided.await
     }
 
     /// As by the link with the same token.
@@ -248,23 +243,17 @@ impl Returns {
         back: Back,
         change: impl Fn(&mut Batch, &Stored<Subscriber>, Time) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        for _ in 0..CONFLICTS_MAX {
-            let Some(subscription) = self.store.subscription(about)? else { return Ok(()) };
-            let address: &Address = &subscription.record.address;
-            let Some(subscriber) = self.store.subscriber_of(address)? else { return Ok(()) };
+        let decided = self.store.decide(|| {
             let mut batch = Batch::default();
             let now = self.clock.now();
-            change(&mut batch, &subscriber, now)?;
-            self.count(&mut batch, &subscription.record, by.as_ref(), back, now)?;
-            if batch.is_empty() {
-                return Ok(());
+            if let Some(subscription) = self.store.subscription(about)?
+                && let Some(subscriber) = self.store.subscriber_of(&subscription.record.address)?
+            {
+                change(&mut batch, &subscriber, now)?;
+                self.count(&mut batch, &subscription.record, by.as_ref(), back, now)?;
             }
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(()),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(error),
-            }
-        }
-        Err(StoreError::Engine("the subscriber is being changed elsewhere".into()))
+            Ok((batch, ()))
+        });
+        decided.await
     }
 }

@@ -1,8 +1,8 @@
 //! What is agreed to, and the wish never to be asked again.
 
-use super::{CONFLICTS_MAX, Subscriptions, busy, internal, unknown};
+use super::{Subscriptions, internal};
 use crate::domain::{Address, Kind, Language, Problem, Subscription, SubscriptionState};
-use crate::store::{Batch, CommitError, Delivery, LedgerKey, Message, Never, Wording};
+use crate::store::{Batch, Delivery, LedgerKey, Message, Never, Wording};
 use crate::wire::locale::Catalogue;
 use crate::wire::mail::Purpose;
 use aws_lc_rs::digest;
@@ -45,11 +45,8 @@ impl Subscriptions {
     ///
     /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
     pub async fn never_again(&self, token: &str) -> Result<Subscription, Problem> {
-        for _ in 0..CONFLICTS_MAX {
-            let (token, old) = self.open(token)?;
-            if token.purpose != Purpose::Never {
-                return Err(unknown());
-            }
+        self.change(|| {
+            let (_, old) = self.open_for(Purpose::Never, token)?;
             let now = self.clock.now();
             let mut batch = Batch::default();
             self.store.write_never(&mut batch, &self.never_hash(&old.record.address), &Never { at: now });
@@ -57,29 +54,24 @@ impl Subscriptions {
                 let ended = Subscription { erase_at: Some(now), ..old.record.left(now) };
                 self.store.write_subscription(&mut batch, Some(&old), &ended);
             }
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(old.record),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            Ok((batch, old.record))
+        })
+        .await
     }
 
     /// The owner of the address, who never wanted to be asked again, may be.
     ///
     /// Errors: [`Kind::NotFound`] if that was no wish of theirs.
     pub async fn allow(&self, address: &Address) -> Result<(), Problem> {
-        if !self.is_never(address)? {
-            return Err(Problem::new(Kind::NotFound, "nobody wished that this address is never asked again"));
-        }
-        let mut batch = Batch::default();
-        self.store.delete_never(&mut batch, &self.never_hash(address));
-        match self.store.commit(batch).await {
-            // Nothing is required that somebody could have changed.
-            Ok(_) | Err(CommitError::Conflict { .. }) => Ok(()),
-            Err(CommitError::Store(error)) => Err(internal(error)),
-        }
+        self.change(|| {
+            if !self.is_never(address)? {
+                return Err(Problem::new(Kind::NotFound, "nobody wished that this address is never asked again"));
+            }
+            let mut batch = Batch::default();
+            self.store.delete_never(&mut batch, &self.never_hash(address));
+            Ok((batch, ()))
+        })
+        .await
     }
 
     fn never_hash(&self, address: &Address) -> [u8; 32] {

@@ -16,13 +16,10 @@ use crate::domain::{
     Address, Cadence, Clock, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Term, Time, Zone,
 };
-use crate::store::{Batch, Became, CommitError, Counted, LedgerRow, Message, Store, StoreError, Stored, Tally};
+use crate::store::{Batch, Became, Counted, LedgerRow, Message, Store, StoreError, Stored, Tally};
 use crate::wire::mail::{Purpose, Token};
 use std::net::IpAddr;
 use std::sync::Arc;
-
-/// Rounds against somebody who changes the same subscription all the time.
-const CONFLICTS_MAX: usize = 8;
 
 /// The subscriptions, for those who ask for them.
 pub struct Subscriptions {
@@ -97,7 +94,7 @@ impl Subscriptions {
         self.check_selection(&asking.selection)?;
         // All of them change the same budget, so they would only be in each other's way.
         let _turn = self.turn.lock().await;
-        for _ in 0..CONFLICTS_MAX {
+        self.change_and_mail(|| {
             let now = self.clock.now();
             let budgets = self.budgets(&asking.address, asking.is_proven, now)?;
             let known = self.known(&asking.address)?;
@@ -117,16 +114,9 @@ impl Subscriptions {
                 let row = LedgerRow::new(message, subscription.id, None, now).due_at(due_at);
                 self.store.write_message(&mut batch, None, &row);
             }
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    self.hint.notify_one();
-                    return Ok(());
-                }
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// What a link is for. Errors: [`Kind::NotFound`] for a link that is not ours.
@@ -160,18 +150,14 @@ impl Subscriptions {
         from: Option<IpAddr>,
         language: Language,
     ) -> Result<Subscription, Problem> {
-        for _ in 0..CONFLICTS_MAX {
-            let (token, old) = self.open(token)?;
-            if token.purpose != Purpose::Confirm {
-                return Err(unknown());
-            }
-            let now = self.clock.now();
+        self.change(|| {
+            let (token, old) = self.open_for(Purpose::Confirm, token)?;
+            let (mut batch, now) = (Batch::default(), self.clock.now());
             decide::may_confirm(&old.record, token.round, now)?;
             if decide::is_settled(&old.record) {
-                return Ok(old.record);
+                return Ok((batch, old.record));
             }
             let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
-            let mut batch = Batch::default();
             let wording = Some(self.keep_wording(&mut batch, language)?);
             let (confirmed, language) = (Some(Given { at: now, from }), Some(language));
             let consent = Consent { confirmed, wording, language, ..old.record.consent.clone() };
@@ -193,39 +179,22 @@ impl Subscriptions {
                     self.store.write_subscription(&mut batch, Some(other), &other.record.left(now));
                 }
             }
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(new),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            Ok((batch, new))
+        })
+        .await
     }
 
     /// Leaves, from any state; a second time changes nothing. Errors: as for [`Subscriptions::look`], and for a link
     /// that is for something else.
     pub async fn leave(&self, token: &str) -> Result<Subscription, Problem> {
         let by = self.left_by(token).await?;
-        for _ in 0..CONFLICTS_MAX {
-            let (token, old) = self.open(token)?;
-            if token.purpose != Purpose::Leave {
-                return Err(unknown());
-            }
-            if matches!(old.record.state, SubscriptionState::Unsubscribed { .. }) {
-                return Ok(old.record);
-            }
+        self.change_and_mail(|| {
+            let (_, old) = self.open_for(Purpose::Leave, token)?;
             let mut batch = Batch::default();
-            self.end(&mut batch, &old, by.as_ref(), self.clock.now())?;
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    self.hint.notify_one();
-                    return self.open_stored(token.subscription).map(|stored| stored.record);
-                }
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            let left = self.end(&mut batch, &old, by.as_ref(), self.clock.now())?;
+            Ok((batch, left))
+        })
+        .await
     }
 
     /// The message by whose link somebody leaves, if that can be known. Nothing is looked for where nothing is left.
@@ -238,17 +207,17 @@ impl Subscriptions {
         Ok(found.map_err(internal)?.map(|row| row.record.message))
     }
 
-    /// Ends a subscription, by the link of a mail or otherwise; one that was confirmed is told so, since a mail may have
-    /// been passed on, and counted.
+    /// The subscription as it is once it has ended, by the link of a mail or otherwise. The owner of one that was confirmed
+    /// is told so, since a mail may have been passed on, and it is counted; one that has ended before stays as it is.
     fn end(
         &self,
         batch: &mut Batch,
         old: &Stored<Subscription>,
         by: Option<&Message>,
         now: Time,
-    ) -> Result<(), Problem> {
+    ) -> Result<Subscription, Problem> {
         if matches!(old.record.state, SubscriptionState::Unsubscribed { .. }) {
-            return Ok(());
+            return Ok(old.record.clone());
         }
         let new = old.record.left(now);
         self.store.write_subscription(batch, Some(old), &new);
@@ -260,7 +229,7 @@ impl Subscriptions {
             self.store.tally(&mut tally, &counted, Became::Unsubscribed, now).map_err(internal)?;
             self.store.write_tally(batch, tally);
         }
-        Ok(())
+        Ok(new)
     }
 
     /// Up to `limit` subscriptions behind `after`, for the operator.
@@ -334,12 +303,30 @@ impl Subscriptions {
 
     fn open(&self, token: &str) -> Result<(Token, Stored<Subscription>), Problem> {
         let token = Token::open(token, &self.store.identity().secret).ok_or_else(unknown)?;
-        let stored = self.open_stored(token.subscription)?;
+        let stored = self.store.subscription(token.subscription).map_err(internal)?.ok_or_else(unknown)?;
         Ok((token, stored))
     }
 
-    fn open_stored(&self, id: SubscriptionId) -> Result<Stored<Subscription>, Problem> {
-        self.store.subscription(id).map_err(internal)?.ok_or_else(unknown)
+    /// As above, of a link that is for `purpose`; any other is none of ours here.
+    fn open_for(&self, purpose: Purpose, token: &str) -> Result<(Token, Stored<Subscription>), Problem> {
+        let (token, stored) = self.open(token)?;
+        if token.purpose == purpose { Ok((token, stored)) } else { Err(unknown()) }
+    }
+
+    /// As [`Store::decide`], with errors that tell strangers nothing of what is stored.
+    async fn change<T>(&self, mut decide: impl FnMut() -> Result<(Batch, T), Problem>) -> Result<T, Problem> {
+        let decided = self.store.decide(|| match decide() {
+            Ok((batch, value)) => Ok((batch, Ok(value))),
+            Err(problem) => Ok((Batch::default(), Err(problem))),
+        });
+        decided.await.map_err(internal)?
+    }
+
+    /// As above; then the mailer looks for what it owes.
+    async fn change_and_mail<T>(&self, decide: impl FnMut() -> Result<(Batch, T), Problem>) -> Result<T, Problem> {
+        let value = self.change(decide).await?;
+        self.hint.notify_one();
+        Ok(value)
     }
 
     /// Do the categories of `selection` exist? Errors: [`Kind::Invalid`] names all that are unknown.
@@ -365,12 +352,9 @@ fn unknown() -> Problem {
         .because(Reason::LinkUnknown)
 }
 
-fn busy() -> Problem {
-    Problem::new(Kind::Unavailable, "this subscription is being changed elsewhere; please try again")
-}
-
 fn internal(error: StoreError) -> Problem {
     match &error {
+        StoreError::Busy => return error.into(),
         // Its key may be an address.
         StoreError::Record { table, what, .. } => tracing::error!("a record of {} is damaged: {what}", table.name()),
         StoreError::Locked { .. }

@@ -1,11 +1,11 @@
 //! What a subscriber sees and changes, by a link that was mailed freshly to the address; the API changes the same.
 
-use super::{CONFLICTS_MAX, Known, Subscriptions, busy, decide, internal, mint, unknown};
+use super::{Known, Subscriptions, decide, internal, mint, unknown};
 use crate::domain::{
     Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Time, Zone,
 };
-use crate::store::{Batch, CommitError, LedgerRow, Message};
+use crate::store::{Batch, LedgerRow, Message};
 use crate::wire::mail::{Purpose, Token};
 use chrono::Duration;
 use std::net::IpAddr;
@@ -67,24 +67,14 @@ impl Subscriptions {
     ///
     /// Errors: [`Kind::NotFound`] for a link that is not ours or for something else.
     pub async fn send_link(&self, token: &str) -> Result<(), Problem> {
-        for _ in 0..CONFLICTS_MAX {
-            let (token, stored) = self.open(token)?;
-            if token.purpose != Purpose::Leave {
-                return Err(unknown());
-            }
+        self.change_and_mail(|| {
+            let (_, stored) = self.open_for(Purpose::Leave, token)?;
             let known = self.known(&stored.record.address)?.ok_or_else(unknown)?;
-            let mut batch = Batch::default();
-            self.link(&mut batch, &known, self.clock.now(), self.clock.now());
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    self.hint.notify_one();
-                    return Ok(());
-                }
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            let (mut batch, now) = (Batch::default(), self.clock.now());
+            self.link(&mut batch, &known, now, now);
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// Mails a link to the preferences to `address`, if it is known. Answers the same for every address.
@@ -92,7 +82,7 @@ impl Subscriptions {
     /// Errors: [`Kind::TooMany`] where too many asked within the hour, whatever the address.
     pub async fn send_link_to(&self, address: &Address, is_proven: bool) -> Result<(), Problem> {
         let _turn = self.turn.lock().await;
-        for _ in 0..CONFLICTS_MAX {
+        self.change_and_mail(|| {
             let now = self.clock.now();
             let budgets = self.budgets(address, is_proven, now)?;
             let known = self.known(address)?;
@@ -104,16 +94,9 @@ impl Subscriptions {
                 None => false,
             };
             budgets.write(self, &mut batch, is_mail, is_proven);
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    self.hint.notify_one();
-                    return Ok(());
-                }
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            Ok((batch, ()))
+        })
+        .await
     }
 
     /// Puts the mail with a link to the preferences into `batch`, unless one went out just now; and whether it did.
@@ -165,36 +148,29 @@ impl Subscriptions {
     ///
     /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
     pub async fn undo(&self, token: &str) -> Result<Subscription, Problem> {
-        for _ in 0..CONFLICTS_MAX {
-            let (token, old) = self.open(token)?;
-            if token.purpose != Purpose::Undo {
-                return Err(unknown());
-            }
+        self.change(|| {
+            let (token, old) = self.open_for(Purpose::Undo, token)?;
             decide::may_undo(&old.record, token.round)?;
+            let mut batch = Batch::default();
             if decide::is_confirmed(&old.record) {
-                return Ok(old.record);
+                return Ok((batch, old.record));
             }
             let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
             let zone = self.zone(&known.subscriber.record);
             // A digest still tells of what came out meanwhile; mails that come one by one are not sent late.
             let head = if old.record.cadence.is_instant() { self.store.head() } else { old.record.digests.since };
             let new = old.record.begun(self.clock.now(), head, zone);
-            let mut batch = Batch::default();
             self.store.write_subscription(&mut batch, Some(&old), &new);
-            match self.store.commit(batch).await {
-                Ok(_) => return Ok(new),
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            Ok((batch, new))
+        })
+        .await
     }
 
     /// The subscription of a private feed's address. Errors: [`Kind::NotFound`] for an address that is not ours or not
     /// in use any more; [`Kind::Gone`] for a subscription that has ended.
     pub fn feed(&self, token: &str) -> Result<Subscription, Problem> {
-        let (token, stored) = self.open(token)?;
-        if token.purpose != Purpose::Feed || token.round != stored.record.feed {
+        let (token, stored) = self.open_for(Purpose::Feed, token)?;
+        if token.round != stored.record.feed {
             return Err(unknown());
         }
         match stored.record.state {
@@ -219,19 +195,11 @@ impl Subscriptions {
         if let Amendment::Add { selection, .. } | Amendment::Edit { selection: Some(selection), .. } = amendment {
             self.check_selection(selection)?;
         }
-        for _ in 0..CONFLICTS_MAX {
+        let amended = self.change_and_mail(|| {
             let known = known()?;
-            let batch = self.amended(&known, amendment, from)?;
-            match self.store.commit(batch).await {
-                Ok(_) => {
-                    self.hint.notify_one();
-                    return self.known(&known.subscriber.record.address)?.map(Preferences::from).ok_or_else(unknown);
-                }
-                Err(CommitError::Conflict { .. }) => {}
-                Err(CommitError::Store(error)) => return Err(internal(error)),
-            }
-        }
-        Err(busy())
+            Ok((self.amended(&known, amendment, from)?, known.subscriber.record.address))
+        });
+        self.known(&amended.await?)?.map(Preferences::from).ok_or_else(unknown)
     }
 
     fn amended(&self, known: &Known, amendment: &Amendment, from: Option<IpAddr>) -> Result<Batch, Problem> {
@@ -286,7 +254,7 @@ impl Subscriptions {
                 }
                 self.store.write_subscription(&mut batch, Some(old), &new);
             }
-            Amendment::Remove { id } => self.end(&mut batch, known.find(*id)?, None, now)?,
+            Amendment::Remove { id } => drop(self.end(&mut batch, known.find(*id)?, None, now)?),
             Amendment::NewFeed { id } => {
                 let old = known.find(*id)?;
                 let new = Subscription { feed: old.record.feed.saturating_add(1), ..old.record.clone() };

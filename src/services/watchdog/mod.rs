@@ -12,7 +12,7 @@ mod lateness;
 use super::Step;
 use crate::config::{self, MailClass};
 use crate::domain::{Clock, SubscriptionId, Time};
-use crate::store::{Batch, Canary, CommitError, LedgerKey, LedgerRow, Message, Store, StoreError, Stored};
+use crate::store::{Batch, Canary, LedgerKey, LedgerRow, Message, Store, StoreError, Stored};
 use crate::telemetry;
 use lateness::Round;
 use serde::Serialize;
@@ -26,8 +26,6 @@ use uuid::Uuid;
 /// Between two looks, and between two pieces of a long one.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 const PIECE_EVERY: Duration = Duration::from_millis(500);
-/// Rounds against a canary that comes back meanwhile.
-const CONFLICTS_MAX: usize = 8;
 
 /// The watchdog.
 pub struct Watchdog {
@@ -205,29 +203,31 @@ impl Watchdog {
     /// Sends the next canary when its time has come, and looks how long one has been waited for.
     async fn look_at_canary(&self, now: Time) -> Result<(), StoreError> {
         let Some(canary) = &self.canary else { return Ok(()) };
-        for _ in 0..CONFLICTS_MAX {
+        let calm_until = self.state().calm_until;
+        let decided = self.store.decide(|| {
             let old = self.store.canary()?;
             let known = old.as_ref().map(|stored| stored.record).unwrap_or_default();
-            let calm_until = self.state().calm_until;
             // One that a quarantine has held up may never go out.
             let is_held = calm_until.is_some_and(|calm| known.sent_at.is_some_and(|sent| sent <= calm));
+            let known = if is_held { Canary { waited_since: None, ..known } } else { known };
             if is_held || known.sent_at.is_none_or(|sent| now - sent >= canary.every) {
-                let known = if is_held { Canary { waited_since: None, ..known } } else { known };
-                if !self.send(old.as_ref(), &known.next(now)).await? {
-                    continue;
-                }
-                self.mailer.notify_one();
+                let new = known.next(now);
+                Ok::<_, StoreError>((self.next_canary(old.as_ref(), &new)?, (new, true)))
+            } else {
+                Ok((Batch::default(), (known, false)))
             }
-            let waited = self.store.canary()?.and_then(|stored| stored.record.waited_since);
-            let missing = waited.filter(|since| now - *since > canary.deadline);
-            self.settle_canary(&mut self.state(), missing, now);
-            return Ok(());
+        });
+        let (known, is_sent) = decided.await?;
+        if is_sent {
+            self.mailer.notify_one();
         }
+        let missing = known.waited_since.filter(|since| now - *since > canary.deadline);
+        self.settle_canary(&mut self.state(), missing, now);
         Ok(())
     }
 
-    /// Owes the canary that `new` counts; the message of the one before is taken out. False if it has come back meanwhile.
-    async fn send(&self, old: Option<&Stored<Canary>>, new: &Canary) -> Result<bool, StoreError> {
+    /// Owes the canary that `new` counts; the message of the one before is taken out.
+    fn next_canary(&self, old: Option<&Stored<Canary>>, new: &Canary) -> Result<Batch, StoreError> {
         let (mut batch, nobody) = (Batch::default(), SubscriptionId(Uuid::nil()));
         if let Some(old) = old
             && let Some(row) =
@@ -239,11 +239,7 @@ impl Watchdog {
         let row = LedgerRow::new(message, nobody, None, new.sent_at.unwrap_or_else(|| self.clock.now()));
         self.store.write_message(&mut batch, None, &row);
         self.store.write_canary(&mut batch, old, new);
-        match self.store.commit(batch).await {
-            Ok(_) => Ok(true),
-            Err(CommitError::Conflict { .. }) => Ok(false),
-            Err(CommitError::Store(error)) => Err(error),
-        }
+        Ok(batch)
     }
 
     fn settle_canary(&self, state: &mut State, missing: Option<Time>, now: Time) {

@@ -55,10 +55,7 @@ pub enum DumpError {
 
 impl From<CommitError> for DumpError {
     fn from(error: CommitError) -> Self {
-        match error {
-            CommitError::Store(error) => error.into(),
-            conflict @ CommitError::Conflict { .. } => StoreError::Engine(conflict.to_string()).into(),
-        }
+        StoreError::from(error).into()
     }
 }
 
