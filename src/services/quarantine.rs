@@ -73,8 +73,9 @@ impl Quarantine {
         self.store.scan(count).await
     }
 
-    /// Lets mail leave again. Returns how many messages were closed; none if the store was free. What came to be owed
-    /// since the quarantine began is sent whatever `owed` says.
+    /// Lets mail leave again. Returns how many messages were closed; none if the store was free, or somebody else let it
+    /// free at the same time, whose word then holds. What came to be owed since the quarantine began is sent whatever
+    /// `owed` says.
     ///
     /// Errors: the store's; it is then in quarantine still, and can be released again.
     pub async fn release(&self, owed: Owed) -> Result<Option<usize>, StoreError> {
@@ -85,10 +86,18 @@ impl Quarantine {
                 closed += self.close(kind, since).await?;
             }
         }
-        let mut batch = Batch::default();
-        self.store.release(&mut batch, owed == Owed::Drop)?;
-        self.store.try_commit(batch).await?;
+        let decided = self.store.decide(|| {
+            let mut batch = Batch::default();
+            self.store.release(&mut batch, owed == Owed::Drop)?;
+            let is_released = !batch.is_empty();
+            Ok::<_, StoreError>((batch, is_released))
+        });
+        let is_released = decided.await?;
         self.gauge()?;
+        if !is_released {
+            tracing::warn!(closed, "somebody else released it from quarantine; {closed} messages were closed before");
+            return Ok(None);
+        }
         tracing::info!(closed, "released from quarantine; {closed} messages that were owed before it were closed");
         self.hint.notify_one();
         Ok(Some(closed))
@@ -112,6 +121,11 @@ impl Quarantine {
             let mut closed = 0;
             for (_, key) in &page {
                 let Some(old) = self.store.message(key)?.filter(|old| old.record.created_at <= since) else { continue };
+                match old.record.state {
+                    Delivery::Pending { .. } | Delivery::OnWire { .. } => {}
+                    // Somebody else has released the store at the same time.
+                    Delivery::Sent { .. } | Delivery::Failed { .. } | Delivery::Recalled { .. } => continue,
+                }
                 let why = "owed by the store that this one was restored or copied from".to_owned();
                 let state = Delivery::Recalled { at: self.clock.now(), why };
                 self.store.write_message(&mut batch, Some(&old), &LedgerRow { state, ..old.record.clone() });

@@ -52,3 +52,17 @@ async fn a_restored_store_sends_nothing_until_it_is_released() {
         assert_eq!(sent(&original).await, ["Before"], "the original never noticed");
     }
 }
+
+#[tokio::test]
+async fn of_two_who_release_at_once_one_is_told_that_it_is_done_and_the_other_that_there_is_nothing_to_do() {
+    for (one, other) in [(Owed::Send, Owed::Send), (Owed::Send, Owed::Drop), (Owed::Drop, Owed::Drop)] {
+        let (_original, copy, quarantine) = restored().await;
+        quarantine.look().await.unwrap();
+        let (first, second) = tokio::join!(quarantine.release(one), quarantine.release(other));
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert!(first.is_some() != second.is_some(), "{one:?}: {first:?}, {other:?}: {second:?}");
+        let valid = if first.is_some() { one } else { other };
+        assert_eq!(copy.store.dropped().unwrap().is_some(), valid == Owed::Drop, "{one:?}, {other:?}: {valid:?}");
+        assert_eq!(quarantine.held().await.unwrap(), None);
+    }
+}
