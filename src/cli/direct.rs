@@ -3,11 +3,11 @@
 use super::failure::Failure;
 use super::operate::{DoubtfulRow, Finding, HeldRow, KeyRow, NewKey, Report};
 use crate::config;
-use crate::domain::{Address, Clock, Problem, Time};
+use crate::domain::{Address, Categories, Clock, Problem, Site, Time};
 use crate::services::erase::Eraser;
 use crate::services::keys::Keys;
 use crate::services::mailer::{DoubtfulMessage, Mailer};
-use crate::services::newsroom::Newsroom;
+use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::numbers::{Asked, Page, page};
 use crate::services::quarantine::{Owed, Quarantine};
 use crate::services::subscribe::Subscriptions;
@@ -145,9 +145,8 @@ pub(super) async fn allow_subscriber(config_file: &Path, address: &str) -> Resul
 /// The subscriptions, without anybody who could ask for one.
 fn subscriptions(config_file: &Path) -> Result<Subscriptions, Failure> {
     let config = config::load(config_file)?;
-    let (site, categories) = (config.site, config.categories);
-    let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
     let (store, budget) = (open(config_file)?, config.mail.confirmations_per_hour_max);
+    let newsroom = newsroom(config.site, config.categories);
     Ok(Subscriptions::new(store, Clock::system(), newsroom, config.subscriptions, budget, Arc::default()))
 }
 
@@ -159,7 +158,11 @@ pub(super) async fn numbers(config_file: &Path, asked: Asked) -> Result<Page, Fa
 /// A mailer that sends nothing: it knows the ledger.
 fn mailer(config_file: &Path) -> Result<Arc<Mailer>, Failure> {
     let config = config::load(config_file)?;
-    let (site, categories) = (config.site, config.categories);
-    let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
+    let newsroom = newsroom(config.site, config.categories);
     Ok(Mailer::new(open(config_file)?, Clock::system(), newsroom, config.mail, config.subscriptions, Arc::default())?)
+}
+
+/// The newsroom as it is configured. No command here makes a feed, so nothing asks when that changed.
+fn newsroom(site: Site, categories: Categories) -> SharedNewsroom {
+    Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }))
 }
