@@ -3,8 +3,7 @@
 //! They stand here and not there since some of what they look at is no one else's business; no program calls them.
 
 use crate::domain::{
-    Article, ArticleId, Categories, Category, Content, Draft, Labels, Selection, Site, Slug, State, Time, Wish,
-    clean_block,
+    Article, ArticleId, Categories, Category, Content, Draft, Labels, Selection, Site, Slug, Time, Wish, clean_block,
 };
 use crate::web;
 use crate::wire::check::{self, Context, Dialect, Severity};
@@ -87,16 +86,11 @@ fn told_by_every_feed(draft: &Draft, site: &Site, categories: &Categories) {
     let at = Time::from_timestamp(1_700_000_000, 0).unwrap_or_default();
     // What is dated ahead is not public until then.
     let published_at = draft.published_at.filter(|_| draft.wish == Wish::Published).unwrap_or(at);
+    let id = draft.id.clone().unwrap_or_else(ArticleId::mint);
     let article = Article {
-        id: draft.id.clone().unwrap_or_else(ArticleId::mint),
         external_id: draft.external_id.clone(),
-        revision: 1,
-        state: State::Published,
-        created_at: at,
         published_at: Some(published_at),
-        updated_at: at,
-        first_public_at: Some(at),
-        content,
+        ..Article::published(id, at, content)
     };
     let item = Item::new(&article, site, categories);
     for format in Format::ALL {

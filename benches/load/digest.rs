@@ -10,7 +10,7 @@ use std::time::Instant;
 use tidings::config::{self, Smtp, Tls};
 use tidings::domain::{
     Address, Article, ArticleId, Cadence, Change, ChangeKind, Clock, Content, Digests, Hour, Labels, Selection, Seq,
-    State, Subscription, SubscriptionId, SubscriptionState, Time, Weekdays, Window,
+    Subscription, SubscriptionId, SubscriptionState, Time, Weekdays, Window,
 };
 use tidings::services::digest::Digester;
 use tidings::services::mailer::Mailer;
@@ -142,17 +142,7 @@ async fn publish(store: &Store, now: Time, number: usize, selections: usize) -> 
         tags: vec![format!("t{}", number % selections), format!("t{}", (number * 7) % selections)],
         ..Content::default()
     };
-    let article = Article {
-        id: ArticleId::mint(),
-        external_id: None,
-        revision: 1,
-        state: State::Published,
-        created_at: now,
-        published_at: Some(now),
-        updated_at: now,
-        first_public_at: Some(now),
-        content,
-    };
+    let article = Article::published(ArticleId::mint(), now, content);
     let labels = Labels::of(&article.content);
     let change =
         Change { kind: ChangeKind::Published, article: article.id.clone(), revision: 1, at: now, labels, before: None };

@@ -1,14 +1,14 @@
 //! What a publish costs the feeds: the newest of 50 full texts is new, and all three formats are wanted in all codings.
 
 use crate::measure::percentile_us;
-use crate::store::{Source, article, load, write};
+use crate::store::{Source, load, write};
 use crate::{Amount, OnStore};
 use anyhow::{Context as _, anyhow, bail};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Instant;
-use tidings::domain::{Clock, Time};
+use tidings::domain::{Article, ArticleId, Clock, Time};
 use tidings::services::feeds::{Built, Coding, Feed, Feeds, Found};
 use tidings::services::newsroom::Newsroom;
 use tidings::store::{Batch, Store};
@@ -34,7 +34,7 @@ pub(crate) async fn rebuild(on: OnStore, amount: Amount) -> anyhow::Result<Value
     let open: Vec<Arc<Feed>> = FILES.into_iter().map(open).collect::<Result<_, _>>()?;
     let (mut first, mut all, mut bytes) = (Vec::new(), Vec::new(), 0);
     for number in 0..ITEMS + amount.count {
-        let article = article(source.content(number)?, clock.now());
+        let article = Article::published(ArticleId::mint(), clock.now(), source.content(number)?);
         let mut batch = Batch::default();
         write(&store, &mut batch, &article);
         store.commit(batch).await?;

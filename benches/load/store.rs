@@ -9,7 +9,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Instant;
 use tidings::config::{self, Config};
-use tidings::domain::{Article, ArticleId, Change, ChangeKind, Clock, Content, Labels, State, Time};
+use tidings::domain::{Article, ArticleId, Change, ChangeKind, Clock, Content, Labels};
 use tidings::store::{Batch, Store};
 use tidings::wire::source::{Door, from_json};
 
@@ -32,7 +32,8 @@ pub(crate) async fn bare(on: OnStore, amount: Amount) -> anyhow::Result<Value> {
             let mut took = Vec::new();
             while let Some(turn) = turns.take() {
                 let started = Instant::now();
-                let article = article(contents[turn % contents.len()].clone(), clock.now());
+                let article =
+                    Article::published(ArticleId::mint(), clock.now(), contents[turn % contents.len()].clone());
                 let mut batch = Batch::default();
                 write(&store, &mut batch, &article);
                 store.commit(batch).await?;
@@ -57,7 +58,7 @@ pub(crate) async fn fill(on: OnStore, amount: Amount) -> anyhow::Result<Value> {
         let sent = source.texts.article(number, &on.category).to_string();
         bytes += sent.len();
         let at = now - chrono::Duration::seconds(ago_s(amount.seed, number));
-        let article = article(source.read(&sent)?, at);
+        let article = Article::published(ArticleId::mint(), at, source.read(&sent)?);
         record_bytes += serde_json::to_vec(&article)?.len();
         write(&store, &mut batch, &article);
         if (number + 1) % FILL_BATCH == 0 || number + 1 == amount.count {
@@ -75,7 +76,7 @@ pub(crate) fn records(on: OnStore, amount: Amount, out: &mut dyn Write) -> anyho
     let source = Source::new(&config, &on, &amount);
     let now = Clock::system().now();
     for number in 0..amount.count {
-        let article = article(source.content(number)?, now);
+        let article = Article::published(ArticleId::mint(), now, source.content(number)?);
         let record = serde_json::to_string(&article)?;
         writeln!(out, "{}", json!({ "id": article.id, "at_ms": now.timestamp_millis(), "record": record }))?;
     }
@@ -107,20 +108,6 @@ impl<'a> Source<'a> {
         let door = Door { categories: &self.config.categories, site: &self.config.site };
         let draft = from_json(json.as_bytes(), &door).map_err(|problem| anyhow!("{problem:?}"));
         Ok(draft.context("a text of ours was refused at the door")?.content)
-    }
-}
-
-pub(crate) fn article(content: Content, at: Time) -> Article {
-    Article {
-        id: ArticleId::mint(),
-        external_id: None,
-        revision: 1,
-        state: State::Published,
-        created_at: at,
-        published_at: Some(at),
-        updated_at: at,
-        first_public_at: Some(at),
-        content,
     }
 }
 

@@ -236,6 +236,21 @@ pub struct Article {
 }
 
 impl Article {
+    /// One that came in at `at` and was public at once.
+    pub fn published(id: ArticleId, at: Time, content: Content) -> Self {
+        Article {
+            id,
+            external_id: None,
+            revision: 1,
+            state: State::Published,
+            created_at: at,
+            published_at: Some(at),
+            updated_at: at,
+            first_public_at: Some(at),
+            content,
+        }
+    }
+
     /// Does the public see it?
     pub fn is_public(&self) -> bool {
         match self.state {

@@ -309,7 +309,7 @@ fn lock(folder: &Path) -> Result<File, StoreError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Article, ArticleId, Content, Slug, State, Term, Time};
+    use crate::domain::{Article, ArticleId, Content, Slug, Term, Time};
 
     #[test]
     fn an_article_is_there_after_closing_and_opening_again_whatever_its_size() {
@@ -320,27 +320,9 @@ mod tests {
             x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             noise.push(char::from(33 + u8::try_from(x >> 58).unwrap()));
         }
-        let article = Article {
-            id: ArticleId::mint(),
-            external_id: None,
-            revision: 1,
-            state: State::Published,
-            created_at: Time::UNIX_EPOCH,
-            published_at: Some(Time::UNIX_EPOCH),
-            updated_at: Time::UNIX_EPOCH,
-            first_public_at: Some(Time::UNIX_EPOCH),
-            content: Content {
-                categories: vec![Slug::parse("c", "science").unwrap()],
-                title: noise,
-                summary: None,
-                body: None,
-                url: None,
-                authors: vec![],
-                tags: vec![],
-                language: None,
-                ..Content::default()
-            },
-        };
+        let categories = vec![Slug::parse("c", "science").unwrap()];
+        let content = Content { categories, title: noise, ..Content::default() };
+        let article = Article::published(ArticleId::mint(), Time::UNIX_EPOCH, content);
         let store = Store::open(folder.path()).unwrap();
         let mut batch = Batch::default();
         store.write_article(&mut batch, None, &article);

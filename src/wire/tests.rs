@@ -4,7 +4,7 @@ mod hostile;
 mod modules;
 
 use super::*;
-use crate::domain::{ArticleId, Body, Category, Content, Slug, State};
+use crate::domain::{ArticleId, Body, Category, Content, Slug};
 use chrono::{TimeZone, Utc};
 use url::Url;
 
@@ -39,27 +39,14 @@ fn categories() -> Categories {
 }
 
 fn article(id: &str, category: &str, title: &str, body: Option<&str>) -> Article {
-    Article {
-        id: ArticleId::parse("id", id).expect("valid"),
-        external_id: None,
-        revision: 1,
-        state: State::Published,
-        created_at: at(10),
-        published_at: Some(at(12)),
-        updated_at: at(13),
-        first_public_at: Some(at(12)),
-        content: Content {
-            categories: vec![Slug::parse("slug", category).expect("valid")],
-            title: title.to_owned(),
-            summary: None,
-            body: body.map(|html| Body { html: html.to_owned(), markdown: None }),
-            url: None,
-            authors: vec![],
-            tags: vec![],
-            language: None,
-            ..Content::default()
-        },
-    }
+    let content = Content {
+        categories: vec![Slug::parse("slug", category).expect("valid")],
+        title: title.to_owned(),
+        body: body.map(|html| Body { html: html.to_owned(), markdown: None }),
+        ..Content::default()
+    };
+    let published = Article::published(ArticleId::parse("id", id).expect("valid"), at(12), content);
+    Article { created_at: at(10), updated_at: at(13), ..published }
 }
 
 fn document(format: Format, items: Vec<Item>) -> Document {

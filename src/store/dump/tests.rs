@@ -9,26 +9,18 @@ use std::io::Write;
 use std::path::Path;
 
 fn article(name: &str, state: State) -> Article {
+    let content = Content {
+        categories: vec![Slug::parse("c", "science").unwrap()],
+        title: format!("{name} “quoted” \u{2028} ").repeat(if name.starts_with("before") { 7 } else { 700 }),
+        authors: vec!["Жанна".into()],
+        ..Content::default()
+    };
     Article {
-        id: ArticleId::parse("id", name).unwrap(),
         external_id: ExternalId::parse("external_id", &format!("файл:{name}\\é")).ok(),
-        revision: 1,
         state,
-        created_at: Time::UNIX_EPOCH,
         published_at: Time::from_timestamp_millis(1_700_000_000_123),
-        updated_at: Time::UNIX_EPOCH,
         first_public_at: None,
-        content: Content {
-            categories: vec![Slug::parse("c", "science").unwrap()],
-            title: format!("{name} “quoted” \u{2028} ").repeat(if name.starts_with("before") { 7 } else { 700 }),
-            summary: None,
-            body: None,
-            url: None,
-            authors: vec!["Жанна".into()],
-            tags: vec![],
-            language: None,
-            ..Content::default()
-        },
+        ..Article::published(ArticleId::parse("id", name).unwrap(), Time::UNIX_EPOCH, content)
     }
 }
 

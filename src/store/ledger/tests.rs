@@ -47,17 +47,8 @@ fn an_article_is_known_again_until_it_is_written_anew_whatever_its_id() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     for id in [ArticleId::mint(), ArticleId::parse("id", "https://old.example/?p=1").unwrap()] {
-        let article = Article {
-            id: id.clone(),
-            external_id: None,
-            revision: 1,
-            state: crate::domain::State::Published,
-            created_at: Time::UNIX_EPOCH,
-            published_at: Some(Time::UNIX_EPOCH),
-            updated_at: Time::UNIX_EPOCH,
-            first_public_at: Some(Time::UNIX_EPOCH),
-            content: crate::domain::Content { title: "First".into(), ..Default::default() },
-        };
+        let content = crate::domain::Content { title: "First".into(), ..Default::default() };
+        let article = Article::published(id.clone(), Time::UNIX_EPOCH, content);
         let mut batch = Batch::default();
         store.write_article(&mut batch, None, &article);
         wait(store.commit(batch)).unwrap();

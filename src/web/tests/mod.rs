@@ -9,7 +9,7 @@ use super::App;
 use crate::config::{Doubtful, Mail, Sender, Server};
 use crate::domain::{
     Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Labels, Selection, Site,
-    Slug, State, Subscription, SubscriptionId, SubscriptionState, Time,
+    Slug, Subscription, SubscriptionId, SubscriptionState, Time,
 };
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Store};
@@ -128,27 +128,9 @@ impl Newspaper {
     /// Stores an article as `edit` leaves it: public, in Science, of 18 December 2020.
     pub(crate) async fn publish(&self, id: &str, title: &str, edit: impl FnOnce(&mut Article)) -> Article {
         let dated = at("2020-12-18T12:03:00Z");
-        let mut article = Article {
-            id: ArticleId::parse("id", id).unwrap(),
-            external_id: None,
-            revision: 1,
-            state: State::Published,
-            created_at: dated,
-            published_at: Some(dated),
-            updated_at: dated,
-            first_public_at: Some(dated),
-            content: Content {
-                categories: vec![Slug::parse("c", "science").unwrap()],
-                title: title.into(),
-                summary: None,
-                body: None,
-                url: None,
-                authors: vec![],
-                tags: vec![],
-                language: None,
-                ..Content::default()
-            },
-        };
+        let categories = vec![Slug::parse("c", "science").unwrap()];
+        let content = Content { categories, title: title.into(), ..Content::default() };
+        let mut article = Article::published(ArticleId::parse("id", id).unwrap(), dated, content);
         edit(&mut article);
         let mut batch = Batch::default();
         self.app.store.write_article(&mut batch, None, &article);

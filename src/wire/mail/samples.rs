@@ -7,7 +7,7 @@ use super::{
     farewell_values, notice_values, preferences_values,
 };
 use crate::config::Sender;
-use crate::domain::{Address, Article, ArticleId, Content, Fault, Language, Site, State, Time};
+use crate::domain::{Address, Article, ArticleId, Content, Fault, Language, Site, Time};
 use chrono::{Duration, NaiveDate};
 use jiff::tz::TimeZone;
 use minijinja::context;
@@ -141,19 +141,7 @@ pub fn sample_articles() -> Result<[Article; 2], Fault> {
         ..Content::default()
     };
     let bare = Content { title: "Another headline".to_owned(), ..Content::default() };
+    let article =
+        |id, content| Ok::<_, Fault>(Article::published(ArticleId::parse("id", id)?, Time::UNIX_EPOCH, content));
     Ok([article("sample-1", full)?, article("sample-2", bare)?])
-}
-
-fn article(id: &str, content: Content) -> Result<Article, Fault> {
-    Ok(Article {
-        id: ArticleId::parse("id", id)?,
-        external_id: None,
-        revision: 1,
-        state: State::Published,
-        created_at: Time::UNIX_EPOCH,
-        published_at: Some(Time::UNIX_EPOCH),
-        updated_at: Time::UNIX_EPOCH,
-        first_public_at: Some(Time::UNIX_EPOCH),
-        content,
-    })
 }

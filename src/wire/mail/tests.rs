@@ -1,7 +1,7 @@
 //! Mails read back by a parser that is not the writer.
 
 use super::*;
-use crate::domain::{ArticleId, Content, Slug, State};
+use crate::domain::{ArticleId, Content, Slug};
 use jiff::tz::TimeZone;
 use mail_parser::{HeaderValue as Parsed, MessageParser};
 use url::Url;
@@ -20,27 +20,14 @@ fn site(title: &str) -> Site {
 }
 
 fn article(title: &str) -> Article {
-    Article {
-        id: ArticleId::parse("id", "a/1").unwrap(),
-        external_id: None,
-        revision: 1,
-        state: State::Published,
-        created_at: Time::UNIX_EPOCH,
-        published_at: Some(Time::UNIX_EPOCH),
-        updated_at: Time::UNIX_EPOCH,
-        first_public_at: Some(Time::UNIX_EPOCH),
-        content: Content {
-            categories: vec![Slug::parse("c", "science").unwrap()],
-            title: title.into(),
-            summary: None,
-            body: None,
-            url: None,
-            authors: vec!["Ann <Lee>".into()],
-            tags: vec![],
-            language: Some("ru".into()),
-            ..Content::default()
-        },
-    }
+    let content = Content {
+        categories: vec![Slug::parse("c", "science").unwrap()],
+        title: title.into(),
+        authors: vec!["Ann <Lee>".into()],
+        language: Some("ru".into()),
+        ..Content::default()
+    };
+    Article::published(ArticleId::parse("id", "a/1").unwrap(), Time::UNIX_EPOCH, content)
 }
 
 fn category(title: &str) -> Category {

@@ -32,7 +32,7 @@ pub fn print(article: &Article, summary: Option<&str>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ArticleId, Body, State, Time};
+    use crate::domain::{ArticleId, Body, Time};
 
     #[test]
     fn only_what_a_mail_tells_changes_the_print() {
@@ -41,17 +41,7 @@ mod tests {
             Content { title: "Ten hurt".into(), body: body("<p>On Monday.</p>".into()), ..Default::default() };
         let of = |content: Content| {
             let summary = summary(&content);
-            let article = Article {
-                id: ArticleId::parse("id", "a").unwrap(),
-                external_id: None,
-                revision: 1,
-                state: State::Published,
-                created_at: Time::UNIX_EPOCH,
-                published_at: None,
-                updated_at: Time::UNIX_EPOCH,
-                first_public_at: None,
-                content,
-            };
+            let article = Article::published(ArticleId::parse("id", "a").unwrap(), Time::UNIX_EPOCH, content);
             print(&article, summary.as_deref())
         };
         let long = |end: &str| body(format!("<p>{} {end}</p>", "On Monday. ".repeat(100)));

@@ -145,28 +145,13 @@ impl Room {
     }
 
     async fn publish(&self, title: &str, categories: &[&str]) -> Article {
-        let now = self.clock.now();
-        let article = Article {
-            id: ArticleId::mint(),
-            external_id: None,
-            revision: 1,
-            state: State::Published,
-            created_at: now,
-            published_at: Some(now),
-            updated_at: now,
-            first_public_at: Some(now),
-            content: Content {
-                categories: categories.iter().map(|text| slug(text)).collect(),
-                title: title.into(),
-                summary: Some("In short.".into()),
-                body: None,
-                url: None,
-                authors: vec![],
-                tags: vec![],
-                language: None,
-                ..Content::default()
-            },
+        let content = Content {
+            categories: categories.iter().map(|text| slug(text)).collect(),
+            title: title.into(),
+            summary: Some("In short.".into()),
+            ..Content::default()
         };
+        let article = Article::published(ArticleId::mint(), self.clock.now(), content);
         self.write(None, &article, ChangeKind::Published).await;
         article
     }

@@ -41,26 +41,20 @@ pub(crate) fn article(id: &str, revision: u32) -> Article {
     let html = (0..words).map(|_| format!("<b>{}</b> ", dice.roll(1_000_000))).collect();
     let categories = ["economy", "science", "sport"].iter().skip(dice.roll(3));
     let at = |ms: usize| Time::from_timestamp_millis(1_700_000_000_000 + i64::try_from(ms).unwrap()).unwrap();
+    let content = Content {
+        categories: categories.map(|slug| Slug::parse("c", slug).unwrap()).collect(),
+        title: format!("{id} at revision {revision}"),
+        body: Some(Body { html, markdown: None }),
+        ..Content::default()
+    };
     Article {
-        id: ArticleId::parse("id", id).unwrap(),
         external_id: ExternalId::parse("external_id", &format!("file:{id}")).ok(),
         revision,
         state,
-        created_at: at(0),
         published_at: Some(at(dice.roll(1_000_000))),
         updated_at: at(usize::try_from(revision).unwrap()),
         first_public_at: None,
-        content: Content {
-            categories: categories.map(|slug| Slug::parse("c", slug).unwrap()).collect(),
-            title: format!("{id} at revision {revision}"),
-            summary: None,
-            body: Some(Body { html, markdown: None }),
-            url: None,
-            authors: vec![],
-            tags: vec![],
-            language: None,
-            ..Content::default()
-        },
+        ..Article::published(ArticleId::parse("id", id).unwrap(), at(0), content)
     }
 }
 

@@ -21,27 +21,16 @@ fn random(dice: &mut Dice, id: usize, revision: u32) -> Article {
     let state = [State::Published, State::Published, State::Published, State::Draft, State::Retracted][dice.roll(5)];
     // Few dates, so that many articles share one.
     let dated = time(dice.roll(400) * 60);
-    Article {
-        id: ArticleId::parse("id", &format!("a{id}")).unwrap(),
-        external_id: None,
-        revision,
-        state,
-        created_at: dated,
-        published_at: Some(dated),
-        updated_at: time(usize::try_from(revision).unwrap()),
-        first_public_at: Some(dated),
-        content: Content {
-            categories: [["science"], ["economy"]][dice.roll(2)].map(|slug| Slug::parse("c", slug).unwrap()).to_vec(),
-            title: format!("No. {id}"),
-            summary: None,
-            body: None,
-            url: None,
-            authors: some(dice, &["A. Ivanov", "B. Lee"]),
-            tags: some(dice, &TAGS),
-            language: [None, Some("en-GB".to_owned()), Some("ru".to_owned())][dice.roll(3)].clone(),
-            ..Content::default()
-        },
-    }
+    let content = Content {
+        categories: [["science"], ["economy"]][dice.roll(2)].map(|slug| Slug::parse("c", slug).unwrap()).to_vec(),
+        title: format!("No. {id}"),
+        authors: some(dice, &["A. Ivanov", "B. Lee"]),
+        tags: some(dice, &TAGS),
+        language: [None, Some("en-GB".to_owned()), Some("ru".to_owned())][dice.roll(3)].clone(),
+        ..Content::default()
+    };
+    let published = Article::published(ArticleId::parse("id", &format!("a{id}")).unwrap(), dated, content);
+    Article { revision, state, updated_at: time(usize::try_from(revision).unwrap()), ..published }
 }
 
 fn query(dice: &mut Dice, depth: usize) -> String {
