@@ -1,7 +1,7 @@
 //! Atom 1.0: which elements RFC 4287 wants where, and how often.
 
 use super::sources::VALIDATOR;
-use super::{Look, Rule, rule};
+use super::{Child, Look, Rule, any, one, rule};
 use crate::wire::check::findings::Severity::{Advice, Error, Warning};
 use crate::wire::check::tree::{At, Space};
 use std::collections::{HashMap, HashSet};
@@ -13,68 +13,50 @@ const FEED: &[&str] = &["/atom:feed"];
 const ENTRY: &[&str] = &["atom:feed/atom:entry", "/atom:entry"];
 const BOTH: &[&str] = &["/atom:feed", "atom:feed/atom:entry", "/atom:entry"];
 
-const FEED_ONCE: &[&str] = &[
-    "atom:title",
-    "atom:id",
-    "atom:updated",
-    "atom:generator",
-    "atom:icon",
-    "atom:logo",
-    "atom:rights",
-    "atom:subtitle",
-    "fh:archive",
-    "fh:complete",
+/// Elements of a feed, with those of modules that there is one of.
+const FEED_CHILDREN: &[Child] = &[
+    any("atom:author"),
+    any("atom:category"),
+    any("atom:contributor"),
+    one("atom:generator"),
+    one("atom:icon"),
+    one("atom:id"),
+    any("atom:link"),
+    one("atom:logo"),
+    one("atom:rights"),
+    one("atom:subtitle"),
+    one("atom:title"),
+    one("atom:updated"),
+    any("atom:entry"),
+    one("fh:archive"),
+    one("fh:complete"),
 ];
-const ENTRY_ONCE: &[&str] = &[
-    "atom:title",
-    "atom:id",
-    "atom:updated",
-    "atom:published",
-    "atom:rights",
-    "atom:source",
-    "atom:summary",
-    "atom:content",
-    "thr:total",
-];
-const FEED_NAMES: &[&str] = &[
-    "author",
-    "category",
-    "contributor",
-    "generator",
-    "icon",
-    "id",
-    "link",
-    "logo",
-    "rights",
-    "subtitle",
-    "title",
-    "updated",
-    "entry",
-];
-const ENTRY_NAMES: &[&str] = &[
-    "author",
-    "category",
-    "content",
-    "contributor",
-    "id",
-    "link",
-    "published",
-    "rights",
-    "source",
-    "summary",
-    "title",
-    "updated",
+/// The same of an entry.
+const ENTRY_CHILDREN: &[Child] = &[
+    any("atom:author"),
+    any("atom:category"),
+    one("atom:content"),
+    any("atom:contributor"),
+    one("atom:id"),
+    any("atom:link"),
+    one("atom:published"),
+    one("atom:rights"),
+    one("atom:source"),
+    one("atom:summary"),
+    one("atom:title"),
+    one("atom:updated"),
+    one("thr:total"),
 ];
 
 pub(super) const RULES: &[Rule] = &[
     rule(Error, "MissingElement", BOTH, head, "id, title and updated", "RFC 4287 §4.1.1, §4.1.2"),
-    rule(Error, "DuplicateElement", FEED, |look| look.at_most_one(FEED_ONCE), "one of it", "RFC 4287 §4.1.1"),
-    rule(Error, "DuplicateElement", ENTRY, |look| look.at_most_one(ENTRY_ONCE), "one of it", "RFC 4287 §4.1.2"),
+    rule(Error, "DuplicateElement", FEED, |look| look.at_most_one(FEED_CHILDREN), "one of it", "RFC 4287 §4.1.1"),
+    rule(Error, "DuplicateElement", ENTRY, |look| look.at_most_one(ENTRY_CHILDREN), "one of it", "RFC 4287 §4.1.2"),
     rule(
         Error,
         "UndefinedElement",
         FEED,
-        |look| look.only(Space::Atom, FEED_NAMES),
+        |look| look.only(Space::Atom, FEED_CHILDREN),
         "an element of atom:feed",
         "RFC 4287 §4.1.1",
     ),
@@ -82,7 +64,7 @@ pub(super) const RULES: &[Rule] = &[
         Error,
         "UndefinedElement",
         ENTRY,
-        |look| look.only(Space::Atom, ENTRY_NAMES),
+        |look| look.only(Space::Atom, ENTRY_CHILDREN),
         "an element of atom:entry",
         "RFC 4287 §4.1.2",
     ),

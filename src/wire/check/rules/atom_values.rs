@@ -1,7 +1,7 @@
 //! What stands in the elements of Atom 1.0: ids, dates, texts, people.
 
 use super::sources::VALIDATOR;
-use super::{Look, Rule, rule};
+use super::{Look, Rule, one, rule};
 use crate::wire::check::findings::Severity::{Advice, Error, Warning};
 use crate::wire::check::tree::{Kind, Space};
 use crate::wire::check::values::{internet_date, is_implausible, is_iri, is_mail_address, is_media_type};
@@ -81,7 +81,7 @@ pub(super) const RULES: &[Rule] = &[
         Error,
         "DuplicateElement",
         PEOPLE,
-        |look| look.at_most_one(&["atom:name", "atom:uri", "atom:email"]),
+        |look| look.at_most_one(&[one("atom:name"), one("atom:uri"), one("atom:email")]),
         "one of it",
         "RFC 4287 §3.2",
     ),

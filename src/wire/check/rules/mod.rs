@@ -164,15 +164,11 @@ impl<'t> Look<'t, '_> {
         }
     }
 
-    /// None of these children is there twice.
-    fn at_most_one(&mut self, names: &[&'static str]) {
-        let mut seen = vec![false; names.len()];
+    /// None of these that there may be one of is there twice.
+    fn at_most_one(&mut self, known: &[Child]) {
+        let mut seen = vec![false; known.len()];
         for child in self.at.children() {
-            let place = names.iter().position(|name| {
-                let (space, name) = Space::named(name);
-                child.is(space, name)
-            });
-            if let Some(place) = place
+            if let Some(place) = known.iter().position(|known| known.is_once && known.is(child))
                 && std::mem::replace(&mut seen[place], true)
             {
                 self.findings.add_at(self.rule, child, "", "another one");
@@ -180,10 +176,10 @@ impl<'t> Look<'t, '_> {
         }
     }
 
-    /// Every child without a namespace, or of `space`, is one of these.
-    fn only(&mut self, own: Space, names: &[&str]) {
+    /// Every child of the space `own` is one of these.
+    fn only(&mut self, own: Space, known: &[Child]) {
         for child in self.at.children().filter(|child| child.node().space == own) {
-            if !names.contains(&&*child.node().name) {
+            if !known.iter().any(|known| known.is(child)) {
                 self.findings.add_at(self.rule, child, "", format!("<{}>", child.node().name));
             }
         }
@@ -199,6 +195,29 @@ impl<'t> Look<'t, '_> {
             }
         }
     }
+}
+
+/// An element that another may have.
+struct Child {
+    name: &'static str,
+    is_once: bool,
+}
+
+impl Child {
+    fn is(&self, at: At<'_>) -> bool {
+        let (space, name) = Space::named(self.name);
+        at.is(space, name)
+    }
+}
+
+/// There may be one of it.
+const fn one(name: &'static str) -> Child {
+    Child { name, is_once: true }
+}
+
+/// There may be any number of it.
+const fn any(name: &'static str) -> Child {
+    Child { name, is_once: false }
 }
 
 fn quoted(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! RSS 2.0: its specification, and the RSS Advisory Board's Best Practices Profile.
 
 use super::sources::{PROFILE, RSS, VALIDATOR};
-use super::{Look, Rule, rule};
+use super::{Child, Look, Rule, any, one, rule};
 use crate::wire::check::Dialect;
 use crate::wire::check::findings::Severity::{Advice, Error, Warning};
 use crate::wire::check::tree::Space;
@@ -10,73 +10,55 @@ use crate::wire::check::values::{is_boolean, is_iri};
 /// The name of the rule about ids that are small numbers.
 pub(in crate::wire::check) const NOT_UNIQUE: &str = "NotSufficientlyUnique";
 
-/// Elements of a channel that there is one of.
-const CHANNEL_ONCE: &[&str] = &[
-    "title",
-    "link",
-    "description",
-    "language",
-    "copyright",
-    "managingEditor",
-    "webMaster",
-    "pubDate",
-    "lastBuildDate",
-    "generator",
-    "docs",
-    "cloud",
-    "ttl",
-    "image",
-    "rating",
-    "textInput",
-    "skipHours",
-    "skipDays",
-    "fh:archive",
-    "fh:complete",
-    "sy:updatePeriod",
-    "sy:updateFrequency",
-    "sy:updateBase",
-    "webfeeds:icon",
-    "webfeeds:logo",
-    "webfeeds:accentColor",
+/// Elements of the whole.
+const RSS_CHILDREN: &[Child] = &[one("channel")];
+/// Elements of a channel, with those of modules that there is one of.
+const CHANNEL: &[Child] = &[
+    one("title"),
+    one("link"),
+    one("description"),
+    one("language"),
+    one("copyright"),
+    one("managingEditor"),
+    one("webMaster"),
+    one("pubDate"),
+    one("lastBuildDate"),
+    any("category"),
+    one("generator"),
+    one("docs"),
+    one("cloud"),
+    one("ttl"),
+    one("image"),
+    one("rating"),
+    one("textInput"),
+    one("skipHours"),
+    one("skipDays"),
+    any("item"),
+    one("fh:archive"),
+    one("fh:complete"),
+    one("sy:updatePeriod"),
+    one("sy:updateFrequency"),
+    one("sy:updateBase"),
+    one("webfeeds:icon"),
+    one("webfeeds:logo"),
+    one("webfeeds:accentColor"),
 ];
-/// Elements of an item that there is one of.
-const ITEM_ONCE: &[&str] = &[
-    "title",
-    "link",
-    "description",
-    "author",
-    "comments",
-    "guid",
-    "pubDate",
-    "source",
-    "content:encoded",
-    "slash:comments",
-    "wfw:commentRss",
+/// The same of an item.
+const ITEM: &[Child] = &[
+    one("title"),
+    one("link"),
+    one("description"),
+    one("author"),
+    any("category"),
+    one("comments"),
+    any("enclosure"),
+    one("guid"),
+    one("pubDate"),
+    one("source"),
+    one("content:encoded"),
+    one("slash:comments"),
+    one("wfw:commentRss"),
 ];
-const CHANNEL: &[&str] = &[
-    "title",
-    "link",
-    "description",
-    "language",
-    "copyright",
-    "managingEditor",
-    "webMaster",
-    "pubDate",
-    "lastBuildDate",
-    "category",
-    "generator",
-    "docs",
-    "cloud",
-    "ttl",
-    "image",
-    "rating",
-    "textInput",
-    "skipHours",
-    "skipDays",
-    "item",
-];
-const ITEM: &[&str] =
-    &["title", "link", "description", "author", "category", "comments", "enclosure", "guid", "pubDate", "source"];
 /// Elements that hold plain text.
 const PLAIN: &[&str] = &[
     "channel/title",
@@ -93,12 +75,12 @@ const PLAIN: &[&str] = &[
 
 pub(super) const RULES: &[Rule] = &[
     rule(Error, "MissingElement", &["/rss"], |look| look.needs("channel"), "a channel", RSS),
-    rule(Error, "UndefinedElement", &["/rss"], |look| look.only(Space::Plain, &["channel"]), "a channel alone", RSS),
-    rule(Error, "DuplicateElement", &["/rss"], |look| look.at_most_one(&["channel"]), "one channel", RSS),
+    rule(Error, "UndefinedElement", &["/rss"], |look| look.only(Space::Plain, RSS_CHILDREN), "a channel alone", RSS),
+    rule(Error, "DuplicateElement", &["/rss"], |look| look.at_most_one(RSS_CHILDREN), "one channel", RSS),
     rule(Error, "MissingTitle", &["rss/channel"], |look| look.needs("title"), "a title", RSS),
     rule(Error, "MissingLink", &["rss/channel"], |look| look.needs("link"), "the address of the site", RSS),
     rule(Error, "MissingDescription", &["rss/channel"], |look| look.needs("description"), "a description", RSS),
-    rule(Error, "DuplicateElement", &["rss/channel"], |look| look.at_most_one(CHANNEL_ONCE), "one of it", RSS),
+    rule(Error, "DuplicateElement", &["rss/channel"], |look| look.at_most_one(CHANNEL), "one of it", RSS),
     rule(
         Error,
         "UndefinedElement",
@@ -124,13 +106,13 @@ pub(super) const RULES: &[Rule] = &[
         "a title or a description",
         RSS,
     ),
-    rule(Error, "DuplicateElement", &["channel/item"], |look| look.at_most_one(ITEM_ONCE), "one of it", RSS),
+    rule(Error, "DuplicateElement", &["channel/item"], |look| look.at_most_one(ITEM), "one of it", RSS),
     rule(Error, "UndefinedElement", &["channel/item"], |look| look.only(Space::Plain, ITEM), "an element of RSS", RSS),
     rule(
         Warning,
         "DuplicateEnclosure",
         &["channel/item"],
-        |look| look.at_most_one(&["enclosure"]),
+        |look| look.at_most_one(&[one("enclosure")]),
         "one enclosure: readers take the first or the last",
         PROFILE,
     ),
