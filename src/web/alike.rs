@@ -1,6 +1,6 @@
 //! Both ways in read a request alike. For [`crate::fuzzing`].
 
-use super::direct;
+use super::direct::{self, is_of_an_address};
 use super::feeds::{self, Asked};
 use crate::services::feeds::Coding;
 use axum::http::request::Parts;
@@ -13,8 +13,8 @@ const LENGTHS: [usize; 4] = [0, 1, 100, 1 << 20];
 /// anything else in it, or if a part is asked for that is not there.
 pub(super) fn request(bytes: &[u8]) {
     // A path with a byte that needs a look is taken, and is no feed's: it goes on to hyper, which refuses it.
-    let is_a_feeds = |target: &str| target.split('?').next().is_some_and(|path| path.bytes().all(is_plain));
-    if let Some((target, asked)) = direct::taken(bytes).filter(|(target, _)| is_a_feeds(target)) {
+    let can_be_a_feeds = |target: &str| target.bytes().all(is_of_an_address);
+    if let Some((target, asked)) = direct::taken(bytes).filter(|(target, _)| can_be_a_feeds(target)) {
         let uri: Uri = target.parse().unwrap_or_else(|error| panic!("{target:?} is taken, and no address: {error}"));
         assert_eq!(uri.path_and_query().map(|target| target.as_str()), Some(target));
         assert!(asked.is_plain());
@@ -39,11 +39,6 @@ pub(super) fn request(bytes: &[u8]) {
             assert!(part.start < part.end && part.end <= length, "{part:?} of {length}");
         }
     }
-}
-
-/// A byte that stands in the paths of feeds, which are percent-encoded (RFC 3986 §2.3).
-fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%/".contains(&byte)
 }
 
 fn same(asked: &Asked<'_>, parts: &Parts) {

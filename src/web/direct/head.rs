@@ -34,7 +34,7 @@ pub(super) fn read(input: &[u8]) -> Option<Head<'_>> {
     let query = target.split_once('?').map_or("", |(_, query)| query);
     // No path of a feed holds a byte that needs a look; of a query hyper's parser of addresses refuses some, and it
     // wants a path before that.
-    if !target.starts_with('/') || !query.bytes().all(is_plain) {
+    if !target.starts_with('/') || !query.bytes().all(is_of_an_address) {
         return None;
     }
     let mut head = Head { target, asked, closes: false, length };
@@ -62,8 +62,9 @@ pub(super) fn read(input: &[u8]) -> Option<Head<'_>> {
     (hosts == 1 && connections <= 1 && head.asked.is_plain()).then_some(head)
 }
 
-/// The unreserved characters and delimiters of RFC 3986 §2, and `%`.
-fn is_plain(byte: u8) -> bool {
+/// The unreserved characters and delimiters of RFC 3986 §2, and `%`: what hyper takes wherever it stands behind the first
+/// slash.
+pub(in crate::web) fn is_of_an_address(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte)
 }
 

@@ -9,6 +9,7 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
+pub(super) use head::is_of_an_address;
 pub(super) use replay::Replay;
 
 use super::App;
