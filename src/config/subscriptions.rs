@@ -44,14 +44,20 @@ pub enum Every {
 }
 
 impl Every {
+    const ALL: [Every; 3] = [Every::Instant, Every::Day, Every::Week];
+
+    /// As settings, forms and programs write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Every::Instant => "instant",
+            Every::Day => "daily",
+            Every::Week => "weekly",
+        }
+    }
+
     /// Reads `instant`, `daily` or `weekly`.
     pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "instant" => Some(Every::Instant),
-            "daily" => Some(Every::Day),
-            "weekly" => Some(Every::Week),
-            _ => None,
-        }
+        Every::ALL.into_iter().find(|every| every.as_str() == word)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A category: one file in the feeds folder, one feed in three formats, one page.
 
-use super::{Fault, Problem};
+use super::{Fault, Problem, Selection, Term};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -125,6 +125,27 @@ impl Categories {
         self.get(text).ok_or_else(|| {
             Fault::new(field, format!("\"{text}\""), format!("one of the known categories: {}", self.known()))
         })
+    }
+
+    /// What is in any of the categories that `slugs` name in `field`. Errors: a [`Fault`] for each that is none.
+    pub fn any_of(&self, field: &str, slugs: &[String]) -> Result<Selection, Vec<Fault>> {
+        let (mut terms, mut faults) = (Vec::new(), Vec::new());
+        for slug in slugs {
+            match self.find(field, slug) {
+                Ok(category) => terms.push(Term::Category(category.slug.clone())),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        if faults.is_empty() { Ok(Selection::any(terms)) } else { Err(faults) }
+    }
+
+    /// A [`Fault`] on `field` for each category that `selection` names and nobody has configured.
+    pub fn unknown(&self, field: &str, selection: &Selection) -> Vec<Fault> {
+        let slugs = selection.terms().filter_map(|term| match term {
+            Term::Category(slug) => Some(slug),
+            Term::Tag(_) | Term::Author(_) | Term::Language(_) => None,
+        });
+        slugs.filter_map(|slug| self.find(field, slug.as_str()).err()).collect()
     }
 }
 

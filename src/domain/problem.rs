@@ -1,5 +1,6 @@
 //! The one error that people see, the same through API, command line and page.
 
+use super::ArticleId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -124,6 +125,11 @@ impl Problem {
             [first, rest @ ..] => format!("{first}; and {} more", rest.len()),
         };
         Problem { kind: Kind::Invalid, detail, faults, reason: None }
+    }
+
+    /// [`Kind::NotFound`] for an article that nobody has pushed.
+    pub fn no_article(id: &ArticleId) -> Self {
+        Problem::new(Kind::NotFound, format!("there is no article with the id {id}"))
     }
 
     /// [`Kind::Invalid`] for one field.

@@ -6,7 +6,7 @@
 
 mod query;
 
-use super::{Fault, Labels, Slug, Term};
+use super::{Categories, Fault, Labels, Slug, Term};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -116,11 +116,14 @@ impl Selection {
         }
     }
 
-    /// What it takes in, for people: the titles that `title` gives to its categories, the names of tags, authors and
-    /// languages, or the query as it stands; nothing for every article.
-    pub fn titles<'a>(&self, title: impl Fn(&Slug) -> Option<&'a str>) -> Vec<String> {
+    /// What it takes in, for people: the titles of its categories, the names of tags, authors and languages, or the query
+    /// as it stands; nothing for every article.
+    pub fn titles(&self, categories: &Categories) -> Vec<String> {
+        let title = |slug: &Slug| {
+            categories.get(slug.as_str()).map_or_else(|| slug.as_str().to_owned(), |one| one.title.clone())
+        };
         let own = |node: &Node| match node {
-            Node::Is(Term::Category(slug)) => title(slug).unwrap_or(slug.as_str()).to_owned(),
+            Node::Is(Term::Category(slug)) => title(slug),
             Node::Is(term) => term.value().to_owned(),
             Node::All | Node::IsNot(_) | Node::And(_) | Node::Or(_) => node.to_string(),
         };

@@ -1,7 +1,7 @@
 //! What became of mails, for people and programs: by article, digest, selection or domain. Nothing is known of anybody: no
 //! picture is fetched by a mail, no link goes through us, and sums name no reader.
 
-use crate::domain::{ArticleId, Fault, Kind, Problem, Time};
+use crate::domain::{ArticleId, Fault, Problem, Time};
 use crate::store::{Daily, Numbers, Order, Place, Store, StoreError};
 use chrono::{Days, NaiveDate};
 use serde::{Deserialize, Serialize};
@@ -102,14 +102,13 @@ pub fn day(text: &str) -> Result<NaiveDate, Fault> {
     text.parse().map_err(|_| Fault::new("since", format!("\"{text}\""), "a day such as 2026-12-31"))
 }
 
-/// The sums of one article. Errors: [`Kind::NotFound`].
+/// The sums of one article. Errors: [`Kind::NotFound`](crate::domain::Kind::NotFound).
 pub fn of(store: &Store, article: &ArticleId) -> Result<Numbers, Problem> {
-    let unknown = || Problem::new(Kind::NotFound, format!("there is no article with the id {article}"));
-    store.article(article)?.ok_or_else(unknown)?;
+    store.article(article)?.ok_or_else(|| Problem::no_article(article))?;
     Ok(store.numbers_of(article)?)
 }
 
-/// A page of what is asked for. Errors: [`Kind::Invalid`] for a cursor that is none.
+/// A page of what is asked for. Errors: [`Kind::Invalid`](crate::domain::Kind::Invalid) for a cursor that is none.
 pub async fn page(store: &Arc<Store>, asked: Asked, now: Time) -> Result<Page, Problem> {
     let Asked { by, since, cursor, limit } = asked;
     let today = now.date_naive();

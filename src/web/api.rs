@@ -1,9 +1,9 @@
 //! `/api/v1`: articles as JSON, for the newsroom's programs and the command line.
 
 use super::App;
-use super::body::read_body;
+use super::body::{is_of, read_body};
 use super::problem::ApiProblem;
-use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, Slug, State as ArticleState, Term};
+use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, State as ArticleState, Term};
 use crate::services::publish::{Idempotency, Outcome};
 use crate::store::{Order, Place};
 use crate::wire::source::{Door, from_json};
@@ -64,6 +64,19 @@ impl FromRequestParts<Arc<App>> for Named {
     }
 }
 
+/// What stands behind the question mark, as what is expected there. Errors: [`Kind::Malformed`].
+pub(super) struct InQuery<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for InQuery<T> {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiProblem> {
+        let query = Query::<T>::from_request_parts(parts, app).await;
+        let Query(asked) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
+        Ok(InQuery(asked))
+    }
+}
+
 /// `POST /articles`
 pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Answer {
     let caller = request.extensions().get::<Caller>().cloned();
@@ -84,9 +97,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
 
 /// `GET /articles/{id}`
 pub(super) async fn show(State(app): State<Arc<App>>, Named(id): Named, headers: HeaderMap) -> Answer {
-    let stored = app.store.article(&id)?;
-    let article =
-        stored.ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no article with the id {id}")))?;
+    let article = app.store.article(&id)?.ok_or_else(|| Problem::no_article(&id))?;
     let tag = revision_tag(&article.record);
     if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
@@ -120,15 +131,10 @@ pub(super) struct ListQuery {
 }
 
 /// `GET /articles`
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
+pub(super) async fn list(State(app): State<Arc<App>>, InQuery(query): InQuery<ListQuery>) -> Answer {
     /// Pages read for one answer where most articles are filtered out; the cursor then goes on from there.
     const PAGES_MAX: usize = 20;
-    let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
-    let category = query.category.as_deref().map(|text| category(&app, "category", text)).transpose()?;
-    let category = category.map(Term::Category);
+    let category = query.category.as_deref().map(|text| category(&app, text)).transpose()?;
     let state = query.state.as_deref().map(article_state).transpose()?;
     let limit = limit(query.limit.as_deref())?;
     let mut after = query.cursor.as_deref().map(cursor).transpose()?;
@@ -235,11 +241,9 @@ fn revision_tag(article: &Article) -> HeaderValue {
 
 /// The body of a request that says it is JSON, up to the limit.
 pub(super) async fn read_json(app: &App, request: Request) -> Result<Bytes, Problem> {
-    let media_type =
-        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        let detail = format!("`Content-Type`: found {media_type}, expected application/json");
+    if !is_of(request.headers(), "application/json") {
+        let found = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
+        let detail = format!("`Content-Type`: found {found}, expected application/json");
         return Err(Problem::new(Kind::UnsupportedMedia, detail));
     }
     read_body(request.into_body(), app.body_bytes_max).await
@@ -298,8 +302,8 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
     bytes.try_into().expect("SHA-256 has 32 bytes")
 }
 
-pub(super) fn category(app: &App, field: &str, text: &str) -> Result<Slug, Problem> {
-    Ok(app.newsroom.load().categories.find(field, text)?.slug.clone())
+fn category(app: &App, text: &str) -> Result<Term, Problem> {
+    Ok(Term::Category(app.newsroom.load().categories.find("category", text)?.slug.clone()))
 }
 
 fn article_state(text: &str) -> Result<ArticleState, Problem> {

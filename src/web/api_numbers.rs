@@ -1,11 +1,11 @@
 //! `/api/v1/mail`: what became of mails, and whether they are late.
 
 use super::App;
-use super::api::{Answer, Named, limit};
-use crate::domain::{Fault, Kind, Problem};
+use super::api::{Answer, InQuery, Named, limit};
+use crate::domain::{Fault, Problem};
 use crate::services::numbers::{self, Asked, By};
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::json;
@@ -22,11 +22,7 @@ pub(super) struct Wanted {
 }
 
 /// `GET /mail/numbers`
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    query: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
+pub(super) async fn list(State(app): State<Arc<App>>, InQuery(query): InQuery<Wanted>) -> Answer {
     let mut faults: Vec<Fault> = Vec::new();
     let by = query.by.as_deref().map_or(Ok(By::Article), By::parse);
     let since = query.since.as_deref().map(numbers::day).transpose();

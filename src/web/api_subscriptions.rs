@@ -1,12 +1,12 @@
 //! `/api/v1/subscriptions`: what is mailed to whom, as JSON.
 
 use super::App;
-use super::api::{Answer, bad_cursor, category, limit, parsed, read_json};
+use super::api::{Answer, InQuery, bad_cursor, limit, parsed, read_json};
 use super::asking::{AskedFrom, Pace, Written, language, zone};
-use crate::domain::{Address, Fault, Kind, Problem, Selection, SubscriptionId, Term};
+use crate::domain::{Address, Fault, Kind, Problem, Selection, SubscriptionId};
 use crate::services::subscribe::{Amendment, Asking};
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
@@ -35,19 +35,14 @@ pub(super) async fn ask(State(app): State<Arc<App>>, from: AskedFrom, request: R
     let address = Address::parse("address", &ask.address)?;
     let selection = match (ask.categories, ask.selection) {
         (None, None) => Selection::all(),
-        (None, Some(query)) => {
-            Selection::parse(&query).map_err(|fault| Fault { field: "selection".to_owned(), ..Fault::from(fault) })?
-        }
+        (None, Some(query)) => selection(&query)?,
         (Some(_), Some(_)) => {
             return Err(Problem::field("selection", "categories as well", "one of the two").into());
         }
         (Some(slugs), None) if slugs.is_empty() => {
             return Err(Problem::field("categories", "none", "at least one, or leave the field out for all").into());
         }
-        (Some(slugs), None) => {
-            let term = |slug: &String| category(&app, "categories", slug).map(Term::Category);
-            Selection::any(slugs.iter().map(term).collect::<Result<Vec<_>, Problem>>()?)
-        }
+        (Some(slugs), None) => app.newsroom.load().categories.any_of("categories", &slugs).map_err(Problem::invalid)?,
     };
     let pace = ask.cadence.map(Pace::from).unwrap_or_default();
     let asking = Asking {
@@ -72,11 +67,7 @@ pub(super) struct ListQuery {
 }
 
 /// `GET /subscriptions`
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    query: Result<Query<ListQuery>, axum::extract::rejection::QueryRejection>,
-) -> Answer {
-    let Query(query) = query.map_err(|error| Problem::new(Kind::Malformed, error.body_text()))?;
+pub(super) async fn list(State(app): State<Arc<App>>, InQuery(query): InQuery<ListQuery>) -> Answer {
     let limit = limit(query.limit.as_deref())?;
     let after = match query.cursor.as_deref() {
         None => None,
@@ -117,7 +108,7 @@ struct Edit {
 pub(super) async fn edit(State(app): State<Arc<App>>, Path(id): Path<String>, request: Request) -> Answer {
     let id = subscription_id(&id)?;
     let edit: Edit = parsed(&read_json(&app, request).await?)?;
-    let selection = edit.selection.as_deref().map(selection_of).transpose()?;
+    let selection = edit.selection.as_deref().map(changed_to).transpose()?;
     let pace = edit.cadence.map(Pace::from).unwrap_or_default();
     let cadence = pace.read(app.subscriptions.standard()).map_err(Problem::invalid)?;
     if edit.new_feed == Some(true) {
@@ -188,9 +179,11 @@ fn subscription_id(text: &str) -> Result<SubscriptionId, Problem> {
     text.parse().map(SubscriptionId).map_err(none)
 }
 
-fn selection_of(query: &str) -> Result<Selection, Problem> {
-    if query.trim().is_empty() {
-        return Ok(Selection::all());
-    }
+fn selection(query: &str) -> Result<Selection, Problem> {
     Ok(Selection::parse(query).map_err(|fault| Fault { field: "selection".to_owned(), ..Fault::from(fault) })?)
+}
+
+/// Empty for everything.
+fn changed_to(query: &str) -> Result<Selection, Problem> {
+    if query.trim().is_empty() { Ok(Selection::all()) } else { selection(query) }
 }

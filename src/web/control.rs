@@ -1,12 +1,11 @@
 //! `/control`, on the socket in the store's folder alone: what the operator's commands ask of the running daemon.
 
 use super::App;
+use super::api::{Answer, parsed, read_json};
 use super::asking::language;
-use super::body::read_body;
 use super::pages::public_article;
 use super::preview;
-use super::problem::ApiProblem;
-use crate::domain::{Address, Kind, MailKind, Problem};
+use crate::domain::{Address, MailKind, Problem};
 use crate::services::mailer::Wish;
 use crate::services::quarantine::Owed;
 use crate::store::{check, export};
@@ -14,16 +13,20 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::Arc;
 use tokio::runtime::Handle;
 
-type Answer = Result<Response, ApiProblem>;
+/// What a command sends.
+async fn read<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Problem> {
+    parsed(&read_json(app, request).await?)
+}
 
 /// `GET /control/keys`
 pub(super) async fn keys(State(app): State<Arc<App>>) -> Answer {
@@ -40,9 +43,7 @@ struct NewKey {
 
 /// `POST /control/keys`
 pub(super) async fn create_key(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let body = read_body(request.into_body(), app.body_bytes_max).await?;
-    let new: NewKey =
-        serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let new: NewKey = read(&app, request).await?;
     let (record, key) = app.keys.create(&new.name).await?;
     Ok((StatusCode::CREATED, Json(json!({ "id": record.id, "name": record.name, "key": key }))).into_response())
 }
@@ -81,9 +82,7 @@ struct Release {
 
 /// `POST /control/quarantine/release`
 pub(super) async fn release(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let body = read_body(request.into_body(), app.body_bytes_max).await?;
-    let release: Release =
-        serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let release: Release = read(&app, request).await?;
     let owed = if release.drop { Owed::Drop } else { Owed::Send };
     Ok(Json(json!({ "closed": app.quarantine.release(owed).await? })).into_response())
 }
@@ -122,9 +121,7 @@ struct Preview {
 
 /// `POST /control/mail/preview`
 pub(super) async fn preview_mail(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let body = read_body(request.into_body(), app.body_bytes_max).await?;
-    let preview: Preview =
-        serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let preview: Preview = read(&app, request).await?;
     let article = preview.article.map(|id| public_article(&app.store, &id)).transpose()?;
     let (address, until) = preview::address(&app, article.as_ref().map(|article| &article.id));
     Ok(Json(json!({ "address": address, "until": until })).into_response())
@@ -141,8 +138,7 @@ struct Test {
 
 /// `POST /control/mail/test`
 pub(super) async fn test_mail(State(app): State<Arc<App>>, request: Request) -> Answer {
-    let body = read_body(request.into_body(), app.body_bytes_max).await?;
-    let test: Test = serde_json::from_slice(&body).map_err(|error| Problem::new(Kind::Malformed, error.to_string()))?;
+    let test: Test = read(&app, request).await?;
     let to = Address::parse("to", &test.to)?;
     let kind = MailKind::parse("kind", &test.kind)?;
     let language = language(test.language.as_deref().unwrap_or_default())?;

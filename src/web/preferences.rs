@@ -4,7 +4,6 @@ use super::App;
 use super::asking::{Pace, language, offers, zone};
 use super::frame::{Head, Segments, page, private, say, segments};
 use super::mishap::{PageProblem, told};
-use super::subscribe::every;
 use crate::config::Every;
 use crate::domain::{
     Cadence, Fault, Kind, Language, Problem, Selection, Subscriber, Subscription, SubscriptionId, SubscriptionState,
@@ -187,16 +186,7 @@ impl Filled {
         if self.categories.is_empty() {
             return Err(vec![Fault::new("category", "nothing", "everything, at least one category, or a query")]);
         }
-        let newsroom = app.newsroom.load();
-        let known = |text: &String| {
-            newsroom.categories.find("category", text).map(|category| Term::Category(category.slug.clone()))
-        };
-        self.categories
-            .iter()
-            .map(known)
-            .collect::<Result<Vec<_>, _>>()
-            .map(Selection::any)
-            .map_err(|fault| vec![fault])
+        app.newsroom.load().categories.any_of("category", &self.categories)
     }
 }
 
@@ -226,7 +216,7 @@ impl Shown {
         ui: Language,
     ) -> Self {
         let standard = app.subscriptions.standard();
-        let (every_word, hour, days) = match subscription.cadence {
+        let (every, hour, days) = match subscription.cadence {
             Cadence::Instant => (Every::Instant, standard.hour, Vec::new()),
             Cadence::Daily { hour, days } => (Every::Day, hour, days.iter().collect()),
             Cadence::Weekly { hour, day } => (Every::Week, hour, vec![day]),
@@ -242,11 +232,11 @@ impl Shown {
             && terms.iter().all(|term| is_tickable(term));
         let mut shown = Shown {
             id: subscription.id.to_string(),
-            titles: titles(&subscription.selection, newsroom),
+            titles: subscription.selection.titles(&newsroom.categories),
             is_everything: subscription.selection.is_all(),
             categories: if is_ticked { terms.iter().map(|term| term.value().to_owned()).collect() } else { Vec::new() },
             query: if is_ticked { String::new() } else { subscription.selection.to_string() },
-            every: every(every_word),
+            every: every.as_str(),
             hour: hour.into(),
             days: DAYS.iter().filter(|(day, _)| days.contains(day)).map(|(_, name)| *name).collect(),
             is_paused: subscription.paused_at.is_some(),
@@ -265,10 +255,6 @@ impl Shown {
         }
         shown
     }
-}
-
-fn titles(selection: &Selection, newsroom: &Newsroom) -> Vec<String> {
-    selection.titles(|slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str()))
 }
 
 fn shown(

@@ -115,11 +115,9 @@ pub(super) async fn search(
     }
     let malformed = |fault: Fault| Problem { kind: Kind::Malformed, ..fault.into() };
     let selection = Selection::parse(&q).map_err(|fault| malformed(fault.into()))?;
-    for term in selection.terms() {
-        if let Term::Category(slug) = term {
-            let unknown = |fault: Fault| Problem { kind: Kind::NotFound, ..fault.into() };
-            newsroom.categories.find("category", slug.as_str()).map_err(unknown)?;
-        }
+    let unknown = newsroom.categories.unknown("category", &selection);
+    if !unknown.is_empty() {
+        return Err(Problem { kind: Kind::NotFound, ..Problem::invalid(unknown) }.into());
     }
     let folder = selection.folder();
     // One address for each selection: its own folder where it has one, else its canonical text.

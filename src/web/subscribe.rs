@@ -7,14 +7,14 @@
 
 use super::App;
 use super::asking::{AskedFrom, Pace, language, offers, preferred, spoken_to, zone};
-use super::body::read_body;
+use super::body::{is_of, read_body};
 use super::frame::{Head, Segments, javascript, page, private, say, scripted, segments};
 use super::mishap::{PageProblem, told};
 use super::pages::parameter;
 use super::preferences;
 use super::proof::BITS;
-use crate::config::{Every, Subscriptions as Standard};
-use crate::domain::{Address, Category, Fault, Kind, Language, Problem, Reason, Selection, Slug, Subscription, Term};
+use crate::config::Subscriptions as Standard;
+use crate::domain::{Address, Category, Fault, Kind, Language, Problem, Reason, Selection, Slug, Subscription};
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
@@ -119,7 +119,7 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
     let content = context! {
         purpose => word(purpose),
         address => veiled(&subscription.address),
-        selection => titles(selection.unwrap_or(&subscription.selection), &newsroom),
+        selection => selection.unwrap_or(&subscription.selection).titles(&newsroom.categories),
         // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
         action => format!("{}subscriptions/{token}", newsroom.site.base_url.path()),
         script => (purpose == Purpose::Confirm && app.subscriptions.is_past_scanners(&subscription)?)
@@ -186,7 +186,7 @@ pub(super) async fn act(
         purpose => done,
         undo_days => Subscription::UNDO_WITHIN_DAYS,
         address => veiled(&subscription.address),
-        selection => titles(&subscription.selection, &newsroom),
+        selection => subscription.selection.titles(&newsroom.categories),
     };
     Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(&say(ui, title), ui), content)?))
 }
@@ -245,17 +245,13 @@ impl Filled {
     fn checked(&self, newsroom: &Newsroom, standard: &Standard, ui: Language) -> Result<Asking, Vec<Fault>> {
         let mut faults = Vec::new();
         let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
-        let known = |text: &String| {
-            newsroom.categories.find("category", text).map(|category| Term::Category(category.slug.clone()))
-        };
         let selection = if self.is_everything {
             Some(Selection::all())
         } else if self.categories.is_empty() {
             faults.push(Fault::new("category", "nothing", "everything, or at least one category"));
             None
         } else {
-            let terms: Result<Vec<Term>, Fault> = self.categories.iter().map(known).collect();
-            terms.map(Selection::any).map_err(|fault| faults.push(fault)).ok()
+            newsroom.categories.any_of("category", &self.categories).map_err(|wrong| faults.extend(wrong)).ok()
         };
         let cadence = self.pace.read(standard).map_err(|wrong| faults.extend(wrong)).ok();
         let zone = zone(&self.time_zone).map_err(|fault| faults.push(fault)).ok();
@@ -313,7 +309,7 @@ fn show(
             address => &filled.address,
             is_everything => filled.is_everything,
             choices => Serde(&choices),
-            every => if filled.pace.every.is_empty() { every(standard.every) } else { &filled.pace.every },
+            every => if filled.pace.every.is_empty() { standard.every.as_str() } else { &filled.pace.every },
             hours => (0..24).collect::<Vec<u8>>(),
             hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
             time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
@@ -337,15 +333,6 @@ fn field(fault: &Fault) -> &str {
     match fault.field.as_str() {
         field @ ("address" | "cadence" | "hour" | "days" | "time_zone" | "language") => field,
         _ => "category",
-    }
-}
-
-/// As the form has it.
-pub(super) fn every(every: Every) -> &'static str {
-    match every {
-        Every::Instant => "instant",
-        Every::Day => "daily",
-        Every::Week => "weekly",
     }
 }
 
@@ -379,11 +366,6 @@ fn veiled(address: &Address) -> String {
     }
 }
 
-/// The titles of the categories selected; empty for the whole newsroom.
-fn titles(selection: &Selection, newsroom: &Newsroom) -> Vec<String> {
-    selection.titles(|slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str()))
-}
-
 /// The body of a form. Errors: [`Kind::UnsupportedMedia`], [`Kind::TooLarge`].
 async fn form_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if !is_form(headers) {
@@ -394,7 +376,5 @@ async fn form_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
 }
 
 fn is_form(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = media_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    is_of(headers, "application/x-www-form-urlencoded")
 }

@@ -56,8 +56,7 @@ pub(super) struct Followed {
 
 impl Followed {
     pub(super) fn new(selection: Selection, newsroom: &Newsroom) -> Self {
-        let title_of = |slug: &Slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str());
-        Followed { title: selection.titles(title_of).join(", "), selection }
+        Followed { title: selection.titles(&newsroom.categories).join(", "), selection }
     }
 }
 

@@ -144,7 +144,7 @@ impl Corrections {
 
     /// The corrections of an article, the latest first. Errors: [`Kind::NotFound`].
     pub fn of(&self, article: &ArticleId) -> Result<Vec<Correction>, Problem> {
-        self.store.article(article)?.ok_or_else(|| unknown(article))?;
+        self.store.article(article)?.ok_or_else(|| Problem::no_article(article))?;
         Ok(self.store.corrections_of(article)?)
     }
 
@@ -245,7 +245,7 @@ impl Corrections {
         of: Option<Revisions>,
         known: Option<&Correction>,
     ) -> Result<Reach, Problem> {
-        let stored = self.store.article(article)?.ok_or_else(|| unknown(article))?;
+        let stored = self.store.article(article)?.ok_or_else(|| Problem::no_article(article))?;
         if !stored.record.is_public() {
             let state = stored.record.state.as_str();
             let detail =
@@ -279,8 +279,4 @@ fn may_repeat(known: &Correction, asked: &Asked) -> Result<(), Problem> {
         );
     }
     Ok(())
-}
-
-fn unknown(article: &ArticleId) -> Problem {
-    Problem::new(Kind::NotFound, format!("there is no article with the id {article}"))
 }

@@ -5,7 +5,7 @@ use super::built::{Kept, Made, State};
 use super::cut::Cut;
 use super::name::{Name, Part, Profile, Volume};
 use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm};
-use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Slug, Time};
+use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Picked, Window};
 use crate::telemetry;
@@ -275,8 +275,7 @@ impl Feeds {
     ) -> Result<Document, Problem> {
         let site = &newsroom.site;
         let category = name.selection.as_category().and_then(|slug| newsroom.categories.get(slug.as_str()));
-        let title_of = |slug: &Slug| newsroom.categories.get(slug.as_str()).map(|category| category.title.as_str());
-        let titles = name.selection.titles(title_of);
+        let titles = name.selection.titles(&newsroom.categories);
         // A part that is closed stays as it is: its date is that of its newest item, whatever else is published.
         let updated = match name.part {
             Part::Newest => updated,

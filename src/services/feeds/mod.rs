@@ -19,7 +19,7 @@ pub use name::{Name, Part, Profile, Volume};
 pub use rhythm::Rhythm;
 
 use super::newsroom::SharedNewsroom;
-use crate::domain::{ArticleId, Clock, Fault, Kind, Problem, Seq, Term};
+use crate::domain::{ArticleId, Clock, Fault, Kind, Problem, Seq};
 use crate::store::{Store, StoreError};
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
@@ -148,11 +148,7 @@ impl Feeds {
 
     /// A category that the name speaks of and nobody has configured.
     fn unknown(&self, name: &Name) -> Option<Fault> {
-        let newsroom = self.newsroom.load();
-        name.selection.terms().find_map(|term| match term {
-            Term::Category(slug) => newsroom.categories.find("category", slug.as_str()).err(),
-            Term::Tag(_) | Term::Author(_) | Term::Language(_) => None,
-        })
+        self.newsroom.load().categories.unknown("category", &name.selection).into_iter().next()
     }
 
     fn put(&self, name: Name, address: &str) -> Arc<Feed> {

@@ -245,5 +245,5 @@ pub(super) fn category<'a>(newsroom: &'a Newsroom, slug: &Slug) -> Option<&'a Ca
 
 pub(super) fn wanted(frame: &mail::Frame<'_>, newsroom: &Newsroom, selection: &Selection) -> String {
     let catalogue = frame.templates.catalogue(frame.language);
-    mail::wanted(catalogue, selection, |slug| newsroom.categories.get(slug).map(|category| category.title.as_str()))
+    mail::wanted(catalogue, selection, &newsroom.categories)
 }

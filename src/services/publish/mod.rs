@@ -209,10 +209,7 @@ impl Publisher {
     }
 
     fn current(&self, id: &ArticleId, revision: Option<u32>) -> Result<Stored<Article>, Problem> {
-        let old = self
-            .store
-            .article(id)?
-            .ok_or_else(|| Problem::new(Kind::NotFound, format!("there is no article with the id {id}")))?;
+        let old = self.store.article(id)?.ok_or_else(|| Problem::no_article(id))?;
         match revision {
             Some(seen) if seen != old.record.revision => {
                 let detail =

@@ -14,7 +14,7 @@ use super::newsroom::SharedNewsroom;
 use crate::config;
 use crate::domain::{
     Address, Cadence, Clock, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
-    Subscription, SubscriptionId, SubscriptionState, Term, Time, Zone,
+    Subscription, SubscriptionId, SubscriptionState, Time, Zone,
 };
 use crate::store::{Batch, Became, Counted, LedgerRow, Message, Store, StoreError, Stored, Tally};
 use crate::wire::mail::{Purpose, Token};
@@ -331,12 +331,7 @@ impl Subscriptions {
 
     /// Do the categories of `selection` exist? Errors: [`Kind::Invalid`] names all that are unknown.
     fn check_selection(&self, selection: &Selection) -> Result<(), Problem> {
-        let newsroom = self.newsroom.load();
-        let unknown = selection.terms().filter_map(|term| match term {
-            Term::Category(slug) => newsroom.categories.find("categories", slug.as_str()).err(),
-            Term::Tag(_) | Term::Author(_) | Term::Language(_) => None,
-        });
-        let faults: Vec<_> = unknown.collect();
+        let faults = self.newsroom.load().categories.unknown("categories", selection);
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(faults)) }
     }
 }

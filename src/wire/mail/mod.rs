@@ -28,7 +28,7 @@ pub use told::{print, summary};
 
 use super::locale::{Arg, Catalogue, When};
 use crate::config::{ReturnAddress, Sender};
-use crate::domain::{Address, Article, Category, Fault, Language, Selection, Site, Time, clean_line};
+use crate::domain::{Address, Article, Categories, Category, Fault, Language, Selection, Site, Time, clean_line};
 use jiff::tz::TimeZone;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -117,8 +117,8 @@ pub struct Farewell<'a> {
 }
 
 /// What `selection` asks for, in words: everything, or the titles of its categories.
-pub fn wanted<'a>(catalogue: &Catalogue, selection: &Selection, title: impl Fn(&str) -> Option<&'a str>) -> String {
-    let titles = selection.titles(|slug| title(slug.as_str()));
+pub fn wanted(catalogue: &Catalogue, selection: &Selection, categories: &Categories) -> String {
+    let titles = selection.titles(categories);
     match titles.as_slice() {
         [] => catalogue.text("wanted-everything", &[]),
         titles => list(catalogue, titles),
