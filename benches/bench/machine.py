@@ -141,6 +141,19 @@ def wrk(url, headers, seconds, threads, connections, core=None):
     }
 
 
+def gets(load, port, path, headers, status, seconds, connections, core):
+    """As `wrk`, by our own load, which takes less of its core; every answer has to have `status`."""
+    command = ["taskset", "-c", core, load, "get", "--address", f"127.0.0.1:{port}", "--path", path, "--status", status,
+               "--seconds", seconds, "--connections", connections]
+    for header in headers:
+        command += ["--header", header]
+    before = os.times()
+    done = result(command, seconds + 30)
+    after = os.times()
+    own_s = after.children_user + after.children_system - before.children_user - before.children_system
+    return {**done, "own_s": own_s}
+
+
 def wait_until(condition, what, time_max_s=60.0, rest_s=0.01):
     """Waits for `condition` and returns what it gives; ends the benchmark if it never comes."""
     end = time.monotonic() + time_max_s

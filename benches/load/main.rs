@@ -4,6 +4,7 @@
 //! same bytes; they are made before the clock starts.
 
 mod digest;
+mod get;
 mod http;
 mod measure;
 mod publish;
@@ -105,6 +106,8 @@ enum Verb {
         #[command(flatten)]
         amount: Amount,
     },
+    /// Ask for one address again and again.
+    Get(get::Asked),
     /// Print articles as JSON Lines: what another store is to keep.
     Records {
         #[command(flatten)]
@@ -171,7 +174,12 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "this measures nothing by itself; run scripts/bench")?;
         return Ok(());
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = match &verb {
+        // It is to take one core.
+        Verb::Get(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let result = match verb {
         Verb::Publish { api, amount } => runtime.block_on(publish::publish(api, amount))?,
         Verb::Visible { api, amount, gzip } => runtime.block_on(publish::visible(api, amount, gzip))?,
@@ -183,6 +191,7 @@ fn main() -> anyhow::Result<()> {
         Verb::Tick { config, subscriptions, due } => runtime.block_on(digest::tick(&config, subscriptions, due))?,
         Verb::Subscribers { on, amount } => runtime.block_on(subscribers::subscribers(on, amount))?,
         Verb::Rebuild { on, amount } => runtime.block_on(rebuild::rebuild(on, amount))?,
+        Verb::Get(asked) => runtime.block_on(get::get(asked))?,
         Verb::Records { on, amount } => return store::records(on, amount, &mut out),
     };
     writeln!(out, "{result}").context("the result could not be printed")
