@@ -68,6 +68,9 @@ impl Reach {
 
     /// Who of the next subscriptions behind `after` is to get it, `owed_max` at most of some thousand, and the last one
     /// that was looked at; none behind the end. Reads many rows: use [`Store::scan`].
+    ///
+    /// All subscriptions are gone through, in pages: what one asks for now does not say what it was told, and of digests
+    /// the ledger knows by subscription alone.
     pub(super) fn piece(
         &self,
         store: &Store,
