@@ -154,3 +154,32 @@ impl From<Fault> for Problem {
         Problem::invalid(vec![fault])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_category_that_nobody_has_configured_is_named_at_once() {
+        let category = |slug: &str| Category {
+            slug: Slug::parse("slug", slug).unwrap(),
+            title: slug.to_uppercase(),
+            description: String::new(),
+            language: "en".into(),
+            articles: None,
+            zone: TimeZone::UTC,
+            limit: 50,
+        };
+        let categories = Categories::new(vec![category("science"), category("economy")]);
+        let any_of = |slugs: &[&str]| {
+            categories.any_of("categories", &slugs.iter().map(|slug| (*slug).to_owned()).collect::<Vec<_>>())
+        };
+        let both = any_of(&["science", "economy"]).unwrap();
+        assert_eq!(both.titles(&categories), ["ECONOMY", "SCIENCE"]);
+        assert_eq!(categories.unknown("q", &both), []);
+        let found = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.found).collect::<Vec<_>>();
+        assert_eq!(found(any_of(&["sport", "science", ""]).unwrap_err()), ["\"sport\"", "\"\""]);
+        let strange = Selection::parse("category:sport OR category:fire OR tag:category OR category:science").unwrap();
+        assert_eq!(found(categories.unknown("q", &strange)), ["\"fire\"", "\"sport\""]);
+    }
+}
