@@ -6,6 +6,7 @@ use crate::services::digest::Digester;
 use crate::services::mailer::load_templates;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
+use crate::services::numbers::Ageing;
 use crate::services::returns::Returns;
 use crate::services::sources::{Look, Sources};
 use crate::services::{Tail, due};
@@ -104,6 +105,8 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("corrections", Arc::clone(&app.corrections).run(stop.clone()));
     running.start("watchdog", Arc::clone(&app.watchdog).run(stop.clone()));
+    let ageing = Ageing::new(Arc::clone(&store), clock.clone(), mail.numbers_age_max);
+    running.start("numbers", ageing.run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
     if let Some(address) = &mail.return_address {
         let (rows, held) = (Arc::clone(&store), Arc::clone(&app.subscriptions));

@@ -23,6 +23,7 @@ at-once-hint = each new article as one mail
 once-a-day = Once a day
 once-a-day-hint = one mail with all that is new; none where nothing is
 once-a-week = Once a week
+once-a-week-hint = one mail; its day ({ $day }) can be changed among your preferences
 at-what-time = At what time? (for the mail of a day or a week)
 
 asked-heading = Look into your mailbox

@@ -22,6 +22,7 @@ at-once-hint = 每篇新文章一封邮件
 once-a-day = 每天一次
 once-a-day-hint = 用一封邮件汇总所有新内容；没有新内容则不发送
 once-a-week = 每周一次
+once-a-week-hint = 一封邮件；发送日（{ $day }）可在订阅设置中更改
 at-what-time = 什么时间？（适用于每天或每周的邮件）
 
 asked-heading = 请查收邮件

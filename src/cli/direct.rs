@@ -121,19 +121,15 @@ fn watched(config_file: &Path) -> Result<Quarantine, Failure> {
 
 /// All that is held about `address`, as the API gives it.
 pub(super) async fn subscriber(config_file: &Path, address: &str) -> Result<serde_json::Value, Failure> {
-    let subscriptions = subscriptions(config_file)?;
-    let preferences = subscriptions.of_address(&Address::parse("address", address).map_err(Problem::from)?)?;
-    let record = subscriptions.record(preferences).await?;
+    let address = Address::parse("address", address).map_err(Problem::from)?;
+    let record = subscriptions(config_file)?.record_of(&address).await?;
     Ok(serde_json::to_value(&record).map_err(anyhow::Error::from)?)
 }
 
 /// Erases `address` with all that is held about it.
 pub(super) async fn erase_subscriber(config_file: &Path, address: &str) -> Result<(), Failure> {
     let address = Address::parse("address", address).map_err(Problem::from)?;
-    let held = subscriptions(config_file)?.of_address(&address)?;
-    let ids = held.subscriber.subscriptions.into_iter().collect();
-    Eraser::new(open(config_file)?, Clock::system()).erase(&ids).await.map_err(anyhow::Error::from)?;
-    Ok(())
+    Ok(Eraser::new(open(config_file)?, Clock::system()).erase_address(&address).await?)
 }
 
 /// Lets `address` be asked again whose owner never wanted to be.

@@ -12,7 +12,7 @@ use std::path::Path;
 /// Asked of the running daemon, else done on the store itself.
 pub(super) async fn run(config_file: &Path, action: Subscribers, out: &mut dyn Write) -> Result<Outcome, Failure> {
     match action {
-        Subscribers::Show { address } => show(&record(config_file, &address).await?, out)?,
+        Subscribers::Show { address } => show(&address, &record(config_file, &address).await?, out)?,
         Subscribers::Export { address } => {
             let record = record(config_file, &address).await?;
             writeln!(out, "{record:#}")?;
@@ -47,13 +47,20 @@ async fn record(config_file: &Path, address: &str) -> Result<Value, Failure> {
     }
 }
 
-fn show(record: &Value, out: &mut dyn Write) -> std::io::Result<()> {
+fn show(address: &str, record: &Value, out: &mut dyn Write) -> std::io::Result<()> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let subscriber = &record["subscriber"];
-    writeln!(out, "address   {}", text(&subscriber["address"]))?;
-    writeln!(out, "zone      {}", text(&subscriber["zone"]))?;
-    writeln!(out, "language  {}", text(&subscriber["language"]))?;
-    writeln!(out, "since     {}", text(&subscriber["created_at"]))?;
+    if subscriber.is_null() {
+        writeln!(out, "address   {address}, subscribed to nothing")?;
+    } else {
+        writeln!(out, "address   {}", text(&subscriber["address"]))?;
+        writeln!(out, "zone      {}", text(&subscriber["zone"]))?;
+        writeln!(out, "language  {}", text(&subscriber["language"]))?;
+        writeln!(out, "since     {}", text(&subscriber["created_at"]))?;
+    }
+    if let Some(since) = record["never_asked_since"].as_str() {
+        writeln!(out, "never to be asked again, since {since}")?;
+    }
     for one in record["subscriptions"].as_array().into_iter().flatten() {
         let state = match &one["state"] {
             Value::String(word) => word.clone(),

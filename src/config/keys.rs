@@ -186,6 +186,8 @@ keys! {
         "Tries for one mail before it is given up.";
     MAIL_AGE_MAX_H: "mail", "age_max_h", Whole { min: 1, max: 8_760 }, Value("120"),
         "Hours after which a mail that is refused for now is not tried again.";
+    MAIL_NUMBERS_AGE_MAX_DAYS: "mail", "numbers_age_max_days", Whole { min: 30, max: 3_650 }, Value("400"),
+        "Days for which what became of mails can be told, those of an article from its date on: a year, and a month to compare with.";
     MAIL_SHAPING_FOLDER: "mail", "shaping_folder", Path, Rule("what is built in for gmail, outlook and yahoo"),
         "Folder of files that say how fast mail goes to which domains, a file <name>.toml for each group.";
     MAIL_WARM_UP_FROM: "mail", "warm_up_from", Day, Rule("no plan"),
@@ -263,8 +265,8 @@ keys! {
         "Seconds that a confirmation mail waits which was asked for without the form's script.";
     SUBSCRIPTIONS_DIGEST_ITEMS_MAX: "subscriptions", "digest_items_max", Whole { min: 1, max: 500 }, Value("50"),
         "Articles in a digest; a link leads to the others.";
-    SUBSCRIPTIONS_DIGEST_BYTES_MAX: "subscriptions", "digest_bytes_max", Whole { min: 10_000, max: 1_000_000 },
-        Value("80000"), "Bytes of a digest; some mailboxes cut off a mail at 102,000.";
+    SUBSCRIPTIONS_DIGEST_BYTES_MAX: "subscriptions", "digest_bytes_max", Whole { min: 10_000, max: 95_000 },
+        Value("80000"), "Bytes of a digest; some mailboxes cut a mail off at 102,000, and the link to leave stands at its end.";
 
     SHAPING_DOMAINS: SHAPING, "domains", Text, Rule("as built in; none in others.toml"),
         "The group's domains, separated by spaces. others.toml holds for each domain that is in no group.";

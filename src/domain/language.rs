@@ -69,7 +69,9 @@ mod tests {
             ("en", Some(Language::English)),
             ("EN-gb", Some(Language::English)),
             ("ru-RU", Some(Language::Russian)),
+            // Simplified characters: lookup (RFC 4647 §3.4) ends at `zh`, before any default.
             ("zh-Hant-TW", Some(Language::Chinese)),
+            ("zh-TW", Some(Language::Chinese)),
             ("zh_CN", Some(Language::Chinese)),
             ("de", None),
             ("eng", None),

@@ -5,7 +5,7 @@
 //! the ledger, so those who are due are gathered for an hour.
 
 use super::{OnDue, Step};
-use crate::domain::{Clock, Subscriber, SubscriptionId, Time};
+use crate::domain::{Address, Clock, Kind, Problem, Subscriber, SubscriptionId, Time};
 use crate::store::{Batch, Due, LedgerKey, Store, StoreError};
 use crate::wire::mail::test_recipient;
 use chrono::Duration;
@@ -30,6 +30,19 @@ impl Eraser {
         Eraser { store, clock }
     }
 
+    /// Erases all that is held about `address`, tests that the operator has sent there included.
+    ///
+    /// Errors: [`Kind::NotFound`] if that is nothing.
+    pub async fn erase_address(&self, address: &Address) -> Result<(), Problem> {
+        let subscriber = self.store.subscriber_of(address)?;
+        let ids: HashSet<_> = subscriber.into_iter().flat_map(|known| known.record.subscriptions).collect();
+        let tests = test_recipient(address, &self.store.identity().secret);
+        if self.forget_messages(&[tests].into()).await? == 0 && ids.is_empty() {
+            return Err(Problem::new(Kind::NotFound, "nothing is held about this address"));
+        }
+        Ok(self.erase(&ids).await?)
+    }
+
     /// Erases these subscriptions whatever their state, and each subscriber that has none left.
     pub async fn erase(&self, ids: &HashSet<SubscriptionId>) -> Result<(), StoreError> {
         let mut of = ids.clone();
@@ -45,9 +58,10 @@ impl Eraser {
         Ok(())
     }
 
-    /// Takes out every message of these subscriptions.
-    async fn forget_messages(&self, ids: &HashSet<SubscriptionId>) -> Result<(), StoreError> {
+    /// Takes out every message of these subscriptions; returns how many there were.
+    async fn forget_messages(&self, ids: &HashSet<SubscriptionId>) -> Result<usize, StoreError> {
         let mut after: Option<LedgerKey> = None;
+        let mut count = 0;
         while !ids.is_empty() {
             let (of, from) = (ids.clone(), after.clone());
             let (rows, last) = self.store.scan(move |store| store.messages_of(&of, from.as_ref())).await?;
@@ -55,13 +69,14 @@ impl Eraser {
             rows.iter().for_each(|row| self.store.delete_message(&mut batch, row));
             // Where a message has moved on meanwhile, this piece is looked at again.
             if self.store.try_commit(batch).await? {
+                count += rows.len();
                 match last {
                     Some(_) => after = last,
                     None => break,
                 }
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Takes the subscription out if it `is_over` as it is now, and its subscriber if it was the last.

@@ -49,6 +49,9 @@ pub trait OnDue: Send + Sync + 'static {
     fn step(self: &Arc<Self>) -> impl Future<Output = Result<Step, StoreError>> + Send;
 }
 
+/// Name of the reader that owes notices, for those who have to know how far it is.
+pub const NOTIFY: &str = "notify";
+
 /// What a step of a worker did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -64,6 +67,8 @@ const CHANGES_MAX: usize = 64;
 const UNSAVED_MAX: u64 = 1_024;
 /// It is stored as well once the log has been quiet for this long.
 const SAVE_AFTER: Duration = Duration::from_secs(1);
+/// And at this age, however busy the log is: others see by it how far the reader is.
+const SAVE_WITHIN: Duration = Duration::from_secs(10);
 /// A reader that fails waits this long before it tries again; its cursor stays, so nothing is passed over.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
@@ -128,10 +133,20 @@ impl<R: Reader> Tail<R> {
     pub async fn run(mut self, stop: CancellationToken) {
         // Registered before reading, so that a publish between the two is not missed.
         let mut head = self.store.head_watch();
+        let mut saved_at = tokio::time::Instant::now();
         while !stop.is_cancelled() {
             head.mark_unchanged();
             let wait = match self.step().await {
-                Ok(Step::Worked) => continue,
+                Ok(Step::Worked) => {
+                    if self.at == self.saved {
+                        saved_at = tokio::time::Instant::now();
+                    } else if saved_at.elapsed() >= SAVE_WITHIN
+                        && let Err(error) = self.save().await
+                    {
+                        self.tell(&error);
+                    }
+                    continue;
+                }
                 Ok(Step::Idle) if self.at == self.saved => None,
                 Ok(Step::Idle) => Some(SAVE_AFTER),
                 Err(error) => {

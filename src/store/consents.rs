@@ -88,10 +88,9 @@ impl Store {
         batch.put(Table::Subscribers, key, value);
     }
 
-    /// Does the address with this keyed hash never want to be asked again?
-    pub fn is_never(&self, hash: &[u8; 32]) -> Result<bool, StoreError> {
-        let never: Option<Stored<Never>> = self.stored(Table::Subscribers, &never_key(hash))?;
-        Ok(never.is_some())
+    /// Does the address with this keyed hash never want to be asked again, and since when?
+    pub fn never(&self, hash: &[u8; 32]) -> Result<Option<Never>, StoreError> {
+        Ok(self.stored(Table::Subscribers, &never_key(hash))?.map(|stored| stored.record))
     }
 
     /// From now on the address with this keyed hash is not asked again.

@@ -14,6 +14,7 @@
 //! | | `pace/<destination>` | [`Pace`]: how mail to it fares, where it does not fare well |
 //! | | `correction/` article's text id `0` revision, u32 | [`Correction`]: what is sent to whom, and how far that is |
 //! | | `canary` | [`Canary`]: when a mail to ourselves was last sent, and came back |
+//! | | `alarms` | [`Alarms`]: what the watchdog has told |
 //! | | `mail/a/` article's text id | [`Numbers`]: what became of the mails about it |
 //! | | `mail/d/` date of the window `/` selection | [`Numbers`] of those digests |
 //! | | `mail/s/` day `/` selection, `mail/m/` day `/` domain | [`Numbers`] of that day |
@@ -47,6 +48,7 @@
 //! `sled/`, the engine and its journal; `HEAD`, how far they had come; `LOCK`, held while it is open and naming who
 //! holds it.
 
+mod alarms;
 mod articles;
 mod canary;
 mod check;
@@ -64,12 +66,14 @@ pub mod ledger;
 mod log;
 mod news;
 mod numbers;
+mod old_numbers;
 mod pace;
 mod record;
 mod select;
 mod sled;
 mod subscribers;
 
+pub use alarms::{Alarms, Late};
 pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
 pub use canary::Canary;
 pub use check::{Finding, Report, check};

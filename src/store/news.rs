@@ -32,6 +32,31 @@ impl Store {
         })
     }
 
+    /// What came out of `selection` behind `since` and up to `until`, public by now or not: the first first. If there is
+    /// more than `limit`, the last of it.
+    pub fn published(
+        &self,
+        selection: &Selection,
+        (since, until): (Seq, Seq),
+        limit: usize,
+    ) -> Result<Vec<(Seq, Change)>, StoreError> {
+        let mut published = Vec::new();
+        self.log_backwards(until, since, LOOKED_MAX, |seq, change| {
+            if change.is_news_for(selection) {
+                published.push((seq, change));
+            }
+            Ok(if published.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        })?;
+        published.reverse();
+        Ok(published)
+    }
+
+    /// Is the article of `change` told in a digest now? See [`Store::news`].
+    pub fn is_told(&self, change: &Change, age_max: Duration) -> Result<bool, StoreError> {
+        let article = self.article(&change.article)?;
+        Ok(article.is_some_and(|article| is_news(&article.record, change, age_max)))
+    }
+
     /// What was mailed of, or would have been, since `from`, behind the place `behind` and up to `until`: the last first,
     /// at most `limit`.
     pub fn news_since(

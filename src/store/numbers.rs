@@ -166,7 +166,7 @@ impl Daily {
         }
     }
 
-    fn prefix(self) -> &'static str {
+    pub(super) fn prefix(self) -> &'static str {
         match self {
             Daily::Selection => "mail/s/",
             Daily::Domain => "mail/m/",
@@ -178,10 +178,11 @@ impl Daily {
     }
 }
 
-const DIGESTS: &str = "mail/d/";
+pub(super) const DIGESTS: &str = "mail/d/";
+pub(super) const ARTICLES: &str = "mail/a/";
 
 fn article_key(article: &ArticleId) -> Vec<u8> {
-    [b"mail/a/", article.as_str().as_bytes()].concat()
+    [ARTICLES, article.as_str()].concat().into_bytes()
 }
 
 /// The day and the name behind a prefix.

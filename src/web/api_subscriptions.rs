@@ -11,7 +11,6 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::json;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Body of `POST /subscriptions`.
@@ -135,8 +134,8 @@ pub(super) async fn remove(State(app): State<Arc<App>>, Path(id): Path<String>) 
 
 /// `GET /subscribers/{address}`: all that is held about it.
 pub(super) async fn export(State(app): State<Arc<App>>, Path(address): Path<String>) -> Answer {
-    let preferences = app.subscriptions.of_address(&Address::parse("address", &address)?)?;
-    Ok(Json(app.subscriptions.record(preferences).await?).into_response())
+    let record = app.subscriptions.record_of(&Address::parse("address", &address)?).await?;
+    Ok(Json(record).into_response())
 }
 
 /// Body of `PATCH /subscribers/{address}`; what is left out stays, and an empty text stands for the publisher's.
@@ -162,9 +161,7 @@ pub(super) async fn settle(State(app): State<Arc<App>>, Path(address): Path<Stri
 
 /// `DELETE /subscribers/{address}`: erases it at once, with all that is held about it.
 pub(super) async fn erase(State(app): State<Arc<App>>, Path(address): Path<String>) -> Answer {
-    let preferences = app.subscriptions.of_address(&Address::parse("address", &address)?)?;
-    let ids: HashSet<SubscriptionId> = preferences.subscriber.subscriptions.into_iter().collect();
-    app.eraser.erase(&ids).await?;
+    app.eraser.erase_address(&Address::parse("address", &address)?).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 

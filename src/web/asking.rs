@@ -3,8 +3,8 @@
 use super::App;
 use super::feeds::client;
 use crate::config::{Every, Subscriptions as Standard};
-use crate::domain::{Cadence, Fault, Hour, Language, Problem, Weekdays, Zone};
-use crate::wire::locale::Catalogue;
+use crate::domain::{Cadence, Fault, Hour, Language, Problem, Subscription, Weekdays, Zone};
+use crate::wire::locale::{Catalogue, When};
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::ACCEPT_LANGUAGE;
@@ -141,6 +141,12 @@ pub(super) fn spoken_to(app: &App, token: &str) -> Result<Language, Problem> {
     Ok(app.subscriptions.language(token)?.unwrap_or_else(|| app.newsroom.load().site.spoken()))
 }
 
+/// When the next digest of `subscription` comes, on its reader's clock; none of one whose mails come at once.
+pub(super) fn next_digest(app: &App, subscription: &Subscription) -> Result<Option<When>, Problem> {
+    let Some(next) = subscription.digests.next else { return Ok(None) };
+    Ok(Some(When::new(next.at, &app.subscriptions.zone_of(subscription)?.time_zone())))
+}
+
 /// A language in a list of them, under its own name.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Offer {
@@ -171,6 +177,8 @@ mod tests {
         for (header, expected) in [
             ("ru", Some(Language::Russian)),
             ("de-DE,de;q=0.9,zh-CN;q=0.5,en;q=0.4", Some(Language::Chinese)),
+            ("zh-TW,zh;q=0.9,en-US;q=0.8,en;q=0.7", Some(Language::Chinese)),
+            ("en-US,zh-Hant;q=0.9", Some(Language::English)),
             ("en;q=0.1, ru;q=0.2", Some(Language::Russian)),
             ("en, ru", Some(Language::English)),
             ("ru;q=0, de", None),

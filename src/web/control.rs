@@ -123,6 +123,8 @@ struct Preview {
 pub(super) async fn preview_mail(State(app): State<Arc<App>>, request: Request) -> Answer {
     let preview: Preview = read(&app, request).await?;
     let article = preview.article.map(|id| public_article(&app.store, &id)).transpose()?;
+    // The page would tell as well; who has just changed a template may not open it.
+    app.mailer.tried_templates().await?;
     let (address, until) = preview::address(&app, article.as_ref().map(|article| &article.id));
     Ok(Json(json!({ "address": address, "until": until })).into_response())
 }

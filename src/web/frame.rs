@@ -10,8 +10,8 @@ use crate::wire::locale::Catalogue;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
+    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -183,6 +183,16 @@ pub(super) fn private(status: StatusCode, html: String) -> Response {
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(ROBOTS, HeaderValue::from_static("noindex"));
     response
+}
+
+/// A line for a program, and for whoever looks at what it got.
+pub(super) fn line(language: Language, text: &str) -> Response {
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
+        (CONTENT_LANGUAGE, HeaderValue::from_static(language.tag())),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (headers, format!("{text}\n")).into_response()
 }
 
 /// The same page, on which a script of ours may run.

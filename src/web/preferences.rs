@@ -49,7 +49,7 @@ pub(super) async fn act(app: &App, token: &str, form: &[u8], from: Option<IpAddr
     if filled.act == "erase" {
         if !filled.is_sure {
             let fault = Fault::new("sure", "nothing", "a tick that you are sure");
-            let said = Said { faults: vec![fault], filled: Some(filled), is_saved: false };
+            let said = Said { faults: vec![fault], filled: Some(filled), ..Said::default() };
             return Ok(shown(app, token, &preferences, StatusCode::UNPROCESSABLE_ENTITY, &said)?);
         }
         let ids: HashSet<SubscriptionId> = preferences.subscriber.subscriptions.iter().copied().collect();
@@ -65,11 +65,11 @@ pub(super) async fn act(app: &App, token: &str, form: &[u8], from: Option<IpAddr
     };
     match amended {
         Ok(preferences) => {
-            let said = Said { is_saved: true, ..Said::default() };
+            let said = Said { is_saved: true, is_left: filled.act == "remove", ..Said::default() };
             Ok(shown(app, token, &preferences, StatusCode::OK, &said)?)
         }
         Err(problem) if problem.kind == Kind::Invalid => {
-            let said = Said { faults: problem.faults, filled: Some(filled), is_saved: false };
+            let said = Said { faults: problem.faults, filled: Some(filled), ..Said::default() };
             Ok(shown(app, token, &preferences, StatusCode::UNPROCESSABLE_ENTITY, &said)?)
         }
         Err(problem) => Err(problem.into()),
@@ -95,6 +95,8 @@ pub(super) async fn export(State(app): State<Arc<App>>, path: Segments<String>) 
 struct Said {
     /// Was something changed?
     is_saved: bool,
+    /// Was it that a subscription ended?
+    is_left: bool,
     /// What is wrong with what was filled in.
     faults: Vec<Fault>,
     /// That.
@@ -243,6 +245,8 @@ impl Shown {
             next: subscription
                 .digests
                 .next
+                // What has gathered before a change to mails at once comes this moment, if there is anything.
+                .filter(|next| next.at > app.clock.now())
                 .map(|next| When::new(next.at, &subscriber.zone.as_ref().unwrap_or(&standard.zone).time_zone())),
             feeds: vec![feed("RSS", "rss.xml"), feed("Atom", "atom.xml"), feed("JSON", "feed.json")],
             faults: Vec::new(),
@@ -292,6 +296,8 @@ fn shown(
         added => own.map(|own| own.query.clone()).unwrap_or_default(),
         faults => faults,
         is_saved => said.is_saved,
+        is_left => said.is_left,
+        undo_days => Subscription::UNDO_WITHIN_DAYS,
     };
     Ok(private(
         status,

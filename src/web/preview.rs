@@ -2,17 +2,17 @@
 //! hour; the operator has it from `tidings mail preview`. Nothing here changes anything.
 
 use super::App;
-use super::frame::{Segments, nothing_here, private, segments};
+use super::frame::{Segments, line, nothing_here, private, segments};
 use super::mishap::PageProblem;
 use super::pages::{parameter, public_article};
 use crate::domain::{ArticleId, Kind, Language, MailKind, Problem, Time};
 use crate::services::mailer::Wish;
 use crate::wire::locale::{Catalogue, When};
-use crate::wire::mail::{HTML_BYTES_MAX, Pass, parts};
+use crate::wire::mail::{HTML_BYTES_MAX, Pass, Templates, parts};
 use axum::extract::{RawQuery, State};
 use axum::http::header::CONTENT_SECURITY_POLICY;
 use axum::http::{HeaderValue, StatusCode};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use chrono::Duration;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -54,15 +54,25 @@ pub(super) async fn page(
     let article = chosen(&app, asked.as_deref())?;
     let base = app.newsroom.load().site.base_url.path().to_owned();
     let id = article.as_ref().map(|article| &article.id);
-    let kinds: Vec<Shown> = MailKind::ALL
-        .into_iter()
-        .map(|kind| {
-            let src =
-                |language: Language| format!("{base}preview/{text}/{}/{}{}", kind.word(), language.tag(), query(id));
-            let mail = |language| ShownMail::new(&app, &Wish { kind, language, article: id }, src(language));
-            Shown { word: kind.word(), mails: Language::ALL.map(mail).into() }
-        })
-        .collect();
+    let (templates, mistakes) = match app.mailer.tried_templates().await {
+        Ok(templates) => (Some(templates), None),
+        Err(problem) if problem.kind == Kind::Invalid => (None, Some(problem.detail)),
+        Err(problem) => return Err(problem.into()),
+    };
+    let shown = |templates: &Arc<Templates>| {
+        MailKind::ALL
+            .into_iter()
+            .map(|kind| {
+                let src = |language: Language| {
+                    format!("{base}preview/{text}/{}/{}{}", kind.word(), language.tag(), query(id))
+                };
+                let wish = |language| Wish { kind, language, article: id };
+                let mail = |language| ShownMail::new(&app, templates, &wish(language), src(language));
+                Shown { word: kind.word(), mails: Language::ALL.map(mail).into() }
+            })
+            .collect::<Vec<_>>()
+    };
+    let kinds = templates.as_ref().map(shown).unwrap_or_default();
     let newsroom = app.newsroom.load();
     let zone = app.subscriptions.standard().zone.time_zone();
     let content = context! {
@@ -72,9 +82,11 @@ pub(super) async fn page(
         style => format!("{base}assets/site.css?v={}", app.templates.style_version()),
         html_bytes_max => HTML_BYTES_MAX,
         kinds => Serde(&kinds),
+        mistakes => mistakes.as_deref(),
     };
     let html = app.templates.render(Language::English, "preview.html", content)?;
-    let mut response = private(StatusCode::OK, html);
+    let status = if mistakes.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let mut response = private(status, html);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
     Ok(response)
 }
@@ -91,7 +103,14 @@ pub(super) async fn part(
     let language = Language::parse("language", &language).map_err(|_| nothing_here())?;
     let article = chosen(&app, asked.as_deref())?;
     let wish = Wish { kind, language, article: article.as_ref().map(|article| &article.id) };
-    let mut response = private(StatusCode::OK, parts(&app.mailer.specimen(&wish)?)?.html);
+    let templates = match app.mailer.tried_templates().await {
+        Ok(templates) => templates,
+        Err(problem) if problem.kind == Kind::Invalid => {
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, line(Language::English, &problem.detail)).into_response());
+        }
+        Err(problem) => return Err(problem.into()),
+    };
+    let mut response = private(StatusCode::OK, parts(&app.mailer.specimen(&wish, &templates)?)?.html);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, MAIL_POLICY);
     Ok(response)
 }
@@ -141,10 +160,13 @@ struct ShownMail {
 }
 
 impl ShownMail {
-    fn new(app: &App, wish: &Wish<'_>, src: String) -> Self {
+    fn new(app: &App, templates: &Arc<Templates>, wish: &Wish<'_>, src: String) -> Self {
         let tag = wish.language.tag();
         let language = Catalogue::of(wish.language).text("language-name", &[]);
-        let made = app.mailer.specimen(wish).and_then(|bytes| Ok((bytes.len(), parts(&bytes).map_err(Problem::from)?)));
+        let made = app
+            .mailer
+            .specimen(wish, templates)
+            .and_then(|bytes| Ok((bytes.len(), parts(&bytes).map_err(Problem::from)?)));
         match made {
             Ok((bytes, parts)) => ShownMail {
                 tag,

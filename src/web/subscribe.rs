@@ -6,9 +6,9 @@
 //! What `/subscriptions/{token}` does, the token alone allows, and mailbox providers post there from their own sites.
 
 use super::App;
-use super::asking::{AskedFrom, Pace, language, offers, preferred, spoken_to, zone};
+use super::asking::{AskedFrom, Pace, language, next_digest, offers, preferred, spoken_to, zone};
 use super::body::{is_of, read_body};
-use super::frame::{Head, Segments, javascript, page, private, say, scripted, segments};
+use super::frame::{Head, Segments, javascript, line, page, private, say, scripted, segments};
 use super::mishap::{PageProblem, told};
 use super::pages::parameter;
 use super::preferences;
@@ -20,9 +20,8 @@ use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
 use axum::body::Body;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use bytes::Bytes;
 use minijinja::context;
 use minijinja::value::Serde;
@@ -131,7 +130,8 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
 /// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
 ///
 /// Leaving takes any body: a mailbox provider's `List-Unsubscribe=One-Click` (RFC 8058 §3.1, as a form or in parts)
-/// gets a plain line, no redirect and no cookie. All else takes only what the page's own buttons send.
+/// gets a plain line in the subscriber's language, no redirect and no cookie. All else takes only what the page's own
+/// buttons send.
 pub(super) async fn act(
     State(app): State<Arc<App>>,
     path: Segments<String>,
@@ -175,11 +175,7 @@ pub(super) async fn act(
         }
         Purpose::Leave => {
             app.subscriptions.leave(&token).await?;
-            let headers = [
-                (CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
-                (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            ];
-            return Ok((headers, "Unsubscribed.\n").into_response());
+            return Ok(line(ui, &say(ui, "done-left")));
         }
     };
     let content = context! {
@@ -187,6 +183,7 @@ pub(super) async fn act(
         undo_days => Subscription::UNDO_WITHIN_DAYS,
         address => veiled(&subscription.address),
         selection => subscription.selection.titles(&newsroom.categories),
+        next => Serde(next_digest(&app, &subscription)?),
     };
     Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(&say(ui, title), ui), content)?))
 }
@@ -311,6 +308,7 @@ fn show(
             choices => Serde(&choices),
             every => if filled.pace.every.is_empty() { standard.every.as_str() } else { &filled.pace.every },
             hours => (0..24).collect::<Vec<u8>>(),
+            weekday => standard.weekday.to_string(),
             hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
             time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
         },

@@ -138,7 +138,7 @@ fn nothing_acknowledged_is_lost_and_nobody_is_told_twice_when_the_daemon_is_kill
         newsroom.subscribe(reader, &["economy"], received);
     }
 
-    let cycles = if is_long() { 100 } else { 5 };
+    let cycles = if is_long() { 300 } else { 5 };
     let mut programs: Vec<Vec<Known>> = (0..WRITERS).map(|_| Vec::new()).collect();
     for cycle in 0..cycles {
         let acknowledged = AtomicUsize::new(0);

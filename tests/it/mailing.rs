@@ -145,6 +145,16 @@ fn the_operator_shows_exports_and_erases_what_is_held_with_a_daemon_and_without(
         assert!(newsroom.cli(&["subscribers", "erase", address]).good().contains("erased"));
         let gone = newsroom.cli(&["subscribers", "show", address]);
         assert!(gone.code == Some(1) && gone.err.contains("nothing is held"), "{gone:?}");
+        // So does an address that is subscribed to nothing, and has got a test.
+        if is_running {
+            newsroom.cli(&["mail", "test", "--to", "chief@example.net"]).good();
+        } else {
+            let shown = newsroom.cli(&["subscribers", "show", "chief@example.net"]).good();
+            assert!(shown.contains("subscribed to nothing\n1 mails in the ledger"), "{shown}");
+            assert!(newsroom.cli(&["subscribers", "erase", "chief@example.net"]).good().contains("erased"));
+            let gone = newsroom.cli(&["subscribers", "erase", "chief@example.net"]);
+            assert!(gone.code == Some(1) && gone.err.contains("nothing is held"), "{gone:?}");
+        }
         let wrong = newsroom.cli(&["subscribers", "show", "nobody"]);
         assert!(wrong.code == Some(1) && wrong.err.contains("a mail address such as"), "{wrong:?}");
     }

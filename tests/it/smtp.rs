@@ -15,6 +15,9 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
     Greeting,
+    Hello,
+    Starttls,
+    Auth,
     Mail,
     Rcpt,
     Data,
@@ -211,6 +214,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
         let line = line.trim_end();
         let verb = line.split([' ', ':']).next().unwrap_or_default().to_ascii_uppercase();
         match verb.as_str() {
+            "EHLO" | "STARTTLS" | "AUTH" if is_troubled(&mut stream, log, &verb).await? => {}
             "EHLO" if !offer.is_old => {
                 let mut offers = vec!["250-scripted".to_owned()];
                 offers.extend(offer.lines.iter().map(|line| format!("250-{line}")));
@@ -343,6 +347,18 @@ async fn body<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option<Vec<u8>
             line => bytes.extend(line),
         }
     }
+}
+
+/// Does what the script says for a command before the first message, if it says anything.
+async fn is_troubled<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut BufReader<S>,
+    log: &Mutex<Log>,
+    verb: &str,
+) -> Option<bool> {
+    let stages = [("EHLO", At::Hello), ("STARTTLS", At::Starttls), ("AUTH", At::Auth)];
+    let (_, at) = stages.into_iter().find(|(known, _)| *known == verb)?;
+    let Some(act) = next(log, at).filter(|act| *act != Act::Usual) else { return Some(false) };
+    perform(stream, act).await.map(|()| true)
 }
 
 /// What the script says for this stage, once.

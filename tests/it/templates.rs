@@ -105,3 +105,70 @@ fn a_test_goes_to_an_address_once_in_each_language_and_its_links_do_no_harm() {
     let alone = newsroom.cli(&["mail", "preview"]);
     assert!(alone.code != Some(0) && alone.err.contains("no daemon is running"), "{alone:?}");
 }
+
+#[test]
+fn what_is_wrong_with_a_template_is_told_where_it_is_looked_at_and_mails_go_out_by_the_last_good_one() {
+    let mut newsroom = Newsroom::prepare(Setup { mail: "templates = \"own\"\n", ..Setup::default() });
+    newsroom.write("own/notice.txt", OWN);
+    newsroom.run();
+    newsroom.subscribe("reader@example.net", &["economy"], || newsroom.outbox());
+    let shown = newsroom.cli(&["mail", "preview"]).good();
+    let address = shown.lines().next().unwrap().replacen(&newsroom.base_url(), "/", 1);
+
+    // What a file says now is shown before mails are made of it.
+    newsroom.write("own/notice.txt", &OWN.replace("Bye", "So long"));
+    let page = newsroom.get(&address, &[]).expect(200).text();
+    assert!(page.contains("So long: http") && !page.contains("role=\"alert\""), "{page}");
+    let mail = news(&newsroom, "Before");
+    assert!(mail.text.contains("Bye: http"), "{}", mail.text);
+
+    for (name, text, told) in [
+        ("notice.txt", "{{ title }}\n{{ leave }\n", "own/notice.txt:2 `notice.txt`: found"),
+        (
+            "notice-subject.txt",
+            "{{ titel }}",
+            "own/notice-subject.txt:1 `notice-subject.txt`: found titel, expected one of",
+        ),
+        (
+            "correction.html",
+            "<p>{{ title }}</p>",
+            "own/correction.html `correction.html`: found no link leave that is seen",
+        ),
+        ("digest.txt", "{{ leave }} {{ t('no-such') }}", "own/digest.txt:1"),
+        ("digest-line.html", "{% if %}", "own/digest-line.html:1"),
+        ("confirmation.html", "<a href=\"{{ confirm }}\">{{ days | nothing }}</a>", "own/confirmation.html:1"),
+        ("farewell.txt", "{{ undo }} {{ date(undo) }}", "own/farewell.txt:1"),
+        ("preferences.html", "{{ lnk }}", "own/preferences.html:1 `preferences.html`: found lnk"),
+        ("locales/ru.ftl", "mail-read = {", "own/locales/ru.ftl:"),
+        ("locales/zh.ftl", "no-such = x", "own/locales/zh.ftl:1"),
+    ] {
+        newsroom.write(&format!("own/{name}"), text);
+        let page = newsroom.get(&address, &[]).expect(422).text().replace("&#x2f;", "/");
+        assert!(page.contains(told) && page.contains("role=\"alert\""), "{name}: {page}");
+        assert!(newsroom.get(&format!("{address}/notice/en"), &[]).expect(422).text().contains("mistakes"));
+        let preview = newsroom.cli(&["mail", "preview"]);
+        assert!(preview.code == Some(1) && preview.err.contains(told), "{name}: {preview:?}");
+        for kind in ["notice", "correction", "digest", "confirmation", "change", "farewell", "preferences"] {
+            let test = newsroom.cli(&["mail", "test", "--to", "chief@example.net", "--kind", kind]);
+            assert!(test.code == Some(1) && test.err.contains(told), "{name}, {kind}: {test:?}");
+        }
+        newsroom.remove(&format!("own/{name}"));
+    }
+    let mail = news(&newsroom, "After");
+    assert!(mail.text.contains("Bye: http"), "{}", mail.text);
+
+    // And every kind is shown and sent in every language by templates that are right.
+    newsroom.write("own/notice.txt", OWN);
+    let page = newsroom.get(&address, &[]).expect(200).text();
+    assert!(!page.contains("role=\"alert\""), "{page}");
+    for kind in ["notice", "correction", "digest", "confirmation", "change", "farewell", "preferences"] {
+        for language in ["en", "ru", "zh"] {
+            assert!(page.contains(&format!("aria-label=\"{kind} {language}\"")), "{kind} {language}");
+            let asked = ["mail", "test", "--to", "chief@example.net", "--kind", kind, "--language", language];
+            newsroom.cli(&asked).good();
+        }
+    }
+    eventually("all of them", || {
+        (newsroom.outbox().iter().filter(|mail| mail.to == "chief@example.net").count() == 21).then_some(())
+    });
+}

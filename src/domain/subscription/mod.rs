@@ -129,6 +129,9 @@ pub struct Span {
     /// What the same address gets in other digests of the same window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub besides: Vec<Besides>,
+    /// What it has been told of already, or is about to be, by any other mail: places of the log, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<Seq>,
 }
 
 /// What another subscription of the same address brings in the same window.
@@ -145,7 +148,8 @@ impl Span {
     /// first time is news.
     pub fn tells_of(&self, selection: &Selection, seq: Seq, change: &Change) -> bool {
         let is_elsewhere = |other: &Besides| seq > other.since && change.is_news_for(&other.selection);
-        self.since < seq && seq <= self.until && change.is_news_for(selection) && !self.besides.iter().any(is_elsewhere)
+        let is_within = self.since < seq && seq <= self.until && change.is_news_for(selection);
+        is_within && self.without.binary_search(&seq).is_err() && !self.besides.iter().any(is_elsewhere)
     }
 }
 

@@ -171,7 +171,9 @@ impl Mailer {
             date: now,
             is_test: false,
         };
-        let bytes = mail::canary(&frame, &mail::seal_canary(number, secret))?;
+        // Behind that, the next one should have come.
+        let until = row.created_at + canary.every + canary.deadline;
+        let bytes = mail::canary(&frame, &mail::Mark { number, until }.seal(secret))?;
         self.enveloped(id, (row.subscription, to), Written::plain(bytes), Counted::default(), now)
     }
 

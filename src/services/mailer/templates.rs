@@ -21,6 +21,12 @@ pub fn load(folder: Option<&Path>) -> Result<Arc<Templates>, Mistakes> {
 }
 
 impl Mailer {
+    /// What mails would be made of after a reload: the files as they are now. Reads and tries out files, some
+    /// milliseconds. Errors: as for [`load`].
+    pub fn fresh_templates(&self) -> Result<Arc<Templates>, Mistakes> {
+        load(self.settings.templates.as_deref())
+    }
+
     /// From now on mails are made of `templates`. What was made of others is not used any more.
     pub fn use_templates(&self, templates: Arc<Templates>) {
         self.templates.store(templates);

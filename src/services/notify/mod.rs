@@ -64,7 +64,7 @@ impl Notify {
 
 impl Reader for Notify {
     fn name(&self) -> &'static str {
-        "notify"
+        super::NOTIFY
     }
 
     async fn apply(&self, cursor: &Cursor, changes: Vec<(Seq, Change)>) -> Result<(Batch, Cursor), StoreError> {
@@ -147,7 +147,13 @@ impl News {
         let Some(subscriber) = store.subscriber_of(&subscription.address)? else { return Ok(false) };
         let own = match subscriber.record.subscriptions.as_slice() {
             [_] => vec![subscription.clone()],
-            _ => store.subscriptions_of(&subscriber.record)?.into_iter().map(|stored| stored.record).collect(),
+            _ => {
+                let own = store.subscriptions_of(&subscriber.record)?;
+                if self.is_told(store, batch, &own, subscription.id)? {
+                    return Ok(false);
+                }
+                own.into_iter().map(|stored| stored.record).collect()
+            }
         };
         if own.iter().find(|one| self.is_for(one)).is_some_and(|first| first.id != subscription.id) {
             return Ok(false);
@@ -164,6 +170,30 @@ impl News {
             store.write_message(batch, None, &row);
         }
         Ok(true)
+    }
+
+    /// Has a digest of another subscription of the address told of it? One that is made this moment is asked again: it
+    /// leaves out what is owed, and who is later has to see who was first.
+    fn is_told(
+        &self,
+        store: &Store,
+        batch: &mut Batch,
+        own: &[Stored<Subscription>],
+        id: SubscriptionId,
+    ) -> Result<bool, StoreError> {
+        let others = own.iter().filter(|other| other.record.id != id);
+        for other in others.filter(|other| self.change.is_news_for(&other.record.selection)) {
+            let digests = &other.record.digests;
+            if self.seq <= digests.since {
+                let told = store.good_digests(&other.record, &self.change)?;
+                if told.iter().any(|row| row.tells_of(&other.record, self.seq, &self.change)) {
+                    return Ok(true);
+                }
+            } else if digests.next.is_some() {
+                store.require_subscription(batch, other);
+            }
+        }
+        Ok(false)
     }
 
     /// The subscription with a digest to come that begins with this article, if its address has had enough mails today.

@@ -10,8 +10,8 @@ use crate::config;
 use crate::domain::{Clock, Kind, Misses, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
 use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
 use crate::telemetry;
-use crate::wire::mail::Token;
 use crate::wire::mail::incoming::{Inbox, Incoming, Verdict};
+use crate::wire::mail::{Mark, Token};
 use chrono::Duration;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Returns {
             Incoming::Bounce { verdict: Verdict::Soft, .. } => "soft",
             Incoming::Complaint { .. } => "complaint",
             Incoming::Leave { .. } => "leave",
-            Incoming::Canary { .. } => "canary",
+            Incoming::Canary(_) => "canary",
             Incoming::Automatic => "automatic",
             Incoming::Other(_) => "other",
         };
@@ -90,8 +90,8 @@ impl Returns {
                 Taken::Done
             }
             Incoming::Leave { about, tag } => self.leave(about, tag).await?,
-            Incoming::Canary { number } => {
-                self.arrived(number).await?;
+            Incoming::Canary(mark) => {
+                self.arrived(mark).await?;
                 Taken::Done
             }
             Incoming::Automatic => Taken::Done,
@@ -172,8 +172,13 @@ impl Returns {
         .await
     }
 
-    /// A canary has come back. One that has come before, or an older one, proves nothing.
-    async fn arrived(&self, number: u32) -> Result<(), StoreError> {
+    /// A canary has come back. One that has come before, an older one, or one whose time is over proves nothing: somebody
+    /// may have kept it.
+    async fn arrived(&self, Mark { number, until }: Mark) -> Result<(), StoreError> {
+        if self.clock.now() > until {
+            tracing::warn!(number, "a canary has come back after its time; it proves nothing any more");
+            return Ok(());
+        }
         let decided = self.store.decide(|| {
             let mut batch = Batch::default();
             if let Some(old) = self.store.canary()?

@@ -28,9 +28,9 @@ impl Subscriptions {
         Ok(version)
     }
 
-    /// Does the owner of the address never want to be asked again?
-    pub(super) fn is_never(&self, address: &Address) -> Result<bool, Problem> {
-        self.store.is_never(&self.never_hash(address)).map_err(internal)
+    /// Does the owner of the address never want to be asked again, and since when?
+    pub(super) fn never(&self, address: &Address) -> Result<Option<Never>, Problem> {
+        self.store.never(&self.never_hash(address)).map_err(internal)
     }
 
     /// Was the mail of the subscription's last round sent long enough ago that software which opens links in mails has
@@ -64,7 +64,7 @@ impl Subscriptions {
     /// Errors: [`Kind::NotFound`] if that was no wish of theirs.
     pub async fn allow(&self, address: &Address) -> Result<(), Problem> {
         self.change(|| {
-            if !self.is_never(address)? {
+            if self.never(address)?.is_none() {
                 return Err(Problem::new(Kind::NotFound, "nobody wished that this address is never asked again"));
             }
             let mut batch = Batch::default();

@@ -99,9 +99,9 @@ impl Subscriptions {
             let budgets = self.budgets(&asking.address, asking.is_proven, now)?;
             let known = self.known(&asking.address)?;
             let mut batch = Batch::default();
-            let new = match self.is_never(&asking.address)? {
-                true => None,
-                false => self.asked(known.as_ref(), &asking, now)?,
+            let new = match self.never(&asking.address)? {
+                Some(_) => None,
+                None => self.asked(known.as_ref(), &asking, now)?,
             };
             budgets.write(self, &mut batch, new.is_some(), asking.is_proven);
             if let Some((subscription, subscriber)) = &new {

@@ -122,6 +122,12 @@ impl Subscriptions {
         self.owned(token).map(Preferences::from)
     }
 
+    /// The zone on whose clock the digests of `subscription` come. Errors: the store's.
+    pub fn zone_of(&self, subscription: &Subscription) -> Result<Zone, Problem> {
+        let subscriber = self.store.subscriber_of(&subscription.address).map_err(internal)?;
+        Ok(subscriber.map_or_else(|| self.standard.zone.clone(), |known| self.zone(&known.record).clone()))
+    }
+
     /// The preferences of whoever has the subscription `id`, for the API. Errors: [`Kind::NotFound`].
     pub fn preferences_of(&self, id: SubscriptionId) -> Result<Preferences, Problem> {
         self.known_by(id).map(Preferences::from)

@@ -4,7 +4,8 @@
 //! put off a million mails, and they cost nothing here.
 
 use crate::config::{MailClass, Watchdog};
-use crate::domain::Time;
+use crate::domain::{Selection, Time};
+use crate::services::NOTIFY;
 use crate::store::{Delivery, Due, LedgerKey, LedgerRow, Message, Store, StoreError};
 use chrono::Duration;
 use std::collections::BTreeMap;
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 const PIECE_ROWS_MAX: usize = 4_096;
 /// Due rows that are read at once.
 const PAGE_ROWS_MAX: usize = 256;
+/// Changes behind the reader that owes notices that are looked at for one that calls for them.
+const UNREAD_MAX: usize = 256;
 /// No try is repeated later than this: four hours, and a quarter of that.
 const REPEATED_WITHIN: Duration = Duration::hours(5);
 
@@ -83,11 +86,17 @@ impl Round {
         Ok(self)
     }
 
-    /// Digests and corrections whose time has come, and of which not even the messages are there.
+    /// Articles, digests and corrections whose time has come, and of which not even the messages are there.
     fn not_made(&mut self, store: &Store) -> Result<(), StoreError> {
         let digest = store.next_due(Due::Digest)?;
         let correction = store.next_correction()?.map(|stored| stored.record.asked_at);
-        for (class, due) in [(MailClass::Digest, digest), (MailClass::Correction, correction)] {
+        // Whoever stops reading the log owes nobody anything, so no row would tell of it.
+        let read = store.cursor(NOTIFY)?.unwrap_or_default();
+        let unread = store.since(read.seq, UNREAD_MAX)?.changes.into_iter().map(|(_, change)| change);
+        let notice = unread.into_iter().find(|change| change.is_news_for(&Selection::all())).map(|change| change.at);
+        for (class, due) in
+            [(MailClass::Notice, notice), (MailClass::Digest, digest), (MailClass::Correction, correction)]
+        {
             if let Some(due) = due {
                 self.count(class, due);
             }

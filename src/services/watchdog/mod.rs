@@ -4,15 +4,15 @@
 //! its turn at its destination, for the end of a quarantine, for a person's decision on a doubtful message. And every now and
 //! then a canary is sent, a mail that comes back to us through the door for what comes back: only that proves delivery.
 //!
-//! An alarm is logged when it begins and when it ends, is told by metrics and by `tidings mail status`, and changes nothing
-//! else: pages and feeds are as good as ever while mail is late.
+//! An alarm is logged when it begins and when it ends, also over restarts, for which it is kept in the store; it is told by
+//! metrics and by `tidings mail status`, and changes nothing else: pages and feeds are as good as ever while mail is late.
 
 mod lateness;
 
 use super::Step;
 use crate::config::{self, MailClass};
 use crate::domain::{Clock, SubscriptionId, Time};
-use crate::store::{Batch, Canary, LedgerKey, LedgerRow, Message, Store, StoreError, Stored};
+use crate::store::{Alarms, Batch, Canary, Late, LedgerKey, LedgerRow, Message, Store, StoreError, Stored};
 use crate::telemetry;
 use lateness::Round;
 use serde::Serialize;
@@ -40,24 +40,9 @@ pub struct Watchdog {
 #[derive(Default)]
 struct State {
     round: Option<Round>,
-    late: BTreeMap<MailClass, Late>,
-    /// Since when the canary has been waited for too long.
-    missing: Option<Time>,
-    /// Mail was held by a quarantine until then: deadlines begin there.
-    calm_until: Option<Time>,
-    is_quarantined: bool,
+    /// None before they are read.
+    alarms: Option<Alarms>,
     looked_at: Option<Time>,
-}
-
-/// Mails of a class that are not finished by their deadline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Late {
-    /// When the alarm began.
-    pub since: Time,
-    /// When the oldest of them was first due.
-    pub oldest: Time,
-    /// How many there are.
-    pub messages: u64,
 }
 
 /// What the watchdog sees.
@@ -102,35 +87,66 @@ impl Watchdog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The alarms as they stand, since before the last restart if need be.
+    fn alarms(&self) -> Result<Alarms, StoreError> {
+        let known = self.state().alarms.clone();
+        known.map_or_else(|| Ok(self.store.alarms()?.map(|stored| stored.record).unwrap_or_default()), Ok)
+    }
+
     /// Looks at the next piece of what is due, and at the canary. [`Step::Worked`] if a round is not at its end.
     ///
     /// Errors: the store's.
     pub async fn step(&self) -> Result<Step, StoreError> {
         let now = self.clock.now();
-        let is_quarantined = self.store.quarantined_since()?.is_some();
-        self.state().is_quarantined = is_quarantined;
-        if is_quarantined {
-            let mut state = self.state();
-            (state.calm_until, state.round, state.looked_at) = (Some(now), None, Some(now));
-            self.settle(&mut state, BTreeMap::new(), now);
-            self.settle_canary(&mut state, None, now);
+        let is_new = self.state().alarms.is_none();
+        let mut alarms = self.alarms()?;
+        // When a quarantine has ended that was left while nobody ran is not known: now at the latest.
+        let is_just_over = is_new && alarms.is_quarantined;
+        alarms.is_quarantined = self.store.quarantined_since()?.is_some();
+        if is_just_over || alarms.is_quarantined {
+            alarms.calm_until = Some(now);
+        }
+        if alarms.is_quarantined {
+            self.settle(&mut alarms, BTreeMap::new(), now);
+            self.settle_canary(&mut alarms, None, now);
+            self.looked(None, Some(now));
+            self.keep(alarms).await?;
             return Ok(Step::Idle);
         }
-        self.look_at_canary(now).await?;
-        let (round, calm_until) = {
-            let mut state = self.state();
-            (state.round.take(), state.calm_until)
-        };
-        let round = round.unwrap_or_else(|| Round::new(now, &self.deadlines, calm_until));
+        self.look_at_canary(&mut alarms, now).await?;
+        let round = self.state().round.take();
+        let round = round.unwrap_or_else(|| Round::new(now, &self.deadlines, alarms.calm_until));
         let round = self.store.scan(move |store| round.piece(store)).await?;
+        let step = if round.is_over() {
+            self.settle(&mut alarms, round.late(), now);
+            self.looked(None, Some(now));
+            Step::Idle
+        } else {
+            self.looked(Some(round), None);
+            Step::Worked
+        };
+        self.keep(alarms).await?;
+        Ok(step)
+    }
+
+    fn looked(&self, round: Option<Round>, looked_at: Option<Time>) {
         let mut state = self.state();
-        if round.is_over() {
-            state.looked_at = Some(now);
-            self.settle(&mut state, round.late(), now);
-            return Ok(Step::Idle);
+        state.round = round;
+        state.looked_at = looked_at.or(state.looked_at);
+    }
+
+    /// The alarms from now on. They are stored behind their telling: better told twice than never.
+    async fn keep(&self, alarms: Alarms) -> Result<(), StoreError> {
+        self.state().alarms = Some(alarms.clone());
+        let old = self.store.alarms()?;
+        let is_kept = old.as_ref().map_or_else(|| alarms == Alarms::default(), |old| alarms.are_as(&old.record));
+        if is_kept {
+            return Ok(());
         }
-        state.round = Some(round);
-        Ok(Step::Worked)
+        let mut batch = Batch::default();
+        self.store.write_alarms(&mut batch, old.as_ref(), &alarms);
+        // Nobody else writes them; the next look would write them once more.
+        self.store.try_commit(batch).await.map(|_| ())
     }
 
     /// Steps until `stop`.
@@ -156,23 +172,22 @@ impl Watchdog {
     /// What it saw last. Errors: the store's.
     pub fn seen(&self) -> Result<Seen, StoreError> {
         let known = self.store.canary()?.map(|stored| stored.record).unwrap_or_default();
-        let state = self.state();
+        let Alarms { late, missing, is_quarantined: quarantined, .. } = self.alarms()?;
         let canary = self.canary.as_ref().map(|_| SeenCanary {
             sent_at: known.sent_at,
             proven_at: known.proven_at,
-            missing_since: state.missing,
+            missing_since: missing,
         });
-        let ok = state.late.is_empty() && state.missing.is_none();
-        let (looked_at, quarantined) = (state.looked_at, state.is_quarantined);
-        Ok(Seen { ok, looked_at, quarantined, late: state.late.clone(), canary })
+        let ok = late.is_empty() && missing.is_none();
+        Ok(Seen { ok, looked_at: self.state().looked_at, quarantined, late, canary })
     }
 
     /// What is late now, by class: alarms begin, go on and end.
-    fn settle(&self, state: &mut State, found: BTreeMap<MailClass, (Time, u64)>, now: Time) {
+    fn settle(&self, alarms: &mut Alarms, found: BTreeMap<MailClass, (Time, u64)>, now: Time) {
         for class in MailClass::ALL {
             let name = class.as_str();
             let gauge = metrics::gauge!(telemetry::MAIL_OVERDUE_SECONDS, "class" => name);
-            match (found.get(&class), state.late.get(&class)) {
+            match (found.get(&class), alarms.late.get(&class)) {
                 (Some(&(oldest, messages)), before) => {
                     let age_s = (now - oldest).num_seconds();
                     gauge.set(age_s as f64);
@@ -186,14 +201,14 @@ impl Watchdog {
                         );
                     }
                     let since = before.map_or(now, |late| late.since);
-                    state.late.insert(class, Late { since, oldest, messages });
+                    alarms.late.insert(class, Late { since, oldest, messages });
                 }
                 (None, before) => {
                     gauge.set(0.0);
                     if let Some(Late { since, .. }) = before {
                         let lasted_s = (now - *since).num_seconds();
                         tracing::info!(class = name, lasted_s, "mail of class {name} is in time again");
-                        state.late.remove(&class);
+                        alarms.late.remove(&class);
                     }
                 }
             }
@@ -201,9 +216,12 @@ impl Watchdog {
     }
 
     /// Sends the next canary when its time has come, and looks how long one has been waited for.
-    async fn look_at_canary(&self, now: Time) -> Result<(), StoreError> {
-        let Some(canary) = &self.canary else { return Ok(()) };
-        let calm_until = self.state().calm_until;
+    async fn look_at_canary(&self, alarms: &mut Alarms, now: Time) -> Result<(), StoreError> {
+        let Some(canary) = &self.canary else {
+            alarms.missing = None;
+            return Ok(());
+        };
+        let calm_until = alarms.calm_until;
         let decided = self.store.decide(|| {
             let old = self.store.canary()?;
             let known = old.as_ref().map(|stored| stored.record).unwrap_or_default();
@@ -222,7 +240,7 @@ impl Watchdog {
             self.mailer.notify_one();
         }
         let missing = known.waited_since.filter(|since| now - *since > canary.deadline);
-        self.settle_canary(&mut self.state(), missing, now);
+        self.settle_canary(alarms, missing, now);
         Ok(())
     }
 
@@ -242,10 +260,10 @@ impl Watchdog {
         Ok(batch)
     }
 
-    fn settle_canary(&self, state: &mut State, missing: Option<Time>, now: Time) {
+    fn settle_canary(&self, alarms: &mut Alarms, missing: Option<Time>, now: Time) {
         let age_s = missing.map_or(0, |since| (now - since).num_seconds());
         metrics::gauge!(telemetry::MAIL_CANARY_MISSING_SECONDS).set(age_s as f64);
-        match (missing, state.missing) {
+        match (missing, alarms.missing) {
             (Some(_), None) => tracing::error!(
                 age_s,
                 "the canary has not come back for {} minutes: mail may not be delivered",
@@ -254,6 +272,6 @@ impl Watchdog {
             (None, Some(_)) => tracing::info!("the canary has come back: mail is delivered"),
             (Some(_), Some(_)) | (None, None) => {}
         }
-        state.missing = missing;
+        alarms.missing = missing;
     }
 }

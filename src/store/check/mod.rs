@@ -3,6 +3,7 @@
 
 mod mail;
 
+use super::alarms::KEY as ALARMS;
 use super::articles::{Due, Replay, due_key, id_from_key, id_key, name_key, order_keys};
 use super::canary::KEY as CANARY;
 use super::files::TakenFile;
@@ -10,7 +11,7 @@ use super::kv::Snapshot;
 use super::log::{Cursor, LOG_CHECK_KEY, Touched, touched_key};
 use super::numbers::PREFIX as NUMBERS;
 use super::record::{self, Record, readable};
-use super::{Canary, Numbers, Print, Store, StoreError, Table};
+use super::{Alarms, Canary, Numbers, Print, Store, StoreError, Table};
 use crate::domain::{Article, ArticleId, Change, Seq, Slug, Time};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
@@ -267,6 +268,8 @@ impl Checked<'_> {
                 }
             } else if key == CANARY {
                 checked.decode::<Canary>(Table::Meta, key, key, value);
+            } else if key == ALARMS {
+                checked.decode::<Alarms>(Table::Meta, key, key, value);
             } else if key.starts_with(NUMBERS) {
                 checked.decode::<Numbers>(Table::Meta, key, key, value);
             } else {

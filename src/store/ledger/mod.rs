@@ -15,6 +15,7 @@
 //! A row that waits and a row that is on the wire each have a row in [`Table::Due`]: what is to be sent, and what
 //! was on the wire at a crash, is found without a scan.
 
+mod already;
 mod message;
 mod of;
 mod tag;
@@ -220,6 +221,11 @@ impl Store {
     /// The row of this key.
     pub fn message(&self, key: &LedgerKey) -> Result<Option<Stored<LedgerRow>>, StoreError> {
         self.stored(Table::Ledger, &key.0)
+    }
+
+    /// `batch` then applies only if there is still no message of this key.
+    pub fn require_no_message(&self, batch: &mut Batch, key: &LedgerKey) {
+        batch.require_absent(Table::Ledger, key.0.clone());
     }
 
     /// Puts `new` into `batch` with its due row in place of the one of `old`. The batch then requires that the row

@@ -67,7 +67,7 @@ fn all_messages_of_a_subscription_are_found_wherever_they_stand() {
     let store = Store::open(folder.path()).unwrap();
     let article = ArticleId::parse("id", "https://old.example/?p=1").unwrap();
     let window = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
-    let span = Span { since: Seq(0), until: Seq(1), besides: vec![] };
+    let span = Span { since: Seq(0), until: Seq(1), besides: vec![], without: vec![] };
     let messages = [
         Message::Notice { article: article.clone() },
         Message::Correction { article, revision: 2, digest: Some(window) },

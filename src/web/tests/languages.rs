@@ -123,3 +123,21 @@ async fn the_pages_behind_links_in_mails_speak_the_subscribers_language_whatever
     paper.post(&preferences, "act=erase&sure=yes").await.says(&["<h1>Удалено</h1>"]);
     assert!(paper.app.clock.now() == at("2026-03-01T12:00:00Z"));
 }
+
+#[tokio::test]
+async fn what_leaves_at_one_click_is_answered_in_the_subscribers_language() {
+    for (language, line) in [
+        (Language::English, "You are unsubscribed\n"),
+        (Language::Russian, "Вы отписались\n"),
+        (Language::Chinese, "您已退订\n"),
+    ] {
+        let paper = Newspaper::new();
+        let confirmed = SubscriptionState::Confirmed { at: paper.app.clock.now() };
+        let reader = paper.subscriber("reader@example.org", confirmed).await;
+        paper.speaks(&reader.address, Some(language)).await;
+        let leave = Token::leave(reader.id).seal(&paper.app.store.identity().secret);
+        let answer = paper.post(&format!("/subscriptions/{leave}"), "List-Unsubscribe=One-Click").await;
+        assert_eq!((answer.text.as_str(), answer.header("content-language")), (line, language.tag()));
+        assert_eq!((answer.header("content-type"), answer.header("location")), ("text/plain; charset=utf-8", ""));
+    }
+}

@@ -97,6 +97,7 @@ impl Newspaper {
             shapes: vec![],
             watchdog: Default::default(),
             canary: None,
+            numbers_age_max: chrono::TimeDelta::days(400),
             warm_up: None,
             returns: Default::default(),
             templates: None,

@@ -1,7 +1,8 @@
 //! Asking, confirming, leaving.
 
 use super::{Newspaper, at};
-use crate::domain::{Address, SubscriptionState};
+use crate::domain::{Address, Cadence, Hour, Subscription, SubscriptionState};
+use crate::store::Batch;
 use crate::wire::mail::Token;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -85,6 +86,20 @@ async fn opening_the_link_changes_nothing_and_the_button_confirms() {
 }
 
 #[tokio::test]
+async fn who_confirms_a_digest_is_told_when_the_first_one_comes() {
+    let paper = Newspaper::new();
+    let asked = paper.subscriber("reader@example.org", SubscriptionState::Pending).await;
+    let stored = paper.app.store.subscription(asked.id).unwrap().unwrap();
+    let cadence = Cadence::Weekly { hour: Hour::SEVEN, day: chrono::Weekday::Fri };
+    let mut batch = Batch::default();
+    paper.app.store.write_subscription(&mut batch, Some(&stored), &Subscription { cadence, ..asked.clone() });
+    paper.app.store.commit(batch).await.unwrap();
+    let path = format!("/subscriptions/{}", Token::confirm(&asked).seal(&paper.app.store.identity().secret));
+    paper.post(&path, "act=confirm").await.says(&["The next mail comes on 6 March 2026, 07:00 UTC."]);
+    paper.get("/subscribe").await.says(&["its day (Monday) can be changed"]);
+}
+
+#[tokio::test]
 async fn one_click_leaves_without_a_page_and_the_button_with_one() {
     let paper = Newspaper::new();
     let confirmed = SubscriptionState::Confirmed { at: at("2026-01-01T00:00:00Z") };
@@ -97,7 +112,7 @@ async fn one_click_leaves_without_a_page_and_the_button_with_one() {
     for (media_type, body) in [("application/x-www-form-urlencoded", "List-Unsubscribe=One-Click"), (boundary, parts)] {
         let request = Request::post(&path).header("content-type", media_type).header("sec-fetch-site", "cross-site");
         let answer = paper.send(request.body(Body::from(body)).unwrap()).await;
-        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "Unsubscribed.\n"));
+        assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, "You are unsubscribed\n"));
         assert_eq!((answer.header("set-cookie"), answer.header("location")), ("", ""));
         assert!(matches!(paper.state(subscription.id), SubscriptionState::Unsubscribed { .. }));
     }
@@ -105,7 +120,7 @@ async fn one_click_leaves_without_a_page_and_the_button_with_one() {
 }
 
 /// A confirmed reader, and the path of a link to the preferences that was asked for just now.
-async fn with_preferences(paper: &Newspaper) -> (crate::domain::Subscription, String) {
+async fn with_preferences(paper: &Newspaper) -> (Subscription, String) {
     let confirmed = SubscriptionState::Confirmed { at: at("2026-01-01T00:00:00Z") };
     let reader = paper.subscriber("reader@example.org", confirmed).await;
     let secret = &paper.app.store.identity().secret;
@@ -138,6 +153,12 @@ async fn the_preferences_show_and_change_what_an_address_gets() {
     wrong.says(&["“Mars/Phobos” is not a time zone"]);
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     paper.post(&path, "act=add&query=tag%3Aspace&cadence=instant").await.says(&["tag:space"]);
+    let subscriber = paper.app.store.subscriber_of(&reader.address).unwrap().unwrap().record;
+    let added = subscriber.subscriptions[1];
+    let ended = paper.post(&path, &format!("act=remove&id={added}")).await;
+    ended
+        .says(&["You are unsubscribed", "a link to take it back is on its way"])
+        .says_nothing_of(&["tag:space", "Saved."]);
     paper.post(&path, &format!("act=pause&id={id}")).await.says(&["(paused)", "value=\"resume\""]);
     assert_eq!(paper.post(&path, "act=nonsense").await.status, StatusCode::UNPROCESSABLE_ENTITY);
     let json = paper.get(&format!("{path}/export.json")).await;

@@ -1,36 +1,52 @@
-//! The canary: a mail to ourselves. That it comes back proves that mail is delivered; nobody else can write one.
+//! The canary: a mail to ourselves. That it comes back proves that mail is delivered; nobody else can write one, and who
+//! holds one back has nothing of it after its time.
 
 use super::{Frame, builder, plain_header};
-use crate::domain::{Fault, clean_line};
+use crate::domain::{Fault, Time, clean_line};
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lettre::message::header::{ContentTransferEncoding, ContentType};
 use lettre::message::{Body, SinglePart};
 
-/// Bears the sealed number. A header, since a bounce encloses what it is about and repeats none of its headers as its own.
+/// Bears the sealed [`Mark`]. A header, since a bounce encloses what it is about and repeats none of its headers as its own.
 pub const HEADER: &str = "X-Tidings-Canary";
 
 /// Keeps these signatures apart from any other use of the same secret.
-const DOMAIN: &[u8] = b"tidings: number of a canary\0";
-const NUMBER_BYTES: usize = 4;
+const DOMAIN: &[u8] = b"tidings: mark of a canary\0";
+/// Number and time.
+const BODY_BYTES: usize = 4 + 8;
 const TAG_BYTES: usize = 32;
 
-/// The number of a canary as its mail bears it.
-pub fn seal(number: u32, secret: &[u8; 32]) -> String {
-    let number = number.to_be_bytes();
-    let tag = hmac::sign(&key(secret), &[DOMAIN, &number].concat());
-    URL_SAFE_NO_PAD.encode([&number[..], tag.as_ref()].concat())
+/// What a canary bears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Which one it is.
+    pub number: u32,
+    /// Until when its coming back proves anything.
+    pub until: Time,
 }
 
-/// Reads what [`seal`] gave out; none where the signature does not fit.
-pub fn open(text: &str, secret: &[u8; 32]) -> Option<u32> {
-    /// Longer text is not even decoded.
-    const TEXT_BYTES: usize = ((NUMBER_BYTES + TAG_BYTES) * 4).div_ceil(3);
-    let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
-    let (number, tag) = bytes.split_first_chunk::<NUMBER_BYTES>()?;
-    hmac::verify(&key(secret), &[DOMAIN, number].concat(), tag).ok()?;
-    Some(u32::from_be_bytes(*number))
+impl Mark {
+    /// As its mail bears it.
+    pub fn seal(self, secret: &[u8; 32]) -> String {
+        let until = self.until.timestamp_millis().to_be_bytes();
+        let body = [&self.number.to_be_bytes()[..], &until].concat();
+        let tag = hmac::sign(&key(secret), &[DOMAIN, &body].concat());
+        URL_SAFE_NO_PAD.encode([&body[..], tag.as_ref()].concat())
+    }
+
+    /// Reads what [`Mark::seal`] gave out; none where the signature does not fit.
+    pub fn open(text: &str, secret: &[u8; 32]) -> Option<Self> {
+        /// Longer text is not even decoded.
+        const TEXT_BYTES: usize = ((BODY_BYTES + TAG_BYTES) * 4).div_ceil(3);
+        let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
+        let (body, tag) = bytes.split_at_checked(BODY_BYTES)?;
+        hmac::verify(&key(secret), &[DOMAIN, body].concat(), tag).ok()?;
+        let (number, until) = body.split_first_chunk::<4>()?;
+        let until = Time::from_timestamp_millis(i64::from_be_bytes(until.try_into().ok()?))?;
+        Some(Mark { number: u32::from_be_bytes(*number), until })
+    }
 }
 
 fn key(secret: &[u8; 32]) -> hmac::Key {
@@ -56,17 +72,18 @@ mod tests {
 
     #[test]
     fn a_canary_opens_with_its_own_secret_and_not_a_letter_changed() {
-        let text = seal(7, &[7; 32]);
-        assert_eq!((open(&text, &[7; 32]), open(&text, &[8; 32])), (Some(7), None));
+        let mark = Mark { number: 7, until: Time::UNIX_EPOCH + chrono::Duration::days(20_000) };
+        let text = mark.seal(&[7; 32]);
+        assert_eq!((Mark::open(&text, &[7; 32]), Mark::open(&text, &[8; 32])), (Some(mark), None));
         for at in 0..text.len() {
             for letter in ["A", "B", "_"] {
                 let mut changed = text.clone();
                 changed.replace_range(at..=at, letter);
-                assert!(changed == text || open(&changed, &[7; 32]).is_none(), "letter {at}");
+                assert!(changed == text || Mark::open(&changed, &[7; 32]).is_none(), "letter {at}");
             }
         }
         for wrong in ["", "A", &text[1..], &format!("{text}A"), &"A".repeat(1_000)] {
-            assert_eq!(open(wrong, &[7; 32]), None, "{wrong:?}");
+            assert_eq!(Mark::open(wrong, &[7; 32]), None, "{wrong:?}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Mails that come to the return address: bounces (RFC 3464), complaints (RFC 5965), wishes to leave, and what machines
 //! answer by themselves. Whose a mail is, signed addresses and tokens tell alone: anybody can write anything else.
 
+use super::canary::{HEADER as CANARY, Mark};
 use super::status::{is_no_mailbox, is_status};
-use super::{Purpose, Returned, Token, canary};
+use super::{Purpose, Returned, Token};
 use crate::config::ReturnAddress;
 use crate::domain::{SubscriptionId, clean_line};
 use mail_parser::{Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
@@ -53,11 +54,8 @@ pub enum Incoming {
         /// As of a bounce.
         tag: u32,
     },
-    /// A mail of ours to ourselves.
-    Canary {
-        /// Which one.
-        number: u32,
-    },
+    /// A mail of ours to ourselves, which has arrived.
+    Canary(Mark),
     /// Nobody wrote it, and nothing follows from it: an answer from a holiday, the news that a mail is late or has arrived.
     Automatic,
     /// Something for a person to read; why it is nothing else.
@@ -96,13 +94,15 @@ impl Inbox<'_> {
         let Some(mail) = MessageParser::new().parse(bytes).filter(|mail| !mail.parts.is_empty()) else {
             return Incoming::Other("it is no mail");
         };
-        if let Some(sealed) = mail.header_raw(canary::HEADER) {
-            return match canary::open(sealed.trim(), self.secret) {
-                Some(number) => Incoming::Canary { number },
+        let tail = self.tail(recipient).unwrap_or_default();
+        if let Some(sealed) = mail.header_raw(CANARY) {
+            return match Mark::open(sealed.trim(), self.secret) {
+                // Some servers send the whole mail back as it was; only bounces go to its sender.
+                Some(_) if self.returned(tail).is_some() => Incoming::Other("it is a canary that was sent back"),
+                Some(mark) => Incoming::Canary(mark),
                 None => Incoming::Other("it has the mark of a canary, and was made up"),
             };
         }
-        let tail = self.tail(recipient).unwrap_or_default();
         if let Some(report) = part(&mail, "message", "feedback-report") {
             return self.complaint(&mail, report, tail);
         }
@@ -236,7 +236,7 @@ fn outcome(report: &MessagePart<'_>) -> Outcome {
                 let diagnostic = of("diagnostic-code").unwrap_or_default();
                 let status = of("status").and_then(|status| status.split_whitespace().next());
                 // Some say 5.0.0 there and what they mean in the server's own words.
-                let exact = diagnostic.split_whitespace().find(|word| is_status(word) && word.starts_with('5'));
+                let exact = diagnostic.split_whitespace().find_map(refusal);
                 let status = exact.or(status).unwrap_or_default();
                 let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
                 return Outcome::Failed(verdict, format!("{status} {diagnostic}"));
@@ -253,14 +253,18 @@ fn unstructured(mail: &Message<'_>) -> Outcome {
     let text = mail.body_text(0).unwrap_or_default();
     let mut told = text.lines().take(LINES_MAX).filter_map(|line| {
         let words = line.split(|c: char| c.is_whitespace() || "()<>[]#,;:".contains(c));
-        words.map(|word| word.trim_end_matches('.')).find(|word| is_status(word) && word.starts_with('5')).map(
-            |status| {
-                let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
-                Outcome::Failed(verdict, line.trim().to_owned())
-            },
-        )
+        let status = words.map(|word| word.trim_end_matches('.')).find_map(refusal)?;
+        let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
+        Some(Outcome::Failed(verdict, line.trim().to_owned()))
     });
     told.next().unwrap_or(Outcome::Unclear)
+}
+
+/// The status in a word of a server, if it is that of a refusal: `5.1.1`, or `550-5.1.1` where a reply has several lines.
+fn refusal(word: &str) -> Option<&str> {
+    let is_code = |code: &str| code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_digit());
+    let status = word.split_once('-').filter(|(code, _)| is_code(code)).map_or(word, |(_, status)| status);
+    (is_status(status) && status.starts_with('5')).then_some(status)
 }
 
 fn is(part: &MessagePart<'_>, kind: &str, subtype: &str) -> bool {

@@ -15,7 +15,7 @@ mod templates;
 mod token;
 mod told;
 
-pub use canary::{canary, seal as seal_canary};
+pub use canary::{Mark, canary};
 pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use overrides::template_variables;

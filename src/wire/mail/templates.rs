@@ -98,3 +98,20 @@ impl PartialEq for Templates {
 }
 
 impl Eq for Templates {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_brings_its_styles_along_fetches_nothing_and_links_to_what_it_is_given() {
+        for (name, text) in BUILT_IN.iter().filter(|(name, _)| name.ends_with(".html")) {
+            for word in ["<style", "class=", "<link", "<img", "<script", "src=", "url(", "@import"] {
+                assert!(!text.contains(word), "{name}: {word}");
+            }
+            let links = text.split("href=").skip(1);
+            assert!(links.into_iter().all(|link| link.starts_with("\"{{ ")), "{name}: a link of its own");
+            assert!(name.starts_with("digest-") || text.contains(" style=\""), "{name}: plain");
+        }
+    }
+}

@@ -112,6 +112,8 @@ async fn who_never_wants_to_be_asked_is_not_and_the_address_is_not_kept_for_that
     let mut export = Vec::new();
     tidings::store::export(&room.store, &mut export).unwrap();
     assert!(!String::from_utf8(export).unwrap().to_lowercase().contains("never@"));
+    let record = room.subscriptions.record_of(&address("never@example.net")).await.unwrap();
+    assert!(record.subscriber.is_none() && record.never_asked_since.is_some(), "that much is held: {record:?}");
     asked(&room, "other@example.net", true).await.unwrap();
     assert_eq!(owed(&room), 1);
     let address = Address::parse("address", "never@Example.net").unwrap();

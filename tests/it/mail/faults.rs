@@ -107,6 +107,38 @@ async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscri
 }
 
 #[tokio::test]
+async fn trouble_before_the_first_message_costs_no_message_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tls, ca_file) = certificates(folder.path());
+    let ca_pem = Some(std::fs::read(&ca_file).unwrap());
+    for at in [At::Greeting, At::Hello, At::Starttls, At::Auth] {
+        for act in ACTS.into_iter().chain([Act::Say("535 5.7.8 who are you?"), Act::Say("500 5.5.1 what?")]) {
+            let (room, _, article, reader) = on_its_way().await;
+            let peer = Peer::start(Security::Starttls(tls.clone())).await;
+            let timeout = std::time::Duration::from_millis(400);
+            let login = Some(Login { username: "news".into(), password: Secret::new("secret") });
+            let (host, tls) = ("localhost".to_owned(), Tls::Starttls);
+            let way = Smtp { timeout, timeout_end: timeout, login, host, tls, ca_pem: ca_pem.clone(), ..smtp(&peer) };
+            let mailer = room.mailer(settings(Some(way)));
+            peer.will(at, act);
+            mailer.step().await.unwrap();
+            let state = room.delivery(&article, &reader);
+            let is_well = match state {
+                Delivery::Pending { attempts, .. } => attempts == 0 && peer.accepted().is_empty(),
+                Delivery::Sent { .. } => true,
+                Delivery::OnWire { .. } | Delivery::Failed { .. } | Delivery::Recalled { .. } => false,
+            };
+            assert!(is_well && mailer.doubtful(9).unwrap().is_empty(), "{at:?} {act:?}: {state:?}");
+            let logins = peer.log.lock().unwrap().logins.clone();
+            assert!(logins.iter().all(|(_, is_encrypted)| *is_encrypted), "{at:?} {act:?}: no password in the clear");
+            room.until_due();
+            while mailer.step().await.unwrap() == Step::Worked {}
+            assert_eq!(peer.accepted(), [reader.address.as_str()], "{at:?} {act:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_keep_what_it_offers_is_spoken_to_plainly_and_gets_all() {
     let all: &[&str] = &["PIPELINING", "CHUNKING", "SIZE 1000000", "8BITMIME"];
     let without_chunks: &[&str] = &["PIPELINING", "SIZE 1000000"];

@@ -1,5 +1,6 @@
 //! Every kind of mail in the language and on the clock of whom it goes to.
 
+use super::returns::returns;
 use super::*;
 use tidings::domain::{Weekdays, Zone};
 
@@ -86,7 +87,9 @@ async fn each_is_asked_told_and_taken_leave_of_in_their_own_language() {
 
     for reader in &readers {
         room.subscriptions.send_link(&room.leaving(reader)).await.unwrap();
-        room.subscriptions.leave(&room.leaving(reader)).await.unwrap();
+        // By mail as by the link: the answer is the same.
+        let leave = format!("From: reader@example.net\r\nSubject: {}\r\n\r\n", room.leaving(reader));
+        returns(&room).take("bounces+leave@news.example.org", leave.as_bytes()).await.unwrap();
     }
     sent(&room).await;
     let links = told(&room, |subject| subject.contains("ссылка на ваши настройки"));
@@ -150,5 +153,17 @@ async fn a_test_is_recorded_like_any_mail_and_goes_with_the_address() {
     tidings::store::export(&room.store, &mut export).unwrap();
     let export = String::from_utf8(export).unwrap();
     assert!(!export.contains("reader0@") && export.contains("chief@"), "only the other's is left");
+    assert!(tidings::store::check(&room.store).is_clean());
+
+    // Nor does anything stay of an address that has got tests alone.
+    let chief = address("Chief@example.net");
+    let record = serde_json::to_value(room.subscriptions.record_of(&chief).await.unwrap()).unwrap();
+    assert!(record["subscriber"].is_null() && record["messages"].as_array().unwrap().len() == 1, "{record}");
+    eraser.erase_address(&chief).await.unwrap();
+    assert_eq!(eraser.erase_address(&chief).await.unwrap_err().kind, Kind::NotFound);
+    assert_eq!(room.subscriptions.record_of(&chief).await.unwrap_err().kind, Kind::NotFound);
+    let mut export = Vec::new();
+    tidings::store::export(&room.store, &mut export).unwrap();
+    assert!(!String::from_utf8(export).unwrap().contains("chief@"));
     assert!(tidings::store::check(&room.store).is_clean());
 }

@@ -1,5 +1,6 @@
 //! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
 
+mod alarms;
 mod asking;
 mod consent;
 mod corrections;
@@ -8,6 +9,7 @@ mod faults;
 mod languages;
 mod notices;
 mod numbers;
+mod once;
 mod preferences;
 mod quarantine;
 mod returns;
@@ -15,6 +17,7 @@ mod server;
 mod shaped;
 mod signed;
 mod watchdog;
+mod year;
 
 use crate::smtp::{Act, At, Offer, Peer, Security, certificates};
 use arc_swap::ArcSwap;
@@ -256,6 +259,7 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         shapes: vec![],
         watchdog: Default::default(),
         canary: None,
+        numbers_age_max: Duration::days(400),
         warm_up: None,
         returns: Default::default(),
         templates: None,

@@ -3,7 +3,7 @@
 use super::digests::{daily, subscribed, until_seven};
 use super::returns::{home, listening, returns, sender};
 use super::*;
-use tidings::services::numbers::{Asked, By, Row, page};
+use tidings::services::numbers::{Ageing, Asked, By, Row, page};
 use tidings::store::Numbers;
 use tidings::wire::mail::envelope_sender;
 
@@ -243,4 +243,49 @@ async fn digests_count_by_window_and_selection() {
     assert_eq!(behind.iter().map(|row| row.domain.as_deref().unwrap()).collect::<Vec<_>>(), ["example.org"]);
     let odd = Asked { by: By::Digest, since: None, cursor: Some("yesterday".into()), limit: 9 };
     assert_eq!(page(&room.store, odd, room.clock.now()).await.unwrap_err().kind, Kind::Invalid);
+}
+
+#[tokio::test]
+async fn numbers_go_when_they_are_too_old_and_not_before() {
+    let room = Room::open();
+    subscribed(&room, "a@example.net", "category:science", daily(7)).await;
+    subscribed(&room, "b@example.net", "", Cadence::Instant).await;
+    let mailer = room.mailer(room.outbox());
+    let first = room.clock.now().date_naive();
+    let kept = async |by| {
+        let asked = Asked { by, since: Some(first), cursor: None, limit: 100 };
+        page(&room.store, asked, room.clock.now())
+            .await
+            .unwrap()
+            .numbers
+            .iter()
+            .map(|row| row.numbers.accepted)
+            .sum::<u64>()
+    };
+    let all = async || [kept(By::Article).await, kept(By::Digest).await, kept(By::Selection).await];
+    let ageing = Ageing::new(Arc::clone(&room.store), room.clock.clone(), Duration::days(400));
+    let aged = async || while ageing.step().await.unwrap() == Step::Worked {};
+    for title in ["Old", "New"] {
+        room.publish(title, &["science"]).await;
+        room.notified().await;
+        until_seven(&room);
+        room.digested().await;
+        while mailer.step().await.unwrap() == Step::Worked {}
+        room.clock.advance(Duration::days(9));
+    }
+    let whole: [u64; 3] = [2, 2, 4];
+    assert_eq!(all().await, whole);
+    room.clock.advance(first + Duration::days(400) - room.clock.now().date_naive());
+    aged().await;
+    assert_eq!(all().await, whole, "the first day is 400 days ago");
+    room.clock.advance(Duration::days(2));
+    aged().await;
+    assert_eq!(all().await, [1, 1, 2]);
+    assert!(kept(By::Domain).await >= 2, "those of the later days");
+    assert!(tidings::store::check(&room.store).is_clean());
+    room.clock.advance(Duration::days(400));
+    aged().await;
+    assert_eq!((all().await, kept(By::Domain).await), ([0, 0, 0], 0));
+    let left = room.store.kv().range(tidings::store::Table::Meta, tidings::store::kv::Range::prefix(*b"mail/"));
+    assert!(left.unwrap().is_empty());
 }

@@ -13,23 +13,24 @@ use tidings::services::quarantine::{Owed, Quarantine};
 use tidings::services::returns::Taken;
 use tidings::services::watchdog::Watchdog;
 use tidings::store::LedgerRow;
-use tidings::wire::mail::canary::{HEADER, seal};
+use tidings::wire::mail::canary::HEADER;
+use tidings::wire::mail::{Mark, envelope_sender};
 use tracing_subscriber::fmt::MakeWriter;
 
-fn watchdog(room: &Room, canary: Option<Canary>) -> Watchdog {
+pub(super) fn watchdog(room: &Room, canary: Option<Canary>) -> Watchdog {
     let hint = Arc::clone(&room.hint);
     Watchdog::new(Arc::clone(&room.store), room.clock.clone(), Deadlines::default(), canary, hint)
 }
 
 /// A round to its end; what is late after it.
-async fn late(watchdog: &Watchdog) -> Vec<(MailClass, u64)> {
+pub(super) async fn late(watchdog: &Watchdog) -> Vec<(MailClass, u64)> {
     while watchdog.step().await.unwrap() == Step::Worked {}
     watchdog.seen().unwrap().late.iter().map(|(class, late)| (*class, late.messages)).collect()
 }
 
 /// What is logged while this is held.
 #[derive(Clone, Default)]
-struct Logged(Arc<Mutex<Vec<u8>>>);
+pub(super) struct Logged(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -50,14 +51,14 @@ impl<'a> MakeWriter<'a> for Logged {
 }
 
 impl Logged {
-    fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(super) fn begin() -> (Self, tracing::subscriber::DefaultGuard) {
         let logged = Logged::default();
         let lines = tracing_subscriber::fmt().with_writer(logged.clone()).with_ansi(false).finish();
         (logged, tracing::subscriber::set_default(lines))
     }
 
     /// Lines of this level that hold `text`.
-    fn count(&self, level: &str, text: &str) -> usize {
+    pub(super) fn count(&self, level: &str, text: &str) -> usize {
         let log = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         log.lines().filter(|line| line.contains(&format!(" {level} ")) && line.contains(text)).count()
     }
@@ -90,11 +91,13 @@ async fn a_mail_that_is_refused_for_too_long_raises_one_alarm_and_ends_it_when_i
 #[tokio::test]
 async fn each_class_has_its_own_deadline() {
     let room = Room::open();
-    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
     let article = room.publish("News", &["science"]).await.id;
+    room.clock.advance(Duration::seconds(1));
+    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
+    room.notified().await;
     let watchdog = watchdog(&room, None);
     let window = NaiveDate::from_ymd_opt(2027, 1, 15).unwrap();
-    let span = Span { since: Seq(0), until: Seq(1), besides: vec![] };
+    let span = Span { since: Seq(0), until: Seq(1), besides: vec![], without: vec![] };
     for (message, class, minutes) in [
         (Message::Confirmation { round: 1 }, MailClass::Confirmation, 15),
         (Message::Notice { article: article.clone() }, MailClass::Notice, 60),
@@ -193,7 +196,7 @@ async fn what_is_held_by_a_person_or_a_quarantine_is_not_late() {
 
 const ADDRESS: &str = "bounces+canary@news.example.org";
 
-fn canary() -> Canary {
+pub(super) fn canary() -> Canary {
     Canary { address: address(ADDRESS), every: Duration::minutes(30), deadline: Duration::minutes(15) }
 }
 
@@ -253,13 +256,19 @@ with smtplib.LMTP('127.0.0.1', int(sys.argv[1])) as lmtp:
     let text = String::from_utf8(second.clone()).unwrap();
     let sealed = text.lines().find_map(|line| line.strip_prefix(&format!("{HEADER}: "))).unwrap().trim().to_owned();
     let secret = &room.store.identity().secret;
-    assert_eq!(sealed, seal(2, secret));
-    for wrong in [seal(2, &[9; 32]), seal(3, secret), sealed[1..].to_owned(), String::new()] {
+    let mark = Mark::open(&sealed, secret).expect("our own");
+    assert_eq!(mark.number, 2);
+    let next = Mark { number: 3, ..mark }.seal(secret);
+    for wrong in [mark.seal(&[9; 32]), next.clone(), sealed[1..].to_owned(), String::new()] {
         let forged = text.replace(&sealed, &wrong);
         let taken = returns.take(ADDRESS, forged.as_bytes()).await.unwrap();
-        assert!(taken == Taken::ForAPerson || wrong == seal(3, secret), "{wrong}");
+        assert!(taken == Taken::ForAPerson || wrong == next, "{wrong}");
         assert!(missing().await, "{wrong}");
     }
+    // Nor does the mail itself, sent back as it was to its sender, as some servers do.
+    let sender = envelope_sender(&home(), SubscriptionId(Uuid::nil()), room.clock.now(), secret);
+    assert_eq!(returns.take(&sender, &second).await.unwrap(), Taken::ForAPerson);
+    assert!(missing().await);
     returns.take("bounces@news.example.org", bounce(&enclosed(&second)).as_bytes()).await.unwrap();
     assert!(missing().await);
     hand_over(&second).await;
@@ -323,4 +332,29 @@ async fn what_has_a_later_turn_is_not_even_looked_at_and_what_is_due_is_looked_a
     room.clock.advance(Duration::minutes(16));
     assert_eq!(watchdog.step().await.unwrap(), Step::Worked);
     assert_eq!(late(&watchdog).await, [(MailClass::Preferences, 5_000)]);
+}
+
+#[tokio::test]
+async fn who_keeps_a_canary_back_has_nothing_of_it_after_its_time() {
+    let room = Room::open();
+    let options = Mail { return_address: Some(home()), canary: Some(canary()), ..room.outbox() };
+    let (mailer, watchdog, returns) = (room.mailer(options), watchdog(&room, Some(canary())), returns(&room));
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        late(&watchdog).await;
+        kept.push(sent(&mailer, &room).await);
+        room.clock.advance(Duration::minutes(30));
+    }
+    late(&watchdog).await;
+    let missing = || watchdog.seen().unwrap().canary.unwrap();
+    let since = missing().missing_since.expect("none has come");
+    // The first two are an hour old and more: another one should have come since.
+    for old in &kept[..2] {
+        assert_eq!(returns.take(ADDRESS, old).await.unwrap(), Taken::Done);
+        late(&watchdog).await;
+        assert_eq!((missing().missing_since, missing().proven_at), (Some(since), None));
+    }
+    returns.take(ADDRESS, &kept[2]).await.unwrap();
+    late(&watchdog).await;
+    assert!(watchdog.seen().unwrap().ok);
 }

@@ -4,10 +4,13 @@
 //! breaks off. A row tells which stretch of the log it is about; the mailer makes the mail of it. All digests that are due
 //! at the same instant end at the same place of the log, so those of equal selections are equal.
 
+mod already;
+
 use super::{OnDue, Step};
 use crate::config;
 use crate::domain::{
-    Besides, Clock, Digests, PastDigest, Selection, Seq, Span, Subscriber, Subscription, SubscriptionId, Time, Window,
+    Besides, Change, Clock, Digests, PastDigest, Selection, Seq, Span, Subscriber, Subscription, SubscriptionId, Time,
+    Window,
 };
 use crate::store::{Batch, Due, LedgerRow, Message, Store, StoreError};
 use chrono::Duration;
@@ -38,7 +41,12 @@ struct Shared {
     end: Option<(Time, Seq)>,
     /// Is there anything for this selection in this stretch?
     has_news: HashMap<(Selection, Span), bool>,
+    /// What came out of this selection in this stretch, for addresses with several subscriptions.
+    published: HashMap<(Selection, Seq, Seq), Published>,
 }
+
+/// What came out, the first first.
+type Published = Arc<Vec<(Seq, Change)>>;
 
 /// What is due.
 type Page = Vec<(Time, Vec<u8>)>;
@@ -60,6 +68,8 @@ impl Digester {
     fn piece(&self, now: Time, page: Page) -> Result<(Batch, usize), StoreError> {
         let (mut batch, mut owed) = (Batch::default(), 0);
         let dropped = self.store.dropped()?;
+        // What this batch comes to hold cannot be read yet.
+        let mut made: Vec<LedgerRow> = Vec::new();
         for (at, key) in page {
             let id = Uuid::from_slice(&key).map(SubscriptionId).unwrap_or(SubscriptionId(Uuid::nil()));
             let stored = self.store.subscription(id)?;
@@ -81,15 +91,23 @@ impl Digester {
             let theirs = dropped.filter(|dropped| at <= dropped.at);
             let until = theirs.map_or_else(|| self.end(at), |theirs| theirs.head).max(old.digests.since);
             let besides = self.besides(&subscriber.record, old, &window)?;
-            let span = Span { since: old.digests.since, until, besides };
+            let mut span = Span { since: old.digests.since, until, besides, without: Vec::new() };
             let new = told(old, window, until, self.next(&subscriber.record, old, window, now));
             self.store.write_subscription(&mut batch, Some(stored), &new);
-            if theirs.is_none() && old.active_since().is_some() && self.has_news(&old.selection, &span)? {
+            if theirs.is_some() || old.active_since().is_none() {
+                continue;
+            }
+            let has_news = match subscriber.record.subscriptions.as_slice() {
+                [_] => self.has_news(&old.selection, &span)?,
+                _ => self.leave_out(&mut batch, &made, &subscriber.record, old, &mut span)?,
+            };
+            if has_news {
                 let message = Message::Digest { window: window.date, span, is_fold: old.cadence.is_instant() };
                 let list = old.selection.as_category().cloned();
                 let row = LedgerRow::new(message, old.id, list, now);
                 if self.store.message(&row.key())?.is_none() {
                     self.store.write_message(&mut batch, None, &row);
+                    made.push(row);
                     owed += 1;
                 }
             }
@@ -110,7 +128,7 @@ impl Digester {
             Some((known, end)) if known == at => end,
             Some(_) | None => {
                 let end = self.store.head();
-                *shared = Shared { end: Some((at, end)), has_news: HashMap::new() };
+                *shared = Shared { end: Some((at, end)), ..Shared::default() };
                 end
             }
         }

@@ -1,6 +1,10 @@
 //! What became of mails, for people and programs: by article, digest, selection or domain. Nothing is known of anybody: no
 //! picture is fetched by a mail, no link goes through us, and sums name no reader.
 
+mod ageing;
+
+pub use ageing::Ageing;
+
 use crate::domain::{ArticleId, Fault, Problem, Time};
 use crate::store::{Daily, Numbers, Order, Place, Store, StoreError};
 use chrono::{Days, NaiveDate};
@@ -16,9 +20,9 @@ const PAGES_MAX: usize = 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
-    /// Articles, the newest first, over all time.
+    /// Articles, the newest first, over all the time that their numbers are kept.
     Article,
-    /// Digests, the last window first, over all time.
+    /// Digests, the last window first, over that time.
     Digest,
     /// Selections, by name.
     Selection,
