@@ -52,14 +52,30 @@ impl Store {
 
     /// The subscriber of a mailbox, however its address is spelled.
     pub fn subscriber_of(&self, address: &Address) -> Result<Option<Stored<Subscriber>>, StoreError> {
+        self.subscriber_by(address, |only| Ok(self.subscription(only)?.map(|only| Subscriber::of(&only.record))))
+    }
+
+    /// Whom `subscription` belongs to. Most have no other, and then nothing more has to be read.
+    pub fn subscriber_with(&self, subscription: &Subscription) -> Result<Option<Stored<Subscriber>>, StoreError> {
+        self.subscriber_by(&subscription.address, |only| match only == subscription.id {
+            true => Ok(Some(Subscriber::of(subscription))),
+            false => Ok(self.subscription(only)?.map(|only| Subscriber::of(&only.record))),
+        })
+    }
+
+    /// The subscriber of a mailbox; `of_only` makes the one who has no more than that subscription.
+    fn subscriber_by(
+        &self,
+        address: &Address,
+        of_only: impl FnOnce(SubscriptionId) -> Result<Option<Subscriber>, StoreError>,
+    ) -> Result<Option<Stored<Subscriber>>, StoreError> {
         let key = address_key(address);
         let Some(raw) = self.kv.get(Table::Subscribers, &key)? else { return Ok(None) };
-        if record::kind(&key, &raw) != Ok(SubscriptionId::KIND) {
-            return Ok(Some(Stored { record: record::decode(Table::Subscribers, &key, &raw)?, raw }));
-        }
-        let id: SubscriptionId = record::decode(Table::Subscribers, &key, &raw)?;
-        let only = self.subscription(id)?;
-        Ok(only.map(|only| Stored { record: Subscriber::of(&only.record), raw }))
+        let subscriber = match record::kind(&key, &raw) {
+            Ok(SubscriptionId::KIND) => of_only(record::decode(Table::Subscribers, &key, &raw)?)?,
+            Ok(_) | Err(_) => Some(record::decode(Table::Subscribers, &key, &raw)?),
+        };
+        Ok(subscriber.map(|record| Stored { record, raw }))
     }
 
     /// The subscriber of this id.
