@@ -202,7 +202,8 @@ pub trait Kv: Send + Sync + 'static {
     /// Applies `batch` and waits until it is durable. Dropping the future does not take the batch back.
     fn commit(&self, batch: Batch) -> Commit<'_>;
 
-    /// The last place of the log that is durable. A hint to wake up on; the log is the truth.
+    /// The last place of the log that is durable. A hint to wake up on, which may come twice for one place; the log is
+    /// the truth.
     fn head(&self) -> watch::Receiver<Seq>;
 
     /// Why nothing is written any more; none while all is well.

@@ -198,7 +198,8 @@ fn the_log_has_no_gaps_and_the_head_never_runs_ahead(folder: &Path, open: Open) 
                 wait(head.changed()).unwrap();
                 let seen = *head.borrow_and_update();
                 // It may stand behind `at`: the log was read on while the head moved.
-                assert!(seen > told, "the head only moves forward");
+                // The same again where it was read already while those who waited for it were told.
+                assert!(seen >= told, "the head only moves forward");
                 told = seen;
                 while at < seen {
                     let read = store.since(at, 50).unwrap();
