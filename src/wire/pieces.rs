@@ -10,6 +10,7 @@ use std::ops::Range;
 
 /// The frame of a feed: everything but its items. What it declares depends on what its items use, so there is one for
 /// each mix of modules that was met.
+#[derive(Clone)]
 pub struct Frame {
     format: Format,
     document: Document,
@@ -17,6 +18,7 @@ pub struct Frame {
 }
 
 /// A feed without items.
+#[derive(Clone)]
 struct Empty {
     bytes: Vec<u8>,
     /// Items are put in before this.

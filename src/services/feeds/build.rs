@@ -10,7 +10,7 @@ use crate::services::newsroom::Newsroom;
 use crate::store::{Picked, Window};
 use crate::telemetry;
 use crate::wire::pieces::{Frame, Piece};
-use crate::wire::{Document, Item, Links, Tombstone, Uses};
+use crate::wire::{Document, Links, Tombstone, Uses};
 use chrono::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -97,20 +97,23 @@ impl Feeds {
         let mut faults = Vec::new();
         let mut cut = Cut::new(contents.skipped, name.format, &mut frame)?;
         let mut taken = contents.picked.len();
-        for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
-            let before = known.get(id).cloned();
+        let same = |id: &ArticleId| {
             let is_same = changed.as_ref().is_some_and(|changed| !changed.contains(id))
                 && last.is_some_and(|last| !last.faulty.contains(id));
-            let piece = match (&before, is_same) {
-                (Some(piece), true) => Some(piece.clone()),
-                (Some(_) | None, _) => match self.piece(id, name.profile, &newsroom, &mut frame)? {
-                    Some(Ok(piece)) => Some(piece),
-                    Some(Err(fault)) => {
-                        faults.push((id.clone(), fault, before.is_some()));
-                        before
-                    }
-                    None => None,
-                },
+            known.get(id).filter(|_| is_same).cloned()
+        };
+        let anew: Vec<&ArticleId> =
+            contents.picked.iter().map(|picked| &picked.id).filter(|id| same(id).is_none()).collect();
+        let mut written = self.pieces(&anew, name.profile, &newsroom, &mut frame)?.into_iter();
+        for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
+            let piece = match same(id).map(Ok).or_else(|| written.next().flatten()) {
+                Some(Ok(piece)) => Some(piece),
+                Some(Err(fault)) => {
+                    let before = known.get(id).cloned();
+                    faults.push((id.clone(), fault, before.is_some()));
+                    before
+                }
+                None => None,
             };
             let bytes = piece.as_ref().map_or(0, |piece| piece.bytes.len());
             if !cut.takes(number, bytes) {
@@ -132,19 +135,6 @@ impl Feeds {
         let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
         let made = Made { bytes: bytes.into(), items, faulty, modified, format: name.format, fresh_s: rhythm.fresh_s };
         Ok(Written { made, faults })
-    }
-
-    /// An article's item, or what is wrong with it; none if it is gone since the index was read: then a change is on its
-    /// way that says so.
-    fn piece(
-        &self,
-        id: &ArticleId,
-        profile: Profile,
-        newsroom: &Newsroom,
-        frame: &mut Frame,
-    ) -> Result<Option<Result<Piece, Fault>>, Problem> {
-        let article = self.store.article(id)?.filter(|stored| stored.record.is_public());
-        Ok(article.map(|article| frame.item(item(&article.record, profile, newsroom))))
     }
 
     /// Leaves in `contents` what fits, and lets its links lead to the rest. False if nothing had to be changed.
@@ -326,15 +316,6 @@ impl Feeds {
 fn limit(selection: &Selection, newsroom: &Newsroom) -> usize {
     let category = selection.as_category().and_then(|slug| newsroom.categories.get(slug.as_str()));
     category.map_or(LIMIT, |category| category.limit)
-}
-
-/// `article` as much as `profile` shows of it.
-fn item(article: &Article, profile: Profile, newsroom: &Newsroom) -> Item {
-    let item = Item::new(article, &newsroom.site, &newsroom.categories);
-    match profile {
-        Profile::Full => item,
-        Profile::Summary => Item { html: None, ..item },
-    }
 }
 
 /// A feed's IRI for life: it survives a change of address, so it is made of the store's own name. All parts of a feed's

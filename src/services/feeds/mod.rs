@@ -9,6 +9,7 @@ mod build;
 mod built;
 mod cut;
 mod gzip;
+mod items;
 mod live;
 mod name;
 mod rhythm;
