@@ -20,7 +20,7 @@ const OPEN_WAIT: Duration = Duration::from_secs(120);
 const LOCK_WAITS: u32 = 100;
 const LOCK_WAIT: Duration = Duration::from_millis(10);
 /// sled's own cache; its page table comes on top (about 160 bytes an article).
-const CACHE_BYTES: u64 = 4 << 20;
+const CACHE_BYTES: u64 = 8 << 20;
 /// A new store is made here and then renamed, so that one that is there is always whole.
 const FOUNDING: &str = ".founding";
 /// Key of [`FORMAT`] in the engine's own tree.
