@@ -118,13 +118,11 @@ def result(command, time_max_s):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def wrk(url, headers, seconds, threads, connections, core=None):
+def wrk(url, headers, seconds, threads, connections):
     """One run of wrk: requests a second, requests, 99th percentile in microseconds, its own processor seconds."""
     command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "5s"]
     for header in headers:
         command += ["-H", header]
-    if core is not None:
-        command = ["taskset", "-c", str(core), *command]
     before = os.times()
     done = subprocess.run([*command, url], capture_output=True, text=True, timeout=seconds + 30)
     after = os.times()
