@@ -63,10 +63,6 @@ impl Store {
 
     /// Puts the alarms into `batch`, which then requires that they are still as `old` says.
     pub fn write_alarms(&self, batch: &mut Batch, old: Option<&Stored<Alarms>>, new: &Alarms) {
-        match old {
-            Some(old) => batch.require_is(Table::Meta, KEY, old.raw.clone()),
-            None => batch.require_absent(Table::Meta, KEY),
-        }
-        batch.put(Table::Meta, KEY, record::encode(KEY, new));
+        record::put_over(batch, Table::Meta, KEY, old, new);
     }
 }

@@ -59,10 +59,6 @@ impl Store {
 
     /// Puts how it fares into `batch`, which then requires that it is still as `old` says.
     pub fn write_canary(&self, batch: &mut Batch, old: Option<&Stored<Canary>>, new: &Canary) {
-        match old {
-            Some(old) => batch.require_is(Table::Meta, KEY, old.raw.clone()),
-            None => batch.require_absent(Table::Meta, KEY),
-        }
-        batch.put(Table::Meta, KEY, record::encode(KEY, new));
+        record::put_over(batch, Table::Meta, KEY, old, new);
     }
 }

@@ -80,12 +80,7 @@ impl Store {
     /// Puts `new` into `batch`, which then requires that it is still as `old` says, or that nothing was spent yet.
     pub fn write_spent(&self, batch: &mut Batch, budget: Budget, old: Option<&Stored<Spent>>, new: &Spent) {
         let key = budget_key(budget);
-        match old {
-            Some(old) => batch.require_is(Table::Subscribers, key.clone(), old.raw.clone()),
-            None => batch.require_absent(Table::Subscribers, key.clone()),
-        }
-        let value = record::encode(&key, new);
-        batch.put(Table::Subscribers, key, value);
+        record::put_over(batch, Table::Subscribers, &key, old, new);
     }
 
     /// Does the address with this keyed hash never want to be asked again, and since when?

@@ -122,11 +122,7 @@ impl Store {
     }
 
     fn write_epoch(&self, batch: &mut Batch, old: Option<&Stored<Epoch>>, new: &Epoch) {
-        match old {
-            Some(old) => batch.require_is(Table::Meta, KEY, old.raw.as_slice()),
-            None => batch.require_absent(Table::Meta, KEY),
-        }
-        batch.put(Table::Meta, KEY, record::encode(KEY, new));
+        record::put_over(batch, Table::Meta, KEY, old, new);
     }
 }
 

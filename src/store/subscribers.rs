@@ -103,12 +103,7 @@ impl Store {
     /// still unknown. The address of a stored subscriber stays.
     pub fn write_subscriber(&self, batch: &mut Batch, old: Option<&Stored<Subscriber>>, new: &Subscriber) {
         let key = address_key(&new.address);
-        match old {
-            Some(old) => batch.require_is(Table::Subscribers, key.clone(), old.raw.clone()),
-            None => batch.require_absent(Table::Subscribers, key.clone()),
-        }
-        let value = record::encode(&key, new);
-        batch.put(Table::Subscribers, key, value);
+        record::put_over(batch, Table::Subscribers, &key, old, new);
         let owner = owner_key(new.id);
         let value = record::encode(&owner, &new.address);
         batch.put(Table::Subscribers, owner, value);
@@ -126,12 +121,7 @@ impl Store {
     /// unknown. Its subscriber has to be written to know a new one. The address of a stored one stays.
     pub fn write_subscription(&self, batch: &mut Batch, old: Option<&Stored<Subscription>>, new: &Subscription) {
         let key = id_key(new.id);
-        match old {
-            Some(old) => batch.require_is(Table::Subscribers, key.clone(), old.raw.clone()),
-            None => batch.require_absent(Table::Subscribers, key.clone()),
-        }
-        let value = record::encode(&key, new);
-        batch.put(Table::Subscribers, key, value);
+        record::put_over(batch, Table::Subscribers, &key, old, new);
         let before: Vec<_> = old.into_iter().flat_map(|old| due_keys(&old.record)).collect();
         let after: Vec<_> = due_keys(new).collect();
         for key in before.iter().filter(|key| !after.contains(key)) {

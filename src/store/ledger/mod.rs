@@ -233,12 +233,7 @@ impl Store {
     pub fn write_message(&self, batch: &mut Batch, old: Option<&Stored<LedgerRow>>, new: &LedgerRow) {
         let key = new.key().0;
         let before = old.and_then(|old| old.record.due_key());
-        match old {
-            Some(old) => batch.require_is(Table::Ledger, key.clone(), old.raw.clone()),
-            None => batch.require_absent(Table::Ledger, key.clone()),
-        }
-        let value = record::encode(&key, new);
-        batch.put(Table::Ledger, key, value);
+        record::put_over(batch, Table::Ledger, &key, old, new);
         let after = new.due_key();
         if before != after {
             if let Some(key) = before {

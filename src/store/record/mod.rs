@@ -4,6 +4,7 @@
 //! a record gain and lose fields without a new schema; the schema number rises only when old readers would err.
 
 use super::articles::id_from_key;
+use super::kv::Batch;
 use super::{StoreError, Table};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,6 +73,15 @@ thread_local! {
         RefCell::new(Compressor::with_dictionary(ZSTD_LEVEL, DICTIONARY_1).ok());
     static UNPACKER: RefCell<Option<Decompressor<'static>>> =
         RefCell::new(Decompressor::with_dictionary(DICTIONARY_1).ok());
+}
+
+/// Puts `new` under `key` into `batch`, which then requires that what stands there is still `old`, or still nothing.
+pub(super) fn put_over<R: Record>(batch: &mut Batch, table: Table, key: &[u8], old: Option<&Stored<R>>, new: &R) {
+    match old {
+        Some(old) => batch.require_is(table, key, old.raw.as_slice()),
+        None => batch.require_absent(table, key),
+    }
+    batch.put(table, key, encode(key, new));
 }
 
 /// The bytes of `record` under `key`.
