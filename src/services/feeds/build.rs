@@ -102,11 +102,12 @@ impl Feeds {
                 && last.is_some_and(|last| !last.faulty.contains(id));
             known.get(id).filter(|_| is_same).cloned()
         };
-        let anew: Vec<&ArticleId> =
-            contents.picked.iter().map(|picked| &picked.id).filter(|id| same(id).is_none()).collect();
+        let kept: Vec<Option<Piece>> = contents.picked.iter().map(|picked| same(&picked.id)).collect();
+        let anew = contents.picked.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
+        let anew: Vec<&ArticleId> = anew.map(|(picked, _)| &picked.id).collect();
         let mut written = self.pieces(&anew, name.profile, &newsroom, &mut frame)?.into_iter();
-        for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
-            let piece = match same(id).map(Ok).or_else(|| written.next().flatten()) {
+        for (number, (Picked { id, .. }, kept)) in contents.picked.iter().zip(kept).enumerate() {
+            let piece = match kept.map(Ok).or_else(|| written.next().flatten()) {
                 Some(Ok(piece)) => Some(piece),
                 Some(Err(fault)) => {
                     let before = known.get(id).cloned();

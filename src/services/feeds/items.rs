@@ -31,28 +31,21 @@ impl Feeds {
         let threads = cores.min(ids.len() / ITEMS_A_THREAD).max(1);
         let mut shares = ids.chunks(ids.len().div_ceil(threads).max(1));
         let own = shares.next().unwrap_or_default();
+        let of = |share: &[&ArticleId], frame: &mut Frame| {
+            share.iter().map(|id| self.piece(id, profile, newsroom, frame)).collect::<Result<Vec<_>, Problem>>()
+        };
         scope(|scope| {
             let begin = |share| {
                 let mut frame = frame.clone();
-                scope.spawn(move || self.pieces_here(share, profile, newsroom, &mut frame))
+                scope.spawn(move || of(share, &mut frame))
             };
             let others: Vec<_> = shares.map(begin).collect();
-            let mut all = self.pieces_here(own, profile, newsroom, frame)?;
+            let mut all = of(own, frame)?;
             for other in others {
                 all.extend(joined(other)?);
             }
             Ok(all)
         })
-    }
-
-    fn pieces_here(
-        &self,
-        ids: &[&ArticleId],
-        profile: Profile,
-        newsroom: &Newsroom,
-        frame: &mut Frame,
-    ) -> Result<Vec<Outcome>, Problem> {
-        ids.iter().map(|id| self.piece(id, profile, newsroom, frame)).collect()
     }
 
     /// The item of one article.
