@@ -24,19 +24,19 @@ pub(super) fn create_key(config_file: &Path, name: &str) -> Result<NewKey, Failu
     let folder = config::load_store(config_file)?.folder;
     // A first key may be made before the daemon first starts.
     let store = Store::open(&folder).map_err(anyhow::Error::from)?;
-    let (record, key) = wait(Keys::new(Arc::new(store), Clock::system()).create(name))?;
+    let (record, key) = wait(Keys::new(Arc::new(store), Clock::system())?.create(name))?;
     Ok(NewKey { id: record.id, name: record.name, key })
 }
 
 /// All keys.
 pub(super) fn list_keys(config_file: &Path) -> Result<Vec<KeyRow>, Failure> {
     let row = |key: crate::store::ApiKey| KeyRow { id: key.id, name: key.name, created_at: moment(key.created_at) };
-    Ok(Keys::new(open(config_file)?, Clock::system()).list()?.into_iter().map(row).collect())
+    Ok(Keys::new(open(config_file)?, Clock::system())?.list()?.into_iter().map(row).collect())
 }
 
 /// Makes the key worthless.
 pub(super) fn revoke_key(config_file: &Path, id: &str) -> Result<(), Failure> {
-    wait(Keys::new(open(config_file)?, Clock::system()).revoke(id))?;
+    wait(Keys::new(open(config_file)?, Clock::system())?.revoke(id))?;
     Ok(())
 }
 

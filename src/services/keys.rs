@@ -6,7 +6,8 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// First part of every key, so that one that leaked into a text is recognised.
 const PREFIX: &str = "tidings";
@@ -20,12 +21,15 @@ const KEYS_MAX: usize = 200;
 pub struct Keys {
     store: Arc<Store>,
     clock: Clock,
+    /// All that are stored, by their ids: every request has one looked up.
+    known: Arc<RwLock<HashMap<String, ApiKey>>>,
 }
 
 impl Keys {
-    /// The keys in `store`.
-    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
-        Keys { store, clock }
+    /// The keys in `store`, which nobody else changes meanwhile. Errors: the store's.
+    pub fn new(store: Arc<Store>, clock: Clock) -> Result<Self, Problem> {
+        let known = store.api_keys()?.into_iter().map(|key| (key.id.clone(), key)).collect();
+        Ok(Keys { store, clock, known: Arc::new(RwLock::new(known)) })
     }
 
     /// Makes a key. Returns its record and the key itself, which is stored nowhere.
@@ -54,6 +58,7 @@ impl Keys {
         let mut batch = Batch::default();
         self.store.write_api_key(&mut batch, &record);
         self.store.commit(batch).await?;
+        self.known.write().unwrap_or_else(PoisonError::into_inner).insert(record.id.clone(), record.clone());
         Ok((record, key))
     }
 
@@ -69,15 +74,16 @@ impl Keys {
         let mut batch = Batch::default();
         self.store.delete_api_key(&mut batch, id);
         self.store.commit(batch).await?;
+        self.known.write().unwrap_or_else(PoisonError::into_inner).remove(id);
         Ok(record)
     }
 
     /// The id of the key that `key` is; none for one that is unknown.
-    pub fn verify(&self, key: &str) -> Result<Option<String>, Problem> {
-        let Some((PREFIX, rest)) = key.split_once('_') else { return Ok(None) };
-        let Some((id, _)) = rest.split_once('_') else { return Ok(None) };
-        let Some(record) = self.store.api_key(id)? else { return Ok(None) };
+    pub fn verify(&self, key: &str) -> Option<String> {
+        let (id, _) = key.strip_prefix(PREFIX)?.strip_prefix('_')?.split_once('_')?;
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let record = known.get(id)?;
         let given = digest(&SHA256, key.as_bytes());
-        Ok(verify_slices_are_equal(given.as_ref(), &record.digest).is_ok().then_some(record.id))
+        verify_slices_are_equal(given.as_ref(), &record.digest).is_ok().then(|| id.to_owned())
     }
 }

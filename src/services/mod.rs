@@ -69,6 +69,9 @@ const UNSAVED_MAX: u64 = 1_024;
 const SAVE_AFTER: Duration = Duration::from_secs(1);
 /// And at this age, however busy the log is: others see by it how far the reader is.
 const SAVE_WITHIN: Duration = Duration::from_secs(10);
+/// What comes within this of a change is read together with it: whoever publishes would else share the processor with a
+/// reader that wakes for each.
+const GATHER_WAIT: Duration = Duration::from_millis(5);
 /// A reader that fails waits this long before it tries again; its cursor stays, so nothing is passed over.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
@@ -129,7 +132,7 @@ impl<R: Reader> Tail<R> {
         if self.at == self.saved { Ok(()) } else { self.commit(Batch::default(), self.at.clone()).await }
     }
 
-    /// Rounds until `stop`, each as soon as the head moves.
+    /// Rounds until `stop`, each a moment after the head has moved.
     pub async fn run(mut self, stop: CancellationToken) {
         // Registered before reading, so that a publish between the two is not missed.
         let mut head = self.store.head_watch();
@@ -158,7 +161,13 @@ impl<R: Reader> Tail<R> {
                 () = stop.cancelled() => true,
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => true,
                 // An error means that the store is gone: then there is nothing more to read.
-                moved = head.changed(), if wait != Some(RETRY_WAIT) => if moved.is_ok() { false } else { return },
+                moved = head.changed(), if wait != Some(RETRY_WAIT) => match moved {
+                    Ok(()) => {
+                        tokio::time::sleep(GATHER_WAIT).await;
+                        false
+                    }
+                    Err(_) => return,
+                },
             };
             if is_quiet && let Err(error) = self.save().await {
                 self.tell(&error);

@@ -67,6 +67,13 @@ pub enum StoreError {
     Stopped(String),
 }
 
+impl StoreError {
+    /// What who comes too late is told.
+    pub(super) fn closing() -> Self {
+        StoreError::Stopped("it is closing".into())
+    }
+}
+
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match &error {

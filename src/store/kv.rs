@@ -15,7 +15,7 @@ use super::numbers::Numbers;
 use super::{StoreError, Table};
 use crate::domain::Seq;
 use std::future::Future;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
 use std::pin::Pin;
 use tokio::sync::watch;
 
@@ -141,6 +141,12 @@ impl Range {
     pub fn reverse(mut self) -> Self {
         self.reverse = true;
         self
+    }
+
+    /// Is `key` in it?
+    pub fn holds(&self, key: &[u8]) -> bool {
+        let bounds = (self.from.as_ref().map(Vec::as_slice), self.to.as_ref().map(Vec::as_slice));
+        RangeBounds::<[u8]>::contains(&bounds, key)
     }
 
     /// What is left of it once `key` has been read: the rest behind it, or before it if reversed.

@@ -99,8 +99,6 @@ pub(super) struct Names(Mutex<(Option<NaiveDate>, [HashSet<String>; 2])>);
 impl Record for Numbers {
     const KIND: u8 = b'Z';
     const SCHEMA: u8 = 1;
-    /// Written often, and never long.
-    const IS_PACKED: bool = false;
 }
 
 impl Numbers {

@@ -40,7 +40,7 @@ pub(super) async fn authorised(State(app): State<Arc<App>>, mut request: Request
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, key)| key.trim())
         .ok_or_else(|| refused("this address wants `Authorization: Bearer` with an API key (tidings keys create)"))?;
-    let id = app.keys.verify(key)?.ok_or_else(|| refused("the API key is unknown or has been revoked"))?;
+    let id = app.keys.verify(key).ok_or_else(|| refused("the API key is unknown or has been revoked"))?;
     request.extensions_mut().insert(Caller::Key(id));
     Ok(next.run(request).await)
 }

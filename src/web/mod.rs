@@ -104,7 +104,7 @@ pub struct App {
 impl App {
     /// Everything that serves the newsroom in `store`, with mail as `mail` and `standard` say. Nothing of it runs yet.
     ///
-    /// Errors: the certificates for mail cannot be read.
+    /// Errors: the certificates for mail or the API keys cannot be read.
     pub fn new(
         store: Arc<Store>,
         newsroom: SharedNewsroom,
@@ -123,7 +123,7 @@ impl App {
         let (rows, names, budget) = (Arc::clone(&store), Arc::clone(&newsroom), mail.confirmations_per_hour_max);
         Ok(App {
             publisher: Publisher::new(Arc::clone(&store), clock.clone(), flood_max),
-            keys: Keys::new(Arc::clone(&store), clock.clone()),
+            keys: Keys::new(Arc::clone(&store), clock.clone())?,
             subscriptions: Arc::new(Subscriptions::new(
                 rows,
                 clock.clone(),

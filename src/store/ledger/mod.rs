@@ -130,8 +130,6 @@ pub struct LedgerRow {
 impl Record for LedgerRow {
     const KIND: u8 = b'L';
     const SCHEMA: u8 = 1;
-    /// Written three times for each mail, and never long.
-    const IS_PACKED: bool = false;
 }
 
 /// Names a message for ever.

@@ -32,9 +32,9 @@ pub(super) struct Row<'a> {
     pub(super) generation: u64,
 }
 
-impl Row<'_> {
-    pub(super) fn bytes(&self) -> usize {
-        self.key.len() + self.value.map_or(0, <[u8]>::len)
+impl<'a> Row<'a> {
+    fn of(table: Table) -> impl Fn((&'a Vec<u8>, &'a Newest)) -> Self {
+        move |(key, newest)| Row { table, key, value: newest.value.as_deref(), generation: newest.generation }
     }
 }
 
@@ -49,19 +49,9 @@ impl Memtable {
         self.tables[table as usize].get(key).map(|newest| newest.value.clone())
     }
 
-    /// Every write, in the order in which they came.
-    pub(super) fn in_order(&self) -> Vec<Row<'_>> {
-        let rows = Table::ALL.iter().zip(&self.tables).flat_map(|(&table, rows)| {
-            rows.iter().map(move |(key, newest)| Row {
-                table,
-                key,
-                value: newest.value.as_deref(),
-                generation: newest.generation,
-            })
-        });
-        let mut rows: Vec<_> = rows.collect();
-        rows.sort_unstable_by_key(|row| row.generation);
-        rows
+    /// Every write, table by table in the order of their keys.
+    pub(super) fn rows(&self) -> impl Iterator<Item = (Table, Vec<Row<'_>>)> {
+        Table::ALL.into_iter().zip(&self.tables).map(|(table, rows)| (table, rows.iter().map(Row::of(table)).collect()))
     }
 
     /// Takes in all of `later`.

@@ -6,25 +6,32 @@
 //! - another carries it into sled ([`checkpoint`]), flushes, and then syncs the file `db` itself, since sled's flush
 //!   is no barrier;
 //! - a failed sync ends writing for good: what the disk holds is then unknown, and a retry would hide that;
+//! - short rows stand together in blocks, since sled has 16 rows a page whatever their length ([`blocks`]);
 //! - large values are cut into pieces, since sled puts large pages into files it never syncs ([`pieces`]);
 //! - a store that is shorter than `HEAD` tells is refused ([`open`]);
+//! - values are compressed when they are carried into sled, not when they are committed ([`packed`]);
 //! - `flush_async` and `watch_prefix` are never called (both can stop all writers).
 
+mod block;
+mod blocks;
 mod checkpoint;
 pub(super) mod journal;
 mod memtable;
+mod merge;
 pub(super) mod open;
+mod packed;
 mod pieces;
 mod snapshot;
 mod tables;
 mod writer;
 
-use super::kv::{Batch, Commit, Kv, RANGE_ROWS_MAX, Range, Row, Snapshot, VALUE_BYTES_MAX, Write};
+use super::kv::{Batch, Commit, CommitError, Kv, RANGE_ROWS_MAX, Range, Row, Snapshot, VALUE_BYTES_MAX, Write};
 use super::{StoreError, Table};
 use crate::domain::Seq;
 use sled::Tree;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -39,10 +46,13 @@ const QUEUE_BATCHES_MAX: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Sled {
     tables: Tables,
+    writer: Arc<Mutex<Writer>>,
     queue: Mutex<Option<Sender<Job>>>,
+    /// Commits that the thread was sent and has not done.
+    waiting: Arc<AtomicUsize>,
     room: Arc<Semaphore>,
     head: watch::Receiver<Seq>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
     failed: Arc<OnceLock<StoreError>>,
 }
 
@@ -53,16 +63,19 @@ struct Trees {
 }
 
 impl Trees {
+    /// The place of the tree of pieces.
+    const PIECES: usize = Table::ALL.len();
+
     fn of(&self, table: Table) -> &Tree {
         &self.all[table as usize]
     }
 
     fn pieces(&self) -> &Tree {
-        &self.all[Table::ALL.len()]
+        &self.all[Self::PIECES]
     }
 
     fn own(&self) -> &Tree {
-        &self.all[Table::ALL.len() + 1]
+        &self.all[Self::PIECES + 1]
     }
 }
 
@@ -90,21 +103,46 @@ impl Sled {
         let (queue, jobs) = channel();
         let failed = Arc::default();
         let writer = Writer::new(opened, head_out, Arc::clone(&failed)).map_err(engine)?;
-        let writer =
-            std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&jobs)).map_err(engine)?;
+        let (writer, waiting) = (Arc::new(Mutex::new(writer)), Arc::new(AtomicUsize::new(0)));
+        let work = {
+            let (writer, waiting) = (Arc::clone(&writer), Arc::clone(&waiting));
+            move || writer::run(&writer, &jobs, &waiting)
+        };
+        let thread = std::thread::Builder::new().name("store-writer".into()).spawn(work).map_err(engine)?;
         Ok(Sled {
             tables,
+            writer,
             queue: Mutex::new(Some(queue)),
+            waiting,
             room: Arc::new(Semaphore::new(QUEUE_BATCHES_MAX)),
             head,
-            writer: Mutex::new(Some(writer)),
+            thread: Mutex::new(Some(thread)),
             failed,
         })
     }
 
+    /// Commits `batch` where the caller is, if nobody else is writing and the disk is quick; gives it back otherwise.
+    fn commit_here(&self, batch: Batch) -> Result<Result<Seq, CommitError>, Batch> {
+        // Who waits for the thread came before.
+        if self.waiting.load(Ordering::Acquire) > 0 {
+            return Err(batch);
+        }
+        let mut writer = match self.writer.try_lock() {
+            Ok(writer) if writer.is_quick() => writer,
+            Ok(_) | Err(_) => return Err(batch),
+        };
+        let outcome = writer.write(&[&batch]).pop();
+        writer.announce();
+        if writer.is_turn_over() {
+            // A thread that is gone is told to whoever needs it next.
+            let _ = self.send(Job::Turn);
+        }
+        Ok(outcome.unwrap_or_else(|| Err(StoreError::closing().into())))
+    }
+
     fn send(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let queue = queue.as_ref().ok_or_else(|| StoreError::Stopped("it is closing".into()))?;
+        let queue = queue.as_ref().ok_or_else(StoreError::closing)?;
         queue.send(job).map_err(|_| StoreError::Stopped("its writer broke off".into()))
     }
 }
@@ -128,8 +166,13 @@ impl Kv for Sled {
                 let what = format!("a value of {bytes} bytes, expected at most {VALUE_BYTES_MAX}");
                 return Err(StoreError::Record { table, key, what }.into());
             }
+            let batch = match self.commit_here(batch) {
+                Ok(outcome) => return outcome,
+                Err(batch) => batch,
+            };
             let room = room.acquire_owned().await.map_err(engine)?;
             let (done, result) = oneshot::channel();
+            self.waiting.fetch_add(1, Ordering::Release);
             self.send(Job::Commit { batch, done, _room: room })?;
             result.await.unwrap_or_else(|_| Err(StoreError::Stopped("its writer broke off".into()).into()))
         })
@@ -152,9 +195,9 @@ impl Kv for Sled {
 
     fn close(&self) {
         drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
-        if let Some(writer) = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // A panic of the writer has been told to everyone who waited on it.
-            let _ = writer.join();
+            let _ = thread.join();
         }
     }
 }

@@ -5,7 +5,7 @@
 use super::checkpoint::Target;
 use super::journal::{self, Journal};
 use super::tables::Tables;
-use super::{Trees, engine, message};
+use super::{Trees, blocks, engine, message};
 use crate::store::head::{Head, HeadFile};
 use crate::store::{FORMAT, StoreError, Table};
 use std::fs::File;
@@ -204,8 +204,8 @@ fn unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
 
 /// Does the log end where `head` says? Errors: where it ends.
 fn ends_at(trees: &Trees, head: Head) -> Result<(), String> {
-    let last = trees.of(Table::Log).last().map_err(message)?;
-    match last.map_or(Some(0), |(key, _)| key.as_ref().try_into().ok().map(u64::from_be_bytes)) {
+    let last = blocks::last_key(trees, Table::Log).map_err(|error| error.to_string())?;
+    match last.map_or(Some(0), |key| key.try_into().ok().map(u64::from_be_bytes)) {
         Some(last) if last == head.seq => Ok(()),
         Some(last) => Err(format!("its log ends at {last}, not at {}", head.seq)),
         None => Err("the last place of its log is unreadable".to_owned()),

@@ -2,7 +2,7 @@
 //! something kept for a key takes that in place of what stands there now.
 
 use super::tables::Tables;
-use super::{engine, guarded, pieces};
+use super::{blocks, engine, guarded};
 use crate::domain::Seq;
 use crate::store::head::Head;
 use crate::store::kv::{RANGE_ROWS_MAX, Range, Scanned, Snapshot};
@@ -143,7 +143,7 @@ impl Snapshot for View {
                 let (key, _) = row.map_err(engine)?;
                 // Held for each alone: commits wait for who carries them, once they are far enough ahead.
                 let _carrying = self.tables.carrying();
-                faults.extend(pieces::orphan(trees, &key)?);
+                faults.extend(blocks::orphan(trees, &key)?);
             }
             Ok(faults)
         })

@@ -1,10 +1,11 @@
 //! The tables as they are read: what is recent over what stands in sled.
 
-use super::memtable::{Memtable, Recent};
-use super::{Trees, engine, guarded, pieces};
+use super::block::Value;
+use super::blocks::{self, Cursor};
+use super::memtable::{Entry, Memtable, Recent};
+use super::{Trees, guarded};
 use crate::store::kv::{Range, Scanned};
 use crate::store::{StoreError, Table};
-use sled::IVec;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -38,7 +39,10 @@ impl Tables {
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.recent(|recent| recent.get(table, key)) {
             Some(value) => Ok(value),
-            None => guarded(|| pieces::read(&self.trees, table, key)),
+            None => guarded(|| match blocks::get(&self.trees, table, key)? {
+                Some(value) => blocks::whole(&self.trees, table, key, value),
+                None => Ok(None),
+            }),
         }
     }
 
@@ -46,7 +50,7 @@ impl Tables {
     pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
         match self.recent(|recent| recent.get(table, key)) {
             Some(value) => Ok(value.is_some()),
-            None => guarded(|| self.trees.of(table).contains_key(key).map_err(engine)),
+            None => guarded(|| blocks::contains(&self.trees, table, key)),
         }
     }
 
@@ -77,27 +81,25 @@ impl Tables {
         &self,
         table: Table,
         part: &Range,
-        entries: Vec<super::memtable::Entry>,
+        entries: Vec<Entry>,
         rows: &mut Vec<Scanned>,
     ) -> Result<(), StoreError> {
         let full = rows.len() + part.limit;
-        let found = self.trees.of(table).range((part.from.clone(), part.to.clone()));
-        let mut stored: Box<dyn Iterator<Item = sled::Result<(IVec, IVec)>>> =
-            if part.reverse { Box::new(found.rev()) } else { Box::new(found) };
+        let mut stored = Cursor::new(&self.trees, table, part.clone())?;
         let is_before = |a: &[u8], b: &[u8]| if part.reverse { a > b } else { a < b };
-        let mut next = stored.next().transpose().map_err(engine)?;
+        let mut next = stored.next()?;
         for (key, value) in entries {
             while rows.len() < full
                 && let Some((stored_key, stored_value)) = next.take_if(|(stored, _)| is_before(stored, &key))
             {
                 rows.extend(self.finished(table, stored_key, stored_value));
-                next = stored.next().transpose().map_err(engine)?;
+                next = stored.next()?;
             }
             if rows.len() == full {
                 return Ok(());
             }
-            if next.take_if(|(stored, _)| stored.as_ref() == key).is_some() {
-                next = stored.next().transpose().map_err(engine)?;
+            if next.take_if(|(stored, _)| *stored == key).is_some() {
+                next = stored.next()?;
             }
             rows.extend(value.map(|value| (key, Ok(value))));
         }
@@ -105,14 +107,14 @@ impl Tables {
             && let Some((key, value)) = next.take()
         {
             rows.extend(self.finished(table, key, value));
-            next = stored.next().transpose().map_err(engine)?;
+            next = stored.next()?;
         }
         Ok(())
     }
 
-    fn finished(&self, table: Table, key: IVec, stored: IVec) -> Option<Scanned> {
-        let value = guarded(|| pieces::finish(&self.trees, table, &key, stored)).transpose();
-        value.map(|value| (key.to_vec(), value))
+    fn finished(&self, table: Table, key: Vec<u8>, stored: Value<'static>) -> Option<Scanned> {
+        let value = guarded(|| blocks::whole(&self.trees, table, &key, stored)).transpose();
+        value.map(|value| (key, value))
     }
 
     /// Shows what was committed.

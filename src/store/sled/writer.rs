@@ -1,4 +1,5 @@
-//! The thread that owns all writing: many callers' batches in one frame of the journal, with one wait for the disk.
+//! All writing: many callers' batches in one frame of the journal, with one wait for the disk. Whoever finds nobody else
+//! writing does it where it is, what comes meanwhile waits for a thread that writes it together.
 
 use super::checkpoint::Checkpoints;
 use super::journal::{Frame, Journal};
@@ -13,8 +14,9 @@ use crate::store::numbers::added;
 use crate::store::{StoreError, Table};
 use crate::telemetry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
@@ -25,10 +27,18 @@ const GROUP_BYTES_MAX: usize = 1 << 20;
 /// What `HEAD` tells survives a power cut if it is older than this; it survives the end of the process at once.
 const HEAD_SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// What the writer is asked to do.
+/// While the disk takes no longer than this for a commit, as a mean, a caller waits for it on its own thread; two changes
+/// of thread cost as much.
+const SYNC_SHORT: Duration = Duration::from_micros(500);
+/// How much a commit counts in that mean.
+const SYNC_SHARE: u32 = 8;
+
+/// What the thread is asked to do.
 pub(super) enum Job {
     /// Apply a batch.
     Commit { batch: Batch, done: oneshot::Sender<Result<Seq, CommitError>>, _room: OwnedSemaphorePermit },
+    /// End the turn of the journal, if it is full.
+    Turn,
     /// Keep everything as it is now for a reader.
     Snapshot(Sender<Result<Begun, StoreError>>),
 }
@@ -39,7 +49,8 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
-/// The writer's belongings.
+/// What it takes to write; one at a time has it.
+#[derive(Debug)]
 pub(super) struct Writer {
     tables: Tables,
     journal: Journal,
@@ -50,8 +61,43 @@ pub(super) struct Writer {
     head_synced: Head,
     head_synced_at: Instant,
     head_out: watch::Sender<Seq>,
+    /// The head that those who follow it were woken for.
+    announced: Seq,
     snapshots: Vec<Weak<Kept>>,
     failed: Arc<OnceLock<StoreError>>,
+    /// How long the disk has taken for a commit lately.
+    sync: Duration,
+    is_closed: bool,
+}
+
+/// Works until all who could ask for something are gone; what they asked before is done.
+pub(super) fn run(writer: &Mutex<Writer>, jobs: &Receiver<Job>, waiting: &AtomicUsize) {
+    let lock = || writer.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut next = None;
+    loop {
+        let job = match next.take() {
+            Some(job) => Ok(job),
+            None => jobs.recv_timeout(HEAD_SYNC_EVERY),
+        };
+        let mut writer = lock();
+        match job {
+            Ok(Job::Commit { batch, done, _room }) => {
+                let (group, behind) = gather(Waiting { batch, done, _room }, jobs);
+                let size = group.len();
+                writer.write_group(group);
+                waiting.fetch_sub(size, Ordering::Release);
+                next = behind;
+            }
+            Ok(Job::Turn) => writer.turn_if_full(),
+            Ok(Job::Snapshot(tell)) => writer.begin_snapshot(&tell),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if writer.head_synced_at.elapsed() >= HEAD_SYNC_EVERY {
+            writer.sync_head();
+        }
+    }
+    lock().close();
 }
 
 impl Writer {
@@ -70,39 +116,32 @@ impl Writer {
             head,
             head_synced: head,
             head_synced_at: Instant::now(),
+            announced: Seq(head.seq),
             head_out,
             snapshots: Vec::new(),
             failed,
+            sync: Duration::ZERO,
+            is_closed: false,
         })
     }
 
-    /// Works until all who could ask for something are gone; what they asked before is done.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        let mut next = None;
-        loop {
-            let job = match next.take() {
-                Some(job) => Ok(job),
-                None => jobs.recv_timeout(HEAD_SYNC_EVERY),
-            };
-            match job {
-                Ok(Job::Commit { batch, done, _room }) => {
-                    let (group, behind) = gather(Waiting { batch, done, _room }, jobs);
-                    self.write_group(group);
-                    next = behind;
-                }
-                Ok(Job::Snapshot(tell)) => self.begin_snapshot(&tell),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-            if self.head_synced_at.elapsed() >= HEAD_SYNC_EVERY {
-                self.sync_head();
-            }
-        }
-        self.settle();
-        self.sync_head();
+    /// Would a caller be kept waiting for a moment only?
+    pub(super) fn is_quick(&self) -> bool {
+        self.sync <= SYNC_SHORT && !self.journal.is_full()
     }
 
-    /// Carries everything into sled, so that the next opening finds it there.
+    /// Is there something for the thread to do, though nobody asked for it?
+    pub(super) fn is_turn_over(&self) -> bool {
+        self.journal.is_full()
+    }
+
+    /// Carries everything into sled, so that the next opening finds it there. Nothing is written from then on.
+    fn close(&mut self) {
+        self.settle();
+        self.sync_head();
+        self.is_closed = true;
+    }
+
     fn settle(&mut self) {
         let done = match self.failed.get() {
             Some(_) => return,
@@ -119,6 +158,15 @@ impl Writer {
         self.checkpoints.begin(self.tables.freeze(), self.head);
         self.journal.turn();
         Ok(())
+    }
+
+    fn turn_if_full(&mut self) {
+        if self.journal.is_full()
+            && self.failed.get().is_none()
+            && let Err(error) = self.turn()
+        {
+            self.fail(error);
+        }
     }
 
     fn sync_head(&mut self) {
@@ -153,63 +201,64 @@ impl Writer {
     }
 
     /// Hands the open snapshots what `group` is about to overwrite.
-    fn keep_for_snapshots(&mut self, group: &[Waiting]) {
+    fn keep_for_snapshots(&mut self, group: &[&Batch]) {
         self.snapshots.retain(|kept| kept.strong_count() > 0);
         for kept in self.snapshots.iter().filter_map(Weak::upgrade) {
-            for (table, key, _) in group.iter().flat_map(|job| &job.batch.writes) {
+            for (table, key, _) in group.iter().flat_map(|batch| &batch.writes) {
                 kept.keep(*table, key, || self.tables.get(*table, key));
             }
         }
     }
 
-    /// Writes a group to the journal, and tells nobody before that is durable.
+    /// Writes a group and tells those who wait for it.
     fn write_group(&mut self, group: Vec<Waiting>) {
-        let started = Instant::now();
-        let size = group.len();
-        self.keep_for_snapshots(&group);
-        let outcome = match self.failed.get() {
-            Some(error) => Err(error.clone()),
-            None => catch_unwind(AssertUnwindSafe(|| self.apply(&group)))
-                .unwrap_or_else(|_| Err(StoreError::Stopped("a write broke off: its files are damaged".into()))),
-        };
-        match outcome {
-            Ok(outcomes) => {
-                // Whoever is told reads the new head from then on; those who follow it wake behind them, or they
-                // would have the cores first.
-                let head = Seq(self.head.seq);
-                let mut is_new = false;
-                self.head_out.send_if_modified(|seq| {
-                    is_new = std::mem::replace(seq, head) != head;
-                    false
-                });
-                for (job, outcome) in group.into_iter().zip(outcomes) {
-                    // Who no longer waits has still been served.
-                    let _ = job.done.send(outcome);
-                }
-                self.head_out.send_if_modified(|_| is_new);
-            }
-            Err(error) => {
-                if self.failed.get().is_none() {
-                    self.fail(error.clone());
-                }
-                for job in group {
-                    let _ = job.done.send(Err(error.clone().into()));
-                }
-            }
+        let batches: Vec<_> = group.iter().map(|job| &job.batch).collect();
+        let outcomes = self.write(&batches);
+        for (job, outcome) in group.into_iter().zip(outcomes) {
+            // Who no longer waits has still been served.
+            let _ = job.done.send(outcome);
         }
-        metrics::histogram!(telemetry::STORE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
-        metrics::histogram!(telemetry::STORE_GROUP_SIZE).record(size as f64);
+        self.announce();
+        self.turn_if_full();
     }
 
-    fn apply(&mut self, group: &[Waiting]) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
+    /// Writes a group to the journal: when this returns, it is durable. Those who follow the head are told of it by
+    /// [`Writer::announce`], behind those who wait for the outcomes, or they would have the cores first.
+    pub(super) fn write(&mut self, group: &[&Batch]) -> Vec<Result<Seq, CommitError>> {
+        let started = Instant::now();
+        self.keep_for_snapshots(group);
+        let outcome = match self.failed.get() {
+            Some(error) => Err(error.clone()),
+            None if self.is_closed => Err(StoreError::closing()),
+            None => catch_unwind(AssertUnwindSafe(|| self.apply(group)))
+                .unwrap_or_else(|_| Err(StoreError::Stopped("a write broke off: its files are damaged".into()))),
+        };
+        let outcomes = outcome.unwrap_or_else(|error| {
+            if self.failed.get().is_none() && !self.is_closed {
+                self.fail(error.clone());
+            }
+            group.iter().map(|_| Err(error.clone().into())).collect()
+        });
+        metrics::histogram!(telemetry::STORE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
+        metrics::histogram!(telemetry::STORE_GROUP_SIZE).record(group.len() as f64);
+        outcomes
+    }
+
+    /// Wakes those who follow the head, if it has moved.
+    pub(super) fn announce(&mut self) {
+        let head = Seq(self.head.seq);
+        self.head_out.send_if_modified(|_| std::mem::replace(&mut self.announced, head) != head);
+    }
+
+    fn apply(&mut self, group: &[&Batch]) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
         let mut decided = Decided { tables: &self.tables, writes: Memtable::default(), head: self.head };
         let mut outcomes = Vec::with_capacity(group.len());
         self.frame.clear();
-        for job in group {
-            outcomes.push(match decided.unmet(&job.batch)? {
+        for batch in group {
+            outcomes.push(match decided.unmet(batch)? {
                 Some(conflict) => Err(conflict),
                 None => {
-                    decided.take(&job.batch, &mut self.frame)?;
+                    decided.take(batch, &mut self.frame)?;
                     Ok(Seq(decided.head.seq))
                 }
             });
@@ -217,14 +266,18 @@ impl Writer {
         let Decided { writes, head, .. } = decided;
         if head != self.head {
             let stopped = |what: &str, error: std::io::Error| StoreError::Stopped(format!("{what}: {error}"));
+            let began = Instant::now();
             let appended = self.journal.append(&mut self.frame, self.head, head);
+            self.sync = (self.sync * (SYNC_SHARE - 1) + began.elapsed()) / SYNC_SHARE;
             appended.map_err(|error| stopped("the journal could not be written", error))?;
             self.head_file.write(head).map_err(|error| stopped("HEAD could not be written", error))?;
             self.head = head;
             self.tables.show(writes);
-            if self.journal.is_full() {
-                self.turn()?;
-            }
+            // Read by whoever looks from then on; who waits to be woken is, by `announce`.
+            self.head_out.send_if_modified(|seq| {
+                *seq = Seq(head.seq);
+                false
+            });
         }
         Ok(outcomes)
     }
@@ -240,7 +293,7 @@ fn gather(first: Waiting, jobs: &Receiver<Job>) -> (Vec<Waiting>, Option<Job>) {
                 bytes += batch.bytes();
                 group.push(Waiting { batch, done, _room });
             }
-            Ok(other @ Job::Snapshot(_)) => return (group, Some(other)),
+            Ok(other @ (Job::Turn | Job::Snapshot(_))) => return (group, Some(other)),
             Err(_) => break,
         }
     }

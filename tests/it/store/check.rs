@@ -1,6 +1,6 @@
 //! `check` names what is wrong, and a store is refused at its door where that can be seen.
 
-use super::{Dice, put};
+use super::{Dice, noise, put};
 use std::path::Path;
 use tidings::domain::{Address, ArticleId, Digests, Selection, Seq, Slug, Subscription, SubscriptionId, Time, Window};
 use tidings::store::kv::Range;
@@ -263,7 +263,7 @@ fn a_founding_that_broke_off_is_begun_again() {
 fn a_value_with_a_missing_piece_stops_whoever_needs_it_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
-    let large = vec![7; 20_000];
+    let large = noise(7, 20_000);
     let mut batch = Batch::default();
     batch.put(Table::Ledger, *b"large", large.clone());
     wait(store.commit(batch)).unwrap();

@@ -1,18 +1,18 @@
 //! What every engine promises (see `store::kv`), as tests that take a way to open a store and nothing else.
 
 use super::adding::of_many_who_add_to_one_sum_none_has_to_try_twice;
-use proptest::prelude::*;
+use super::model::a_store_does_what_a_map_does;
+use super::noise;
 use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidings::domain::{ArticleId, Change, ChangeKind, Labels, Seq, Time};
-use tidings::store::kv::{RANGE_ROWS_MAX, Range, Row, VALUE_BYTES_MAX};
+use tidings::store::kv::{RANGE_ROWS_MAX, Range, VALUE_BYTES_MAX};
 use tidings::store::{Batch, CommitError, Store, StoreError, Table, wait};
 
 /// Opens the store in a folder, a new one if there is none.
-type Open = fn(&Path) -> Store;
+pub(super) type Open = fn(&Path) -> Store;
 
 /// Holds an engine to the contract; another engine is one more line.
 macro_rules! contract {
@@ -57,7 +57,7 @@ fn change(name: &str) -> Change {
     Change { kind: ChangeKind::Published, article, revision: 1, at: Time::UNIX_EPOCH, labels, before: None }
 }
 
-fn put(key: &[u8], value: &[u8]) -> Batch {
+pub(super) fn put(key: &[u8], value: &[u8]) -> Batch {
     let mut batch = Batch::default();
     batch.put(Table::Ledger, key, value);
     batch
@@ -150,8 +150,10 @@ fn nothing_is_lost_between_a_read_and_a_write_that_requires_it(folder: &Path, op
 fn a_large_value_is_never_torn(folder: &Path, open: Open) {
     let store = open(folder);
     let sizes = [1, 2 << 20, 4_096, 4_097, 300_000, 17, 1 << 20, 0, 100_000, 100_000, 2 << 20, 5_000];
-    let value = |n: usize| vec![u8::try_from(n).unwrap(); sizes[n % sizes.len()]];
-    wait(store.commit(put(b"key", &value(0)))).unwrap();
+    // The first byte tells the rest.
+    let values: Vec<_> = (0..96_u8).map(|n| [&[n], &*noise(n, sizes[usize::from(n) % sizes.len()])].concat()).collect();
+    let value = |n: usize| values[n].as_slice();
+    wait(store.commit(put(b"key", value(0)))).unwrap();
     let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for reverse in [false, true] {
@@ -163,14 +165,14 @@ fn a_large_value_is_never_torn(folder: &Path, open: Open) {
                     let by_range = store.kv().range(Table::Ledger, range).unwrap().remove(0).1;
                     let by_key = store.kv().get(Table::Ledger, b"key").unwrap().unwrap();
                     for read in [by_range, by_key] {
-                        let n = usize::from(read.first().copied().unwrap_or(7));
+                        let n = usize::from(read[0]);
                         assert!(read == value(n), "{} bytes that begin with {n}", read.len());
                     }
                 }
             });
         }
         for n in 0..96 {
-            wait(store.commit(put(b"key", &value(n)))).unwrap();
+            wait(store.commit(put(b"key", value(n)))).unwrap();
         }
         is_done.store(true, Ordering::Relaxed);
     });
@@ -262,7 +264,7 @@ fn closing_writes_what_was_asked_for_and_takes_no_more(folder: &Path, open: Open
 fn a_snapshot_stays_as_it_was(folder: &Path, open: Open) {
     let store = open(folder);
     for n in 0..700_u32 {
-        wait(store.commit(put(&n.to_be_bytes(), &vec![1; if n % 100 == 0 { 9_000 } else { 1 }]))).unwrap();
+        wait(store.commit(put(&n.to_be_bytes(), &noise(1, if n % 100 == 0 { 9_000 } else { 1 })))).unwrap();
     }
     let rows = |snapshot: &dyn tidings::store::kv::Snapshot| {
         let mut rows = Vec::new();
@@ -276,7 +278,7 @@ fn a_snapshot_stays_as_it_was(folder: &Path, open: Open) {
     let first = store.kv().snapshot().unwrap();
     let before = rows(&*first);
     for n in (0..1_400_u32).step_by(2) {
-        let mut batch = if n % 4 == 0 { put(&n.to_be_bytes(), &[2; 6_000]) } else { Batch::default() };
+        let mut batch = if n % 4 == 0 { put(&n.to_be_bytes(), &noise(2, 6_000)) } else { Batch::default() };
         if n % 4 != 0 {
             batch.delete(Table::Ledger, n.to_be_bytes());
         }
@@ -284,116 +286,10 @@ fn a_snapshot_stays_as_it_was(folder: &Path, open: Open) {
         wait(store.commit(batch)).unwrap();
     }
     assert!(rows(&*first) == before);
-    assert_eq!(first.get(Table::Ledger, &2_u32.to_be_bytes()).unwrap(), Some(vec![1]));
+    assert_eq!(first.get(Table::Ledger, &2_u32.to_be_bytes()).unwrap(), Some(noise(1, 1)));
     assert_eq!(first.get(Table::Ledger, &1_200_u32.to_be_bytes()).unwrap(), None);
     assert_eq!((first.head(), first.get(Table::Log, &1_u64.to_be_bytes()).unwrap()), (Seq(0), None));
     assert_eq!(first.rows(Table::Log, None).unwrap().len(), 0);
     let second = store.kv().snapshot().unwrap();
     assert_eq!((second.head(), rows(&*second).len()), (Seq(700), 700));
-}
-
-#[derive(Debug, Clone)]
-enum Op {
-    Put(u8, usize),
-    Delete(u8),
-    /// Sets the second key if the first holds what it should (or not, if `false`).
-    If(u8, bool, u8),
-    Range {
-        from: Bound<u8>,
-        to: Bound<u8>,
-        reverse: bool,
-        limit: usize,
-    },
-    Reopen,
-}
-
-fn bound() -> impl Strategy<Value = Bound<u8>> {
-    prop_oneof![any::<u8>().prop_map(Bound::Included), any::<u8>().prop_map(Bound::Excluded), Just(Bound::Unbounded)]
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    prop_oneof![
-        6 => (any::<u8>(), prop_oneof![0..20_usize, 4_000..13_000_usize]).prop_map(|(key, size)| Op::Put(key, size)),
-        3 => any::<u8>().prop_map(Op::Delete),
-        3 => (any::<u8>(), any::<bool>(), any::<u8>()).prop_map(|(key, holds, other)| Op::If(key, holds, other)),
-        4 => (bound(), bound(), any::<bool>(), 0..300_usize)
-            .prop_map(|(from, to, reverse, limit)| Op::Range { from, to, reverse, limit }),
-        1 => Just(Op::Reopen),
-    ]
-}
-
-fn a_store_does_what_a_map_does(folder: &Path, open: Open) {
-    let config = ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() };
-    let mut runner = proptest::test_runner::TestRunner::new(config);
-    let ops = proptest::collection::vec(op(), 1..80);
-    runner
-        .run(&ops, |ops| {
-            let case = tempfile::tempdir_in(folder).unwrap();
-            let mut store = open(case.path());
-            let mut map: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
-            for (n, op) in ops.into_iter().enumerate() {
-                // Few keys, some of them prefixes of others.
-                let key = |k: u8| vec![k % 8; 1 + usize::from(k / 8 % 3)];
-                let value = |size: usize| vec![u8::try_from(n % 251).unwrap(); size];
-                match op {
-                    Op::Put(k, size) => {
-                        wait(store.commit(put(&key(k), &value(size)))).unwrap();
-                        map.insert(key(k), value(size));
-                    }
-                    Op::Delete(k) => {
-                        let mut batch = Batch::default();
-                        batch.delete(Table::Ledger, key(k));
-                        wait(store.commit(batch)).unwrap();
-                        map.remove(&key(k));
-                    }
-                    Op::If(k, holds, other) => {
-                        let mut batch = put(&key(other), &value(5));
-                        match (map.get(&key(k)), holds) {
-                            (Some(held), true) => batch.require_is(Table::Ledger, key(k), held.clone()),
-                            (Some(_), false) => batch.require_absent(Table::Ledger, key(k)),
-                            (None, true) => batch.require_absent(Table::Ledger, key(k)),
-                            (None, false) => batch.require_is(Table::Ledger, key(k), *b"something"),
-                        }
-                        prop_assert_eq!(wait(store.commit(batch)).is_ok(), holds);
-                        if holds {
-                            map.insert(key(other), value(5));
-                        }
-                    }
-                    Op::Range { from, to, reverse, limit } => {
-                        let range = Range { from: from.map(key), to: to.map(key), reverse, limit };
-                        let found = store.kv().range(Table::Ledger, range.clone()).unwrap();
-                        let inside = |key: &[u8]| {
-                            (match &range.from {
-                                Bound::Included(from) => key >= &from[..],
-                                Bound::Excluded(from) => key > &from[..],
-                                Bound::Unbounded => true,
-                            }) && (match &range.to {
-                                Bound::Included(to) => key <= &to[..],
-                                Bound::Excluded(to) => key < &to[..],
-                                Bound::Unbounded => true,
-                            })
-                        };
-                        let mut rows: Vec<Row> = map.clone().into_iter().filter(|(key, _)| inside(key)).collect();
-                        if reverse {
-                            rows.reverse();
-                        }
-                        rows.truncate(limit);
-                        prop_assert_eq!(found, rows);
-                    }
-                    Op::Reopen => {
-                        drop(store);
-                        store = open(case.path());
-                    }
-                }
-                for k in 0..24 {
-                    prop_assert_eq!(store.kv().get(Table::Ledger, &key(k)).unwrap(), map.get(&key(k)).cloned());
-                }
-                let behind = store.kv().range(Table::Ledger, Range::prefix([3]).after(key(3))).unwrap();
-                let expected = map.iter().filter(|(k, _)| k.starts_with(&[3]) && k.len() > 1);
-                prop_assert_eq!(behind, expected.map(|(k, v)| (k.clone(), v.clone())).collect::<Vec<_>>());
-            }
-            prop_assert_eq!(store.kv().snapshot().unwrap().faults().unwrap(), []);
-            Ok(())
-        })
-        .unwrap();
 }

@@ -5,6 +5,7 @@ mod check;
 mod contract;
 mod crash;
 mod damage;
+mod model;
 mod select;
 
 use std::path::Path;
@@ -19,6 +20,12 @@ impl Dice {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % below
     }
+}
+
+/// Bytes that cannot be made shorter, the same for the same seed.
+pub(crate) fn noise(seed: u8, bytes: usize) -> Vec<u8> {
+    let mut dice = Dice(seed.into());
+    (0..bytes).map(|_| u8::try_from(dice.roll(256)).unwrap()).collect()
 }
 
 /// Rarely run in full: `TIDINGS_LONG=1` makes the tests of damage and of sudden ends go on for minutes.
