@@ -3,6 +3,7 @@
 use crate::config::{Config, load_categories};
 use crate::domain::{Clock, Time};
 use crate::services::digest::Digester;
+use crate::services::hub::Hub;
 use crate::services::mailer::load_templates;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
@@ -69,6 +70,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     let newsroom: SharedNewsroom = Arc::new(ArcSwap::from_pointee(Newsroom {
         site: config.site.clone(),
         categories: config.categories.clone(),
+        hub: config.hub.clone(),
         changed_at: newest_change(&config_file, &config.feeds_folder),
     }));
     let mail = &config.mail;
@@ -118,6 +120,10 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
             let listener = bind(listen).with_context(|| format!("cannot listen on {listen} (`mail.returns_lmtp`)"))?;
             running.start("lmtp", returns.serve_lmtp(TcpListener::from_std(listener)?, stop.clone()));
         }
+    }
+    if let Some(hub) = &config.hub {
+        let hub = Hub::open(Arc::clone(&store), Arc::clone(&newsroom), clock.clone(), hub.clone()).await?;
+        running.start("hub", hub.run(stop.clone()));
     }
     running.start("due", due::run(app.publisher.clone(), clock, stop.clone()));
     running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));
@@ -205,7 +211,8 @@ async fn until_told(
             Ok(categories) => {
                 let known = categories.known();
                 let changed_at = newest_change(config_file, &config.feeds_folder);
-                newsroom.store(Arc::new(Newsroom { site: config.site.clone(), categories, changed_at }));
+                let (site, hub) = (config.site.clone(), config.hub.clone());
+                newsroom.store(Arc::new(Newsroom { site, categories, hub, changed_at }));
                 app.feeds.reload();
                 sources.look_soon();
                 tracing::info!("reloaded the feed definitions: {known}");

@@ -101,6 +101,7 @@ fn told_by_every_feed(draft: &Draft, site: &Site, categories: &Categories) {
             id: "urn:news".to_owned(),
             home: site.address(""),
             self_url: site.address(format.file_name()),
+            hub: None,
             updated: at,
             links: Links::default(),
             is_archive: false,

@@ -47,6 +47,8 @@ pub const FEED_BUILDS_TOTAL: &str = "tidings_feed_builds_total";
 pub const FEEDS_BYTES: &str = "tidings_feeds_bytes";
 /// Built feeds that failed their check.
 pub const FEED_REFUSED_TOTAL: &str = "tidings_feed_refused_total";
+/// What a hub said when it was told that a feed has changed.
+pub const HUB_PINGS_TOTAL: &str = "tidings_hub_pings_total";
 /// Article files that cannot be read as articles now.
 pub const SOURCE_FAULTS: &str = "tidings_source_faults";
 /// Time from asking for a commit to its being durable.
@@ -118,6 +120,7 @@ pub const METRICS: &[Metric] = &[
     counter(FEED_BUILDS_TOTAL, &[], "Feeds built anew."),
     gauge(FEEDS_BYTES, &[], "Memory that prepared feeds hold, in bytes."),
     counter(FEED_REFUSED_TOTAL, &[], "Built feeds that failed their check; the last good one is still served."),
+    counter(HUB_PINGS_TOTAL, &["result"], "Changes of feeds that a hub was told of: taken, refused for now, given up."),
     gauge(SOURCE_FAULTS, &[], "Article files that hold a mistake now."),
     Metric {
         name: STORE_COMMIT_SECONDS,
@@ -257,6 +260,7 @@ mod tests {
             metrics::counter!(MAIL_RETURNED_TOTAL, "kind" => "soft").increment(1);
             metrics::gauge!(MAIL_OVERDUE_SECONDS, "class" => "digest").set(7_201.0);
             metrics::counter!(MAIL_RESULTS_TOTAL, "result" => "accepted", "provider" => "gmail").increment(1);
+            metrics::counter!(HUB_PINGS_TOTAL, "result" => "taken").increment(1);
             metrics::histogram!(STORE_COMMIT_SECONDS).record(0.002);
             metrics::histogram!(STORE_GROUP_SIZE).record(64.0);
         });

@@ -56,7 +56,8 @@ pub(crate) async fn compose(
         json!({ "subscribers": subscribers, "owed": owed, "due_s": due_s, "due_rate": owed as f64 / due_s });
     if let Some(port) = port {
         let (site, categories) = (config.site, config.categories);
-        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }));
+        let newsroom =
+            Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, hub: None, changed_at: Time::UNIX_EPOCH }));
         let smtp = Smtp { host: "127.0.0.1".into(), port, tls: Tls::None, ..config.mail.smtp.context("[mail.smtp]")? };
         let settings = config::Mail { smtp: Some(smtp), ..config.mail };
         let mailer = Mailer::new(Arc::clone(&store), clock, newsroom, settings, standard, hint)?;

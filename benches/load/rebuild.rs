@@ -22,8 +22,12 @@ pub(crate) async fn rebuild(on: OnStore, amount: Amount) -> anyhow::Result<Value
     let source = Source::new(&config, &on, &amount);
     let store = Arc::new(Store::open(&config.store.folder)?);
     let clock = Clock::system();
-    let newsroom =
-        Newsroom { site: config.site.clone(), categories: config.categories.clone(), changed_at: Time::UNIX_EPOCH };
+    let newsroom = Newsroom {
+        site: config.site.clone(),
+        categories: config.categories.clone(),
+        hub: None,
+        changed_at: Time::UNIX_EPOCH,
+    };
     let newsroom = Arc::new(ArcSwap::from_pointee(newsroom));
     let feeds = Feeds::new(Arc::clone(&store), newsroom, clock.clone(), config.server.feeds_bytes_max);
     let feeds = Arc::new(feeds);

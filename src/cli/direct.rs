@@ -160,5 +160,5 @@ fn mailer(config_file: &Path) -> Result<Arc<Mailer>, Failure> {
 
 /// The newsroom as it is configured. No command here makes a feed, so nothing asks when that changed.
 fn newsroom(site: Site, categories: Categories) -> SharedNewsroom {
-    Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }))
+    Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, hub: None, changed_at: Time::UNIX_EPOCH }))
 }

@@ -174,6 +174,8 @@ keys! {
     FEEDS_FOLDER: "feeds", "folder", Path, Value("feeds"), "Folder of feed definitions, one file a category.";
     FEEDS_FLOOD_MAX: "feeds", "flood_max", Whole { min: 0, max: 1_000_000 }, Value("10"),
         "Known articles that may get another id, or another date, within an hour, since readers would show them as unread; 0 lets all pass.";
+    FEEDS_HUB: "feeds", "hub", Url, Rule("none"),
+        "Address of a WebSub hub: the feeds of the newsroom and of each category name it, and it is told when they change.";
 
     MAIL_FROM: "mail", "from", Mailbox, Rule("tidings@ and the host of base_url"), "Sender of all mail.";
     MAIL_OUTBOX: "mail", "outbox", Path, Rule("outbox below store.folder"),

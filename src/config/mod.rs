@@ -51,6 +51,8 @@ pub struct Config {
     pub categories: Categories,
     /// Where they came from, for [`load_categories`] at a reload.
     pub feeds_folder: PathBuf,
+    /// The WebSub hub that the feeds name, if they name one.
+    pub hub: Option<Url>,
     /// Known articles that may get another id or date within an hour; any number if 0.
     pub flood_max: usize,
 }
@@ -155,10 +157,10 @@ fn read(path: &Path, mistakes: &mut Mistakes) -> Option<Config> {
     let log = log(&source, &table, mistakes);
     let language = site.as_ref().map_or("en", |site| &site.language);
     let feeds = categories(&source, &table, language, mistakes);
-    let (categories, feeds_folder, flood_max) = feeds?;
+    let (categories, feeds_folder, hub, flood_max) = feeds?;
     let (site, server, store, mail, log) = (site?, server?, store?, mail?, log?);
     let subscriptions = subscriptions?;
-    Some(Config { site, server, store, mail, subscriptions, log, categories, feeds_folder, flood_max })
+    Some(Config { site, server, store, mail, subscriptions, log, categories, feeds_folder, hub, flood_max })
 }
 
 fn site(source: &Source, table: &DeTable<'_>, mistakes: &mut Mistakes) -> Option<Site> {
@@ -231,9 +233,10 @@ fn categories(
     table: &DeTable<'_>,
     language: &str,
     mistakes: &mut Mistakes,
-) -> Option<(Categories, PathBuf, usize)> {
+) -> Option<(Categories, PathBuf, Option<Url>, usize)> {
     let mut section = Section::open(source, table, "feeds", mistakes);
     let flood_max = section.whole(&keys::FEEDS_FLOOD_MAX).map(wide);
+    let hub = section.parsed(&keys::FEEDS_HUB, hub);
     let folder = section.path(&keys::FEEDS_FOLDER)?;
     if !folder.is_dir() {
         let found = format!("{}, which is no folder", tidy(&folder).display());
@@ -241,7 +244,7 @@ fn categories(
         return None;
     }
     match load_categories(&folder, language) {
-        Ok(categories) => Some((categories, folder, flood_max?)),
+        Ok(categories) => Some((categories, folder, hub, flood_max?)),
         Err(others) => {
             mistakes.extend(others);
             None
@@ -253,6 +256,17 @@ fn categories(
 fn color(text: &str) -> Option<String> {
     let digits = text.strip_prefix('#')?;
     (digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
+}
+
+/// `http` or `https`, and nothing that the public must not read: every feed shows it.
+fn hub(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let is_plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.fragment().is_none();
+    is_plain.then_some(url)
 }
 
 /// `http` or `https` with a host, and a path that ends in `/`, so that addresses can be put behind it.

@@ -40,6 +40,9 @@ threads = 65
 drain_s = -1
 body_bytes_max = 1.5
 
+[feeds]
+hub = "https://me:secret@hub.example/"
+
 [mail]
 from = "nobody"
 doubtful = "maybe"
@@ -72,13 +75,14 @@ level = "loud"
         &format!("tidings.toml:8 `server.threads`: found 65, {threads}"),
         "tidings.toml:9 `server.drain_s`: found -1, expected 0 to 600",
         "tidings.toml:10 `server.body_bytes_max`: found 1.5, expected 1024 to 16777216",
-        "tidings.toml:13 `mail.from`: found \"nobody\", expected a mail address such as Newsroom <news@example.org>",
-        "tidings.toml:14 `mail.doubtful`: found \"maybe\", expected one of \"hold\", \"resend\"",
-        "tidings.toml:16 `mail.smtp.host`: found nothing, expected text on one line",
-        "tidings.toml:17 `mail.smtp.tls`: found \"ssl\", expected one of \"starttls\", \"implicit\", \"none\"",
-        "tidings.toml:18 `mail.smtp.port`: found 0, expected 1 to 65535",
-        "tidings.toml:20 `web`: found an unknown section, expected one of site, server, store, feeds, mail, subscriptions, log",
-        "tidings.toml:24 `log.level`: found \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        "tidings.toml:13 `feeds.hub`: found an address with an @, expected an address such as https://news.example.org/",
+        "tidings.toml:16 `mail.from`: found \"nobody\", expected a mail address such as Newsroom <news@example.org>",
+        "tidings.toml:17 `mail.doubtful`: found \"maybe\", expected one of \"hold\", \"resend\"",
+        "tidings.toml:19 `mail.smtp.host`: found nothing, expected text on one line",
+        "tidings.toml:20 `mail.smtp.tls`: found \"ssl\", expected one of \"starttls\", \"implicit\", \"none\"",
+        "tidings.toml:21 `mail.smtp.port`: found 0, expected 1 to 65535",
+        "tidings.toml:23 `web`: found an unknown section, expected one of site, server, store, feeds, mail, subscriptions, log",
+        "tidings.toml:27 `log.level`: found \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
     ];
     assert_eq!(found, expected);
 }

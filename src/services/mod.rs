@@ -5,6 +5,7 @@ pub mod digest;
 pub mod due;
 pub mod erase;
 pub mod feeds;
+pub mod hub;
 pub mod keys;
 pub mod mailer;
 pub mod newsroom;
@@ -75,6 +76,11 @@ const GATHER_WAIT: Duration = Duration::from_millis(5);
 /// A reader that fails waits this long before it tries again; its cursor stays, so nothing is passed over.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 
+/// Nothing ever cuts the log, so a gap behind `at` is damage; to go on would be to pass over what is missing.
+fn gap(at: Seq) -> StoreError {
+    StoreError::Record { table: Table::Log, key: at.next().to_string(), what: "a gap in the log".to_owned() }
+}
+
 /// A reader on its way along the log.
 ///
 /// What a reader does is committed together with its cursor. Where nothing follows from a change, the cursor moves in
@@ -99,9 +105,7 @@ impl<R: Reader> Tail<R> {
         let behind = self.store.head().0 - self.at.seq.0;
         metrics::gauge!(telemetry::READER_LAG, "reader" => self.reader.name()).set(behind as f64);
         if read.truncated {
-            // Nothing ever cuts the log, so this is damage; to go on would be to pass over what is missing.
-            let what = "a gap in the log".to_owned();
-            return Err(StoreError::Record { table: Table::Log, key: self.at.seq.next().to_string(), what });
+            return Err(gap(self.at.seq));
         }
         if read.changes.is_empty() {
             return Ok(Step::Idle);

@@ -3,6 +3,7 @@
 use crate::domain::{Categories, Site, Time};
 use arc_swap::ArcSwap;
 use std::sync::Arc;
+use url::Url;
 
 /// The newsroom and its categories as they are configured now.
 #[derive(Debug)]
@@ -11,6 +12,8 @@ pub struct Newsroom {
     pub site: Site,
     /// Its parts.
     pub categories: Categories,
+    /// The WebSub hub that is told of changes; none if nobody is.
+    pub hub: Option<Url>,
     /// When the files that say so last changed: feeds show their titles, so no feed is older than this.
     pub changed_at: Time,
 }

@@ -1,11 +1,12 @@
-//! A subscription as a feed of its owner's own: the public feed of its selection, under an address that can be revoked.
+//! A subscription as a feed of its owner's own: the public feed of its selection, under an address that can be revoked, and
+//! without its hub: whoever reads it is nobody else's business.
 
 use super::App;
-use super::feeds::{Answer, Asked, Choice, made};
+use super::feeds::{Answer, Asked, Choice};
 use super::frame::ROBOTS;
 use super::problem::ApiProblem;
 use crate::domain::{Kind, Problem};
-use crate::services::feeds::{Found, Name};
+use crate::services::feeds::{Built, Coding, Found, Name};
 use crate::wire::Format;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, header};
@@ -31,7 +32,8 @@ pub(super) async fn feed(
     };
     let (parts, _) = request.into_parts();
     let asked = Asked::of(&parts).ok_or_else(unknown)?;
-    let built = made(&app, &feed, &asked.wanted()).await?;
+    let built = Built::private(&app.feeds.current(&feed, Coding::Identity).await?);
+    app.feeds.pack(&built, asked.wanted().codings()).await?;
     let now_s = app.clock.now().timestamp();
     let choice = Choice::of(&asked, &built, now_s)
         .ok_or_else(|| Problem::new(Kind::Internal, "a feed was packed and is not there"))?;

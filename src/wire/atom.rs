@@ -27,6 +27,8 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         link("alternate", "text/html", &document.home, None),
     ];
     let others = document.links.iter().map(|(rel, href)| link(rel, "application/atom+xml", href, None));
+    // A hub is no feed, so its link has no type.
+    let hub = document.hub.as_ref().map(|hub| Link { mime_type: None, ..link("hub", "", hub, None) });
     let uses = document.all_uses();
     let (mut namespaces, mut extensions) = (BTreeMap::new(), ExtensionMap::new());
     let mut add = |(prefix, namespace): (&str, &str), name: &str, elements: Vec<Extension>| {
@@ -53,7 +55,7 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         lang: (!document.language.is_empty()).then(|| document.language.clone()),
         authors: vec![person(&document.title)],
         generator: Some(Generator { value: GENERATOR.to_owned(), ..Generator::default() }),
-        links: links.into_iter().chain(others).collect(),
+        links: links.into_iter().chain(hub).chain(others).collect(),
         namespaces,
         extensions,
         entries: document.items.iter().map(|item| entry(item, document)).collect(),

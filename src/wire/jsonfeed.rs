@@ -28,9 +28,19 @@ pub(super) struct Feed<'a> {
     pub(super) favicon: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) next_url: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) hubs: Vec<Hub<'a>>,
     #[serde(rename = "_tidings", default, skip_serializing_if = "Option::is_none")]
     pub(super) extension: Option<History<'a>>,
     pub(super) items: Vec<Item<'a>>,
+}
+
+/// Where to subscribe to changes (§ Subscribing to Real-time Notifications).
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Hub<'a> {
+    #[serde(rename = "type")]
+    protocol: Cow<'a, str>,
+    url: Cow<'a, str>,
 }
 
 /// Our own object of a feed with a history: what JSON Feed has no names for.
@@ -127,6 +137,7 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         icon: document.logo.as_deref().or(document.icon.as_deref()).map(Cow::Borrowed),
         favicon: document.icon.as_deref().map(Cow::Borrowed),
         next_url: document.links.next.as_deref().map(Cow::Borrowed),
+        hubs: document.hub.iter().map(|hub| Hub { protocol: "WebSub".into(), url: hub.as_str().into() }).collect(),
         extension: history(document),
         items: document.items.iter().map(|item| self::item(item, document)).collect(),
     };

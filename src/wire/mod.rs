@@ -93,6 +93,8 @@ pub struct Document {
     pub home: String,
     /// Address that the feed itself is served at.
     pub self_url: String,
+    /// Address of the hub that is told of its changes, and tells subscribers (W3C WebSub).
+    pub hub: Option<String>,
     /// When anything in it last changed.
     pub updated: Time,
     /// Where it goes on, before and behind.
@@ -375,6 +377,7 @@ fn legal(document: &Document) -> Document {
         id: clean_line(&document.id),
         home: clean_line(&document.home),
         self_url: clean_line(&document.self_url),
+        hub: line(&document.hub),
         updated: document.updated,
         links: document.links.clone(),
         is_archive: document.is_archive,

@@ -23,6 +23,8 @@ struct Empty {
     bytes: Vec<u8>,
     /// Items are put in before this.
     at: usize,
+    /// Where the hub is named, if one is.
+    hub: Option<Range<usize>>,
 }
 
 /// An item as it stands in a feed.
@@ -53,6 +55,20 @@ fn place(format: Format, empty: &[u8]) -> usize {
     behind(format).iter().filter_map(found).min().unwrap_or(empty.len())
 }
 
+/// Where `bytes`, which is `document` without items, names the hub: found by writing it without one. All formats have it
+/// before their items.
+fn hub(format: Format, document: Document, bytes: &[u8]) -> Result<Range<usize>, Fault> {
+    let silent = Document { hub: None, ..document };
+    let without = written(format, &silent)?;
+    check::check(format, &without, &silent.self_url)?;
+    // What begins alike behind both places may stand in either of two; the one before all items is meant.
+    let head = &without[..place(format, &without)];
+    let start = bytes.iter().zip(head).take_while(|(one, other)| one == other).count();
+    let end = bytes.len().saturating_sub(without.len() - start);
+    let is_all = start <= end && bytes[end..] == without[start..];
+    is_all.then_some(start..end).ok_or_else(|| Fault::new("hub", "more than one difference", "a link to the hub"))
+}
+
 impl Frame {
     /// The frame of `document`, whose items are put aside. Errors: the [`Fault`] of [`check::check`].
     pub fn new(format: Format, mut document: Document) -> Result<Self, Fault> {
@@ -70,9 +86,19 @@ impl Frame {
                 let bytes = written(self.format, &document)?;
                 check::check(self.format, &bytes, &document.self_url)?;
                 let at = place(self.format, &bytes);
-                Ok(new.insert(Empty { bytes, at }))
+                let has_hub = document.hub.is_some();
+                let hub = has_hub.then(|| hub(self.format, document, &bytes)).transpose()?;
+                Ok(new.insert(Empty { bytes, at, hub }))
             }
         }
+    }
+
+    /// Where the feed with `items` names its hub, if it names one: without these bytes it is the feed that names none.
+    ///
+    /// Errors: the [`Fault`] of [`check::check`].
+    pub fn hub(&mut self, items: &[&Piece]) -> Result<Option<Range<usize>>, Fault> {
+        let uses = items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses));
+        Ok(self.empty(uses)?.hub.clone())
     }
 
     /// One item as it stands in this feed. It is checked in a feed of its own.

@@ -18,6 +18,9 @@ const WELL_FORMED_WEB: (&str, &str) = ("wfw", "http://wellformedweb.org/CommentA
 /// Icon, logo and colour, as Feedly and others take them.
 const WEBFEEDS: (&str, &str) = ("webfeeds", "http://webfeeds.org/rss/1.0");
 
+/// Of the feed itself and of its other parts.
+const MEDIA_TYPE: &str = "application/rss+xml";
+
 /// RFC 5005 §4.
 const HISTORY: (&str, &str) = ("fh", "http://purl.org/syndication/history/1.0");
 /// How often to ask, for readers that do not know `ttl` (web.resource.org/rss/1.0/modules/syndication).
@@ -40,9 +43,11 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
     ];
     namespaces.extend(modules.into_iter().filter(|(module, _)| uses.has(*module)).map(|(_, namespace)| namespace));
     let mut extensions = BTreeMap::new();
-    let own = link("self", "application/rss+xml", &document.self_url, None);
-    let others = document.links.iter().map(|(rel, href)| link(rel, "application/rss+xml", href, None));
-    add(&mut extensions, "atom", "link", std::iter::once(own).chain(others).collect());
+    let own = link("self", Some(MEDIA_TYPE), &document.self_url, None);
+    let others = document.links.iter().map(|(rel, href)| link(rel, Some(MEDIA_TYPE), href, None));
+    // A hub is no feed, so its link has no type.
+    let hub = document.hub.as_ref().map(|hub| link("hub", None, hub, None));
+    add(&mut extensions, "atom", "link", std::iter::once(own).chain(hub).chain(others).collect());
     if document.is_archive {
         namespaces.push(HISTORY);
         add(&mut extensions, "fh", "archive", vec![element("fh:archive", None)]);
@@ -105,7 +110,7 @@ fn item(item: &Item, document: &Document) -> rss::Item {
         languages: language.into_iter().collect(),
         ..DublinCoreExtension::default()
     });
-    let mut extensions = links(vec![link(PRINT_REL, "text/html", &item.print, Some("Print"))]);
+    let mut extensions = links(vec![link(PRINT_REL, Some("text/html"), &item.print, Some("Print"))]);
     if !item.media.is_empty() {
         extensions.insert("media".to_owned(), media::rss(&item.media));
     }
@@ -164,8 +169,8 @@ fn links(links: Vec<Extension>) -> ExtensionMap {
     BTreeMap::from([("atom".to_owned(), BTreeMap::from([("link".to_owned(), links)]))])
 }
 
-fn link(rel: &str, media_type: &str, href: &str, title: Option<&str>) -> Extension {
-    let attributes = [("href", Some(href)), ("rel", Some(rel)), ("type", Some(media_type)), ("title", title)];
+fn link(rel: &str, media_type: Option<&str>, href: &str, title: Option<&str>) -> Extension {
+    let attributes = [("href", Some(href)), ("rel", Some(rel)), ("type", media_type), ("title", title)];
     let attrs = attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
     Extension { name: "atom:link".to_owned(), attrs, ..Extension::default() }
 }

@@ -65,6 +65,7 @@ fn document(format: Format, items: Vec<Item>) -> Document {
         id: "https://news.example/science/atom.xml".to_owned(),
         home: "https://news.example/science".to_owned(),
         self_url: format!("https://news.example/science/{}", format.file_name()),
+        hub: None,
         updated: at(14),
         items,
     }
@@ -125,6 +126,25 @@ fn json_feed_as_it_is_written() {
 }
 
 #[test]
+fn a_feed_without_the_place_of_its_hub_is_the_feed_that_names_none() {
+    for format in Format::ALL {
+        for count in 0..=3 {
+            let silent = document(format, three_items(true).split_off(3 - count));
+            let named = Document { hub: Some("https://hub.example/?a=1&b=2".to_owned()), ..silent.clone() };
+            let mut frame = pieces::Frame::new(format, named.clone()).expect("passes");
+            let items: Vec<_> = named.items.iter().map(|item| frame.item(item.clone()).expect("passes")).collect();
+            let items: Vec<_> = items.iter().collect();
+            let (joined, places) = frame.join(&items).unwrap();
+            assert_eq!(joined, write(format, &named).expect("passes"), "{format:?} {count}");
+            let hub = frame.hub(&items).unwrap().expect("it is named");
+            assert!(places.iter().all(|place| place.start >= hub.end), "{format:?} {count}");
+            let without = [&joined[..hub.start], &joined[hub.end..]].concat();
+            assert_eq!(without, write(format, &silent).expect("passes"), "{format:?} {count}");
+        }
+    }
+}
+
+#[test]
 fn pieces_joined_are_the_whole() {
     for format in Format::ALL {
         for count in 0..=3 {
@@ -133,6 +153,7 @@ fn pieces_joined_are_the_whole() {
             let written: Vec<_> = items.iter().map(|item| frame.item(item.clone()).expect("passes")).collect();
             let (joined, places) = frame.join(&written.iter().collect::<Vec<_>>()).unwrap();
             assert_eq!(joined, write(format, &document(format, items)).expect("passes"), "{format:?} {count}");
+            assert_eq!(frame.hub(&written.iter().collect::<Vec<_>>()).unwrap(), None);
             let cut: Vec<_> = places.into_iter().map(|place| joined[place].to_vec()).collect();
             assert_eq!(cut, written.iter().map(|piece| piece.bytes.to_vec()).collect::<Vec<_>>());
         }

@@ -55,7 +55,7 @@ pub(crate) fn newsroom(title: &str) -> SharedNewsroom {
         print_line: true,
     };
     let categories = Categories::new(vec![category("science", 5), category("economy", 50)]);
-    Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: Time::UNIX_EPOCH }))
+    Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, hub: None, changed_at: Time::UNIX_EPOCH }))
 }
 
 fn draft(dice: &mut Dice, now: Time) -> Draft {

@@ -153,7 +153,8 @@ async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
         accent_color: None,
         print_line: true,
     };
-    let newsroom = NewsroomNow { site, categories: Categories::new(vec![science]), changed_at: clock.now() };
+    let categories = Categories::new(vec![science]);
+    let newsroom = NewsroomNow { site, categories, hub: None, changed_at: clock.now() };
     let publisher = Publisher::new(Arc::clone(&store), clock, 0);
     let sources = Sources::new(Arc::clone(&store), publisher, Arc::new(ArcSwap::from_pointee(newsroom)));
     store.close();

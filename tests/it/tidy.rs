@@ -22,7 +22,8 @@ const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// Who may use whom among the services; everybody may use `newsroom`.
-const SIBLINGS: [(&str, &str); 3] = [("sources", "publish"), ("due", "publish"), ("returns", "subscribe")];
+const SIBLINGS: [(&str, &str); 4] =
+    [("sources", "publish"), ("due", "publish"), ("returns", "subscribe"), ("hub", "feeds")];
 
 /// A file of more lines is two files.
 const LINES_MAX: usize = 400;

@@ -1,7 +1,7 @@
 //! One build: which items, which of them are written anew, and what happens if one does not pass.
 
 use super::archive::{Archive, Neighbours};
-use super::built::{Kept, Made, State};
+use super::built::{Kept, Made, State, Topic};
 use super::cut::Cut;
 use super::name::{Name, Part, Profile, Volume};
 use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm};
@@ -129,12 +129,16 @@ impl Feeds {
             let document = self.document(name, &newsroom, modified, rhythm, &contents)?;
             frame = Frame::new(name.format, document).map_err(internal)?;
         }
-        let joined = frame.join(&pieces.iter().map(|(_, piece)| piece).collect::<Vec<_>>());
-        let (bytes, places) = joined.map_err(internal)?;
+        let all: Vec<&Piece> = pieces.iter().map(|(_, piece)| piece).collect();
+        let (bytes, places) = frame.join(&all).map_err(internal)?;
+        let hub = frame.hub(&all).map_err(internal)?;
+        let topic = newsroom.hub.as_ref().zip(hub);
+        let topic = topic.map(|(hub, place)| Topic::new(hub, &name.url(&newsroom.site), place));
         let kept = |((id, piece), place): ((ArticleId, Piece), _)| Kept { id, place, uses: piece.uses };
         let items = pieces.into_iter().zip(places).map(kept).collect();
         let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
-        let made = Made { bytes: bytes.into(), items, faulty, modified, format: name.format, fresh_s: rhythm.fresh_s };
+        let (format, fresh_s) = (name.format, rhythm.fresh_s);
+        let made = Made { bytes: bytes.into(), items, faulty, modified, format, fresh_s, topic };
         Ok(Written { made, faults })
     }
 
@@ -282,6 +286,7 @@ impl Feeds {
             id: iri(&self.store.identity().instance, name),
             home: site.selection_page(&name.selection),
             self_url: name.url(site),
+            hub: newsroom.hub.as_ref().filter(|_| name.is_topic()).map(Url::to_string),
             updated,
             links: contents.links.clone(),
             is_archive: matches!(name.part, Part::Archive(_)),

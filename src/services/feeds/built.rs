@@ -10,6 +10,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use url::Url;
 
 /// Made while nobody waits, so smaller counts for more. Above this a percent costs twice the time.
 const BROTLI_QUALITY: i32 = 7;
@@ -87,8 +88,28 @@ pub struct Built {
     pub media_type: &'static str,
     /// Seconds for which a cache may keep it.
     pub fresh_s: u32,
+    topic: Option<Topic>,
+    /// Without the hub, once somebody has asked for that.
+    private: OnceLock<Arc<Built>>,
     account: Arc<Account>,
     held: Mutex<Vec<Held>>,
+}
+
+/// That a feed can be subscribed to at a hub (W3C WebSub §4).
+#[derive(Debug, Clone)]
+pub(super) struct Topic {
+    /// Where in the plain bytes the hub is named, before the first item.
+    place: Range<usize>,
+    /// Values of `Link` fields (RFC 8288): to the hub, and to the feed itself.
+    links: [Bytes; 2],
+}
+
+impl Topic {
+    /// The feed at `address`, which names `hub` at `place`. In an address are neither `>` nor quotes.
+    pub(super) fn new(hub: &Url, address: &str, place: Range<usize>) -> Self {
+        let links = [format!("<{hub}>; rel=\"hub\""), format!("<{address}>; rel=\"self\"")];
+        Topic { place, links: links.map(Bytes::from) }
+    }
 }
 
 /// What packing with gzip begins with, and leaves to the next build.
@@ -122,6 +143,7 @@ pub(super) struct Made {
     pub(super) modified: Time,
     pub(super) format: Format,
     pub(super) fresh_s: u32,
+    pub(super) topic: Option<Topic>,
 }
 
 impl Built {
@@ -143,6 +165,8 @@ impl Built {
             modified: httpdate::fmt_http_date(made.modified.into()).into(),
             media_type: made.format.media_type(),
             fresh_s: made.fresh_s,
+            topic: made.topic,
+            private: OnceLock::new(),
             account: Arc::clone(account),
             held: Mutex::new(vec![held]),
         }
@@ -247,9 +271,35 @@ impl Built {
 
     /// The same bytes, standing in for a build that failed.
     pub(super) fn kept(&self, state: State) -> Self {
+        self.with(state, self.plain().clone(), self.items.clone(), self.topic.clone())
+    }
+
+    /// What tells of its hub in the head of an answer: values of `Link` fields.
+    pub fn links(&self) -> &[Bytes] {
+        self.topic.as_ref().map_or(&[], |topic| &topic.links)
+    }
+
+    /// The feed without a hub, for an address that no hub is to learn of.
+    pub fn private(this: &Arc<Self>) -> Arc<Self> {
+        let Some(Topic { place, .. }) = &this.topic else { return Arc::clone(this) };
+        let private = this.private.get_or_init(|| {
+            let plain = this.plain();
+            let bytes = [&plain[..place.start], &plain[place.end..]].concat();
+            let moved = |item: &Kept| Kept {
+                place: item.place.start - place.len()..item.place.end - place.len(),
+                ..item.clone()
+            };
+            let items = this.items.iter().map(moved).collect();
+            Arc::new(this.with(this.state, bytes.into(), items, None))
+        });
+        Arc::clone(private)
+    }
+
+    fn with(&self, state: State, bytes: Bytes, items: Vec<Kept>, topic: Option<Topic>) -> Self {
         let made = Made {
-            bytes: self.plain().clone(),
-            items: self.items.clone(),
+            bytes,
+            items,
+            topic,
             faulty: self.faulty.clone(),
             modified: Time::from_timestamp(self.modified_s, 0).unwrap_or_default(),
             format: self.format,

@@ -141,6 +141,23 @@ impl Name {
         path
     }
 
+    /// The feeds that a hub is told of when what is in `selection` changes: its newest items in every form. Only the whole
+    /// newsroom and categories have any. Of each change the log alone says which of those it touches, so none is missed
+    /// over a restart; which other selections somebody has subscribed to only the hub knows, and to tell it of every tag
+    /// and author of an article would let it fetch dozens of feeds that nobody reads. Those name no hub, since a
+    /// reader that relies on one hardly polls any more.
+    pub fn topics(selection: &Selection) -> impl Iterator<Item = Name> {
+        let is_known = selection.is_all() || selection.as_category().is_some();
+        let profiles = [Profile::Full, Profile::Summary].into_iter().filter(move |_| is_known);
+        let forms = profiles.flat_map(|profile| Format::ALL.map(|format| (profile, format)));
+        forms.map(|(profile, format)| Name { profile, ..Name::newest(selection.clone(), format) })
+    }
+
+    /// Is it one of them? Pages of older items and archives are none: what is published does not change them.
+    pub fn is_topic(&self) -> bool {
+        Name::topics(&self.selection).any(|topic| topic == *self)
+    }
+
     /// Its one address for the world.
     pub fn url(&self, site: &Site) -> String {
         site.address(&self.path())

@@ -94,15 +94,18 @@ impl Answer {
     }
 }
 
-/// What tells one state of a representation from another.
+/// What tells one state of a representation from another, and where the next one is told of.
 fn validators(built: &Built, coding: Coding, now_s: i64) -> Vec<(HeaderName, HeaderValue)> {
     let shared = |value: &Bytes| HeaderValue::from_maybe_shared(value.clone()).ok();
-    let mut fields = Vec::with_capacity(10);
+    let mut fields = Vec::with_capacity(12);
     fields.extend(shared(built.tag(coding)).map(|value| (header::ETAG, value)));
     // A second change may still come in this very second, so until it is over the date proves nothing (§8.8.2.2).
     if built.modified_s < now_s {
         fields.extend(shared(&built.modified).map(|value| (header::LAST_MODIFIED, value)));
     }
+    // W3C WebSub §4 wants them in every answer to a GET or HEAD of a topic. A 304 and a 226 are such answers: a reader that
+    // has asked conditionally ever since may have been told of a hub by nothing else.
+    fields.extend(built.links().iter().filter_map(shared).map(|value| (header::LINK, value)));
     fields
 }
 

@@ -90,7 +90,8 @@ impl Newspaper {
             category("science", "Science", "en", "Europe/Moscow"),
             category("economy", "Экономика", "ru", "UTC"),
         ]);
-        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
+        let newsroom =
+            Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, hub: None, changed_at: clock.now() }));
         let mail = Mail {
             return_address: None,
             age_max: chrono::TimeDelta::days(5),
@@ -124,6 +125,14 @@ impl Newspaper {
         };
         let app = Arc::new(App::new(store, newsroom, clock, &mail, &Default::default(), &server, 0).unwrap());
         Newspaper { router: super::public(&app), app, _folder: folder }
+    }
+
+    /// As if the newsroom were configured with this hub.
+    fn name_a_hub(&self, address: &str) {
+        let now = self.app.newsroom.load_full();
+        let (site, categories, hub) = (now.site.clone(), now.categories.clone(), Some(address.parse().unwrap()));
+        self.app.newsroom.store(Arc::new(Newsroom { site, categories, hub, changed_at: now.changed_at }));
+        self.app.feeds.reload();
     }
 
     /// Stores an article as `edit` leaves it: public, in Science, of 18 December 2020.

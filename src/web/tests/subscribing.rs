@@ -3,6 +3,7 @@
 use super::{Newspaper, at};
 use crate::domain::{Address, Cadence, Hour, Subscription, SubscriptionState};
 use crate::store::Batch;
+use crate::wire::check;
 use crate::wire::mail::Token;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -190,6 +191,21 @@ async fn a_subscription_is_a_feed_under_an_address_that_can_be_revoked() {
         let known = Request::get(feed(&token, file)).header("if-none-match", answer.header("etag"));
         let known = paper.send(known.body(Body::empty()).unwrap()).await;
         assert_eq!((known.status, known.header("cache-control")), (StatusCode::NOT_MODIFIED, "private, no-cache"));
+    }
+    paper.name_a_hub("https://hub.example/");
+    for file in ["rss.xml", "atom.xml", "feed.json"] {
+        let own = paper.get(&feed(&token, file)).await;
+        let public = Request::get(format!("/science/{file}")).body(()).unwrap().into_parts().0;
+        let public = crate::web::feeds::serve(&paper.app, &public, None).await.unwrap();
+        let (public, body) = public.into_parts();
+        let body = axum::body::to_bytes(Body::new(body), usize::MAX).await.unwrap();
+        own.says(&["Of science"]);
+        assert!(!own.text.contains("hub.example") && own.header("link").is_empty(), "{file}: {}", own.text);
+        assert!(public.headers.contains_key("link"), "{file}");
+        assert!(String::from_utf8_lossy(&body).contains("https://hub.example/"), "{file}");
+        assert_ne!(own.header("etag").as_bytes(), public.headers["etag"].as_bytes(), "they are other bytes");
+        let found = check::examine(own.text.as_bytes(), &check::Context::default()).findings;
+        assert!(found.iter().all(|one| one.severity == check::Severity::Advice), "{file}: {found:?}");
     }
     paper.get(&path).await.says(&[&feed(&token, "rss.xml")]);
     paper.post(&path, &format!("act=new-feed&id={}", reader.id)).await;

@@ -100,7 +100,8 @@ impl Room {
             print_line: true,
         };
         let categories = Categories::new(vec![category("science", "Science"), category("economy", "Economy")]);
-        let newsroom = Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, changed_at: clock.now() }));
+        let newsroom =
+            Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, hub: None, changed_at: clock.now() }));
         let hint = Arc::new(tokio::sync::Notify::new());
         let standard = tidings::config::Subscriptions::default();
         let (rows, names) = (Arc::clone(&store), Arc::clone(&newsroom));

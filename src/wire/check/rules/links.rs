@@ -69,6 +69,7 @@ pub(super) const RULES: &[Rule] = &[
     rule(Warning, "MissingCurrentInArchive", HEADS, current, "rel=\"current\" beside fh:archive", HISTORY),
     rule(Error, "FeedRelInCompleteFeed", HEADS, complete, "no further parts of what is complete", "RFC 5005 §2"),
     rule(Error, "InvalidLink", HEADS, hubs, "an absolute address of http or https", "WebSub §4"),
+    rule(Warning, "MissingSelfBesideHub", HEADS, topic, "exactly one rel=\"self\" beside rel=\"hub\"", "WebSub §4"),
     rule(Error, "LinkLoop", HEADS, loops, "another document than this one", "RFC 5005 §3"),
 ];
 
@@ -224,6 +225,15 @@ fn hubs(look: &mut Look<'_, '_>) {
         if rel == "hub" && !is_web_address(href) {
             look.found_at(link, "", format!("\"{href}\""));
         }
+    }
+}
+
+/// Who subscribes asks the hub for the address that `self` names.
+fn topic(look: &mut Look<'_, '_>) {
+    let Some((hub, _, _)) = links(look.at).find(|(_, rel, _)| *rel == "hub") else { return };
+    let own = links(look.at).filter(|(_, rel, _)| *rel == "self").count();
+    if own != 1 {
+        look.found_at(hub, "", if own == 0 { "none".to_owned() } else { format!("{own} of them") });
     }
 }
 
