@@ -351,11 +351,18 @@ fn the_daemon_tells_its_hub_over_a_kill() {
     };
     newsroom.publish_titled("One");
     expect("the hub to be told", topics(&base, &["economy"]));
-    eventually("twelve feeds to be counted", || {
-        newsroom.get_admin("/metrics").text().contains("tidings_hub_pings_total{result=\"taken\"} 12").then_some(())
-    });
+    let counts_all = |newsroom: &Newsroom, result: &str| {
+        let name = format!("tidings_hub_pings_total{{result=\"{result}\"}} ");
+        eventually(&name, || {
+            let text = newsroom.get_admin("/metrics").text();
+            let count = text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+            (count >= Some(12_u64)).then_some(())
+        });
+    };
+    counts_all(&newsroom, "taken");
     listening.says(503);
     newsroom.publish(json!({ "title": "Two", "categories": ["science"] }));
+    counts_all(&newsroom, "refused");
     newsroom.kill();
     listening.told();
     listening.says(202);
