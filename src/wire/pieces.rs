@@ -3,6 +3,7 @@
 
 use super::{Document, Format, Item, Uses, check, written};
 use crate::domain::Fault;
+use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -34,6 +35,20 @@ pub struct Piece {
     pub bytes: Bytes,
     /// What the feed has to declare for it.
     pub uses: Uses,
+    /// Of its bytes.
+    pub digest: Digest,
+}
+
+/// The first half of a SHA-256: what is told from other bytes by it need not be looked at again.
+pub type Digest = [u8; 16];
+
+/// The digest of all `parts`, one behind the other.
+pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
+    let mut sum = Context::new(&SHA256);
+    parts.into_iter().for_each(|part| sum.update(part));
+    let mut digest = Digest::default();
+    digest.iter_mut().zip(sum.finish().as_ref()).for_each(|(out, byte)| *out = *byte);
+    digest
 }
 
 /// What may stand behind the last item: the first of these that there is.
@@ -113,7 +128,7 @@ impl Frame {
         let (head, tail) = empty.bytes.split_at(empty.at);
         let item = bytes.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
         let item = item.ok_or_else(|| Fault::new("item", "another frame", "the frame of the feed"))?;
-        Ok(Piece { bytes: Bytes::copy_from_slice(item), uses })
+        Ok(Piece { bytes: Bytes::copy_from_slice(item), uses, digest: digest([item]) })
     }
 
     /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].

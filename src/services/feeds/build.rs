@@ -134,7 +134,8 @@ impl Feeds {
         let hub = frame.hub(&all).map_err(internal)?;
         let topic = newsroom.hub.as_ref().zip(hub);
         let topic = topic.map(|(hub, place)| Topic::new(hub, &name.url(&newsroom.site), place));
-        let kept = |((id, piece), place): ((ArticleId, Piece), _)| Kept { id, place, uses: piece.uses };
+        let kept =
+            |((id, piece), place): ((ArticleId, Piece), _)| Kept { id, place, uses: piece.uses, digest: piece.digest };
         let items = pieces.into_iter().zip(places).map(kept).collect();
         let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
         let (format, fresh_s) = (name.format, rhythm.fresh_s);

@@ -3,7 +3,7 @@
 use super::gzip::{self, Packed};
 use super::shelf::{Account, Held};
 use crate::domain::{ArticleId, Time};
-use crate::wire::pieces::Piece;
+use crate::wire::pieces::{Digest, Piece, digest};
 use crate::wire::{Format, Uses};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -133,6 +133,7 @@ pub(super) struct Kept {
     pub(super) id: ArticleId,
     pub(super) place: Range<usize>,
     pub(super) uses: Uses,
+    pub(super) digest: Digest,
 }
 
 /// What a build has made.
@@ -148,13 +149,13 @@ pub(super) struct Made {
 
 impl Built {
     pub(super) fn new(state: State, made: Made, account: &Arc<Account>) -> Self {
-        let hash = hash(&made.bytes);
+        let tag = tag(&made.bytes, &made.items);
         let held = account.hold(made.bytes.len() + made.items.len() * ITEM_BYTES);
         Built {
             state,
             written: state,
             faulty: made.faulty,
-            tags: Coding::ALL.map(|coding| format!("\"{hash}{}\"", coding.suffix()).into()),
+            tags: Coding::ALL.map(|coding| format!("\"{tag}{}\"", coding.suffix()).into()),
             bodies: [OnceLock::from(made.bytes), OnceLock::new(), OnceLock::new(), OnceLock::new()],
             begun: Default::default(),
             items: made.items,
@@ -214,7 +215,7 @@ impl Built {
     pub(super) fn follows(self, last: &Built) -> Self {
         let gzip = match &*last.gzip.lock().unwrap_or_else(PoisonError::into_inner) {
             Gzip::Made(packed) => {
-                let held = self.account.hold(packed.plain.len() + packed.bytes.len());
+                let held = self.account.hold(packed.bytes.len());
                 Gzip::Open(Some((packed.clone(), held)))
             }
             Gzip::Open(_) => Gzip::Open(None),
@@ -266,7 +267,7 @@ impl Built {
 
     /// One of its items, for another feed.
     pub(super) fn piece(&self, item: &Kept) -> Piece {
-        Piece { bytes: self.plain().slice(item.place.clone()), uses: item.uses }
+        Piece { bytes: self.plain().slice(item.place.clone()), uses: item.uses, digest: item.digest }
     }
 
     /// The same bytes, standing in for a build that failed.
@@ -309,11 +310,21 @@ impl Built {
     }
 }
 
-/// 120 bits of SHA-256: nobody finds two feeds with one tag.
-fn hash(bytes: &[u8]) -> String {
+/// The digest of all that stands around the items: the same bytes with the same items are the same feed.
+pub(super) fn frame(plain: &[u8], items: &[Kept]) -> Digest {
+    let (head, tail) = match (items.first(), items.last()) {
+        (Some(first), Some(last)) => (&plain[..first.place.start], &plain[last.place.end..]),
+        (Some(_) | None, _) => (plain, &plain[..0]),
+    };
+    digest([&head.len().to_le_bytes()[..], head, tail])
+}
+
+/// 120 bits: nobody finds two feeds with one tag. Made of digests that are known, but for that of the frame.
+fn tag(plain: &[u8], items: &[Kept]) -> String {
     use base64::Engine as _;
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest.as_ref()[..15])
+    let frame = frame(plain, items);
+    let digest = digest([&frame[..]].into_iter().chain(items.iter().map(|item| &item.digest[..])));
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..15])
 }
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {

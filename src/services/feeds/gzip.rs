@@ -5,7 +5,8 @@
 //! ones and on nothing else, as a strong entity tag requires (RFC 9110 §8.8.1): a part that is taken over is what
 //! packing it would have made.
 
-use super::built::Kept;
+use super::built::{Kept, frame};
+use crate::wire::pieces::{Digest, digest};
 use bytes::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use std::collections::HashMap;
@@ -27,58 +28,63 @@ const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 /// A feed as it was packed, for the next build.
 #[derive(Debug, Clone)]
 pub(super) struct Packed {
-    pub(super) plain: Bytes,
     pub(super) bytes: Bytes,
     parts: Vec<Part>,
 }
 
-/// A stretch of the plain bytes, and what it became.
+/// A stretch of the feed as it was packed.
 #[derive(Debug, Clone)]
 struct Part {
-    plain: Range<usize>,
+    /// Of its plain bytes and those that it can refer to: where that is the same, so is what it becomes.
+    digest: Digest,
     packed: Range<usize>,
 }
 
 /// Packs `plain`, in which `items` stand; what is as it was in `before` is taken from there.
 pub(super) fn pack(plain: &Bytes, items: &[Kept], before: Option<&Packed>) -> Packed {
-    let sum = |plain: &[u8], part: &Range<usize>| crc32fast::hash(reached(plain, part));
-    // The last part ends a stream, and so must not stand before another.
-    let parts = before.and_then(|before| before.parts.split_last().map(|(_, parts)| (before, parts)));
-    let known: HashMap<u32, &Part> = parts
-        .into_iter()
-        .flat_map(|(before, parts)| parts.iter().map(|part| (sum(&before.plain, &part.plain), part)))
+    let known: HashMap<Digest, &[u8]> = before
+        .iter()
+        .flat_map(|before| before.parts.iter().map(|part| (part.digest, &before.bytes[part.packed.clone()])))
         .collect();
-    let taken_over = |part: &Range<usize>| {
-        let before = before?;
-        let known = known.get(&sum(plain, part))?;
-        let is_same = known.plain.len() == part.len() && reached(&before.plain, &known.plain) == reached(plain, part);
-        is_same.then(|| &before.bytes[known.packed.clone()])
-    };
+    let frame = frame(plain, items);
     let mut deflate = Compress::new(Compression::new(LEVEL), false);
     let mut bytes = Vec::with_capacity(plain.len() / 2 + ROOM_BYTES);
     bytes.extend(HEADER);
     let mut parts = Vec::new();
-    let cuts = cuts(plain.len(), items);
-    for (number, part) in cuts.iter().enumerate() {
+    for part in cuts(plain.len(), items) {
         let start = bytes.len();
-        let is_last = number + 1 == cuts.len();
-        match taken_over(part) {
-            Some(packed) if !is_last => bytes.extend_from_slice(packed),
-            Some(_) | None => {
+        let digest = reached(plain.len(), items, &frame, &part);
+        match known.get(&digest) {
+            Some(packed) => bytes.extend_from_slice(packed),
+            None => {
                 let dictionary = &plain[part.start.saturating_sub(REACH_BYTES)..part.start];
-                deflated(&mut deflate, dictionary, &plain[part.clone()], is_last, &mut bytes);
+                deflated(&mut deflate, dictionary, &plain[part.clone()], part.end == plain.len(), &mut bytes);
             }
         }
-        parts.push(Part { plain: part.clone(), packed: start..bytes.len() });
+        parts.push(Part { digest, packed: start..bytes.len() });
     }
     bytes.extend(crc32fast::hash(plain).to_le_bytes());
     bytes.extend((plain.len() as u32).to_le_bytes());
-    Packed { plain: plain.clone(), bytes: bytes.into(), parts }
+    Packed { bytes: bytes.into(), parts }
 }
 
-/// A part with what it can refer to: where that is the same, so is what it becomes.
-fn reached<'a>(plain: &'a [u8], part: &Range<usize>) -> &'a [u8] {
-    &plain[part.start.saturating_sub(REACH_BYTES)..part.end]
+/// The digest of a part with what it can refer to: of whole items, and of the frame where that is among it.
+fn reached(end: usize, items: &[Kept], frame: &Digest, part: &Range<usize>) -> Digest {
+    let from = part.start.saturating_sub(REACH_BYTES);
+    let first = items.partition_point(|item| item.place.end <= from);
+    let behind = items.partition_point(|item| item.place.start < part.end);
+    let within = items.get(first..behind).unwrap_or_default();
+    let has_head = items.first().is_none_or(|item| from < item.place.start);
+    let is_last = part.end == end;
+    // Where in the first item what can be reached begins, and how far the part goes back.
+    let place = [from - within.first().map_or(0, |item| item.place.start.min(from)), part.start - from];
+    let place = place.map(usize::to_le_bytes);
+    let frame = if has_head || is_last { &frame[..] } else { &[] };
+    digest(
+        [&place[0][..], &place[1], &[u8::from(has_head), u8::from(is_last)], frame]
+            .into_iter()
+            .chain(within.iter().map(|item| &item.digest[..])),
+    )
 }
 
 /// Parts begin at items, which ones depends on their ids and lengths: so they are the same items wherever these stand.
@@ -135,16 +141,19 @@ mod tests {
             plain.extend(words.flat_map(String::into_bytes).take(*length));
             plain.extend(b"</item>");
             let id = ArticleId::parse("id", &format!("article-{number}")).unwrap();
-            kept.push(Kept { id, place: start..plain.len(), uses: Uses::default() });
+            let digest = digest([&plain[start..]]);
+            kept.push(Kept { id, place: start..plain.len(), uses: Uses::default(), digest });
         }
         plain.extend(b"</rss>");
         (plain.into(), kept)
     }
 
     fn unpacked(packed: &Packed) -> Vec<u8> {
-        let mut out = vec![0; packed.plain.len()];
-        let length = libdeflater::Decompressor::new().gzip_decompress(&packed.bytes, &mut out).expect("gzip");
-        assert_eq!(length, packed.plain.len());
+        // RFC 1952 §2.3.1: the last four bytes tell the length.
+        let length = packed.bytes.last_chunk().map(|bytes| u32::from_le_bytes(*bytes)).unwrap();
+        let mut out = vec![0; length as usize];
+        let written = libdeflater::Decompressor::new().gzip_decompress(&packed.bytes, &mut out).expect("gzip");
+        assert_eq!(written, out.len());
         out
     }
 
@@ -159,9 +168,9 @@ mod tests {
             let stands = |part: &&Part| {
                 before.bytes.windows(part.packed.len()).any(|old| *old == packed.bytes[part.packed.clone()])
             };
-            packed.parts.iter().filter(stands).map(|part| part.plain.len()).sum::<usize>()
+            packed.parts.iter().filter(stands).map(|part| part.packed.len()).sum::<usize>()
         };
-        assert!(taken(&after) > plain.len() / 2, "{} of {}", taken(&after), plain.len());
+        assert!(taken(&after) > after.bytes.len() / 2, "{} of {}", taken(&after), after.bytes.len());
         assert_eq!(unpacked(&after), plain);
         assert!(after.bytes.len() < plain.len() * 6 / 10);
     }

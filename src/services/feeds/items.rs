@@ -9,10 +9,14 @@ use crate::wire::Item;
 use crate::wire::pieces::{Frame, Piece};
 use std::num::NonZero;
 use std::panic::resume_unwind;
+use std::sync::LazyLock;
 use std::thread::{ScopedJoinHandle, available_parallelism, scope};
 
 /// A thread is not worth its beginning for fewer.
 const ITEMS_A_THREAD: usize = 8;
+
+/// Asked for once: the answer takes a look at several files.
+static CORES: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, NonZero::get));
 
 /// An article's item, or what is wrong with it; none if it is gone since the index was read: then a change is on its way
 /// that says so.
@@ -27,8 +31,7 @@ impl Feeds {
         newsroom: &Newsroom,
         frame: &mut Frame,
     ) -> Result<Vec<Outcome>, Problem> {
-        let cores = available_parallelism().map_or(1, NonZero::get);
-        let threads = cores.min(ids.len() / ITEMS_A_THREAD).max(1);
+        let threads = CORES.min(ids.len() / ITEMS_A_THREAD).max(1);
         let mut shares = ids.chunks(ids.len().div_ceil(threads).max(1));
         let own = shares.next().unwrap_or_default();
         let of = |share: &[&ArticleId], frame: &mut Frame| {
