@@ -26,6 +26,8 @@ struct Empty {
     at: usize,
     /// Where the hub is named, if one is.
     hub: Option<Range<usize>>,
+    /// Was it checked?
+    has_passed: bool,
 }
 
 /// An item as it stands in a feed.
@@ -85,30 +87,46 @@ fn hub(format: Format, document: Document, bytes: &[u8]) -> Result<Range<usize>,
 }
 
 impl Frame {
-    /// The frame of `document`, whose items are put aside. Errors: the [`Fault`] of [`check::check`].
+    /// The frame of `document`, whose items are put aside. Errors: it cannot be written.
     pub fn new(format: Format, mut document: Document) -> Result<Self, Fault> {
         document.items.clear();
         let mut frame = Frame { format, document, empty: HashMap::new() };
-        frame.empty(Uses::default(), false)?;
+        frame.empty(Uses::default())?;
         Ok(frame)
     }
 
-    /// The feed without items; it `has_passed` if it was just checked around one.
-    fn empty(&mut self, uses: Uses, has_passed: bool) -> Result<&Empty, Fault> {
+    /// How long the feed is without items.
+    pub fn length(&self) -> usize {
+        self.empty.values().map(|empty| empty.bytes.len()).max().unwrap_or_default()
+    }
+
+    /// Is anything wrong with the feed without items? Errors: the [`Fault`] of [`check::check`].
+    pub fn check(&mut self) -> Result<(), Fault> {
+        self.checked(Uses::default()).map(|_| ())
+    }
+
+    fn empty(&mut self, uses: Uses) -> Result<&mut Empty, Fault> {
         match self.empty.entry(uses) {
             Entry::Occupied(known) => Ok(known.into_mut()),
             Entry::Vacant(new) => {
                 let document = Document { uses, ..self.document.clone() };
                 let bytes = written(self.format, &document)?;
-                if !has_passed {
-                    check::check(self.format, &bytes, &document.self_url)?;
-                }
                 let at = place(self.format, &bytes);
                 let has_hub = document.hub.is_some();
                 let hub = has_hub.then(|| hub(self.format, document, &bytes)).transpose()?;
-                Ok(new.insert(Empty { bytes, at, hub }))
+                Ok(new.insert(Empty { bytes, at, hub, has_passed: false }))
             }
         }
+    }
+
+    fn checked(&mut self, uses: Uses) -> Result<&Empty, Fault> {
+        let (format, address) = (self.format, self.document.self_url.clone());
+        let empty = self.empty(uses)?;
+        if !empty.has_passed {
+            check::check(format, &empty.bytes, &address)?;
+            empty.has_passed = true;
+        }
+        Ok(empty)
     }
 
     /// Where the feed with `items` names its hub, if it names one: without these bytes it is the feed that names none.
@@ -127,7 +145,9 @@ impl Frame {
         let uses = alone.all_uses();
         let bytes = written(self.format, &alone)?;
         check::check(self.format, &bytes, &alone.self_url)?;
-        let empty = self.empty(uses, true)?;
+        let empty = self.empty(uses)?;
+        // It was checked around the item.
+        empty.has_passed = true;
         let (head, tail) = empty.bytes.split_at(empty.at);
         let item = bytes.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
         let item = item.ok_or_else(|| Fault::new("item", "another frame", "the frame of the feed"))?;
@@ -137,7 +157,7 @@ impl Frame {
     /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].
     pub fn join(&mut self, items: &[&Piece]) -> Result<(Vec<u8>, Vec<Range<usize>>), Fault> {
         let separator = self.format.separator();
-        let empty = self.empty(items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses)), false)?;
+        let empty = self.checked(items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses)))?;
         let (head, tail) = empty.bytes.split_at(empty.at);
         let bytes = items.iter().map(|item| item.bytes.len() + separator.len()).sum::<usize>();
         let mut feed = Vec::with_capacity(empty.bytes.len() + bytes);

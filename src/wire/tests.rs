@@ -161,6 +161,21 @@ fn pieces_joined_are_the_whole() {
 }
 
 #[test]
+fn what_is_wrong_with_the_frame_is_told_with_and_without_items() {
+    for format in Format::ALL {
+        let nameless = || Document { title: String::new(), ..document(format, Vec::new()) };
+        let frame = || pieces::Frame::new(format, nameless()).expect("it can be written");
+        assert!(frame().check().is_err(), "{format:?}");
+        assert!(frame().join(&[]).is_err(), "{format:?}");
+        assert!(frame().item(three_items(true).remove(0)).is_err(), "{format:?}");
+        let good = pieces::Frame::new(format, document(format, Vec::new())).expect("it can be written");
+        let piece = good.clone().item(three_items(true).remove(0)).expect("passes");
+        assert!(frame().join(&[&piece]).is_err(), "{format:?}: an item that was checked elsewhere does not hide it");
+        assert!(good.clone().check().is_ok());
+    }
+}
+
+#[test]
 fn another_parser_reads_what_was_meant() {
     for format in Format::ALL {
         for print_line in [true, false] {

@@ -95,7 +95,7 @@ impl Feeds {
         let mut frame = Frame::new(name.format, document).map_err(internal)?;
         let mut pieces: Vec<(ArticleId, Piece)> = Vec::with_capacity(contents.picked.len());
         let mut faults = Vec::new();
-        let mut cut = Cut::new(contents.skipped, name.format, &mut frame)?;
+        let mut cut = Cut::new(contents.skipped, name.format, frame.length());
         let mut taken = contents.picked.len();
         let same = |id: &ArticleId| {
             let is_same = changed.as_ref().is_some_and(|changed| !changed.contains(id))
@@ -110,6 +110,8 @@ impl Feeds {
             let piece = match kept.map(Ok).or_else(|| written.next().flatten()) {
                 Some(Ok(piece)) => Some(piece),
                 Some(Err(fault)) => {
+                    // What is wrong with the feed around the items is no article's fault.
+                    frame.check().map_err(internal)?;
                     let before = known.get(id).cloned();
                     faults.push((id.clone(), fault, before.is_some()));
                     before
@@ -194,7 +196,8 @@ impl Feeds {
         let updated = contents.picked.first().map_or(newsroom.changed_at, |newest| newest.dated);
         let document = self.document(&name, newsroom, updated, Rhythm::CLOSED, &contents)?;
         let mut frame = Frame::new(name.format, document).map_err(internal)?;
-        let mut cut = Cut::new(usize::MAX, name.format, &mut frame)?;
+        frame.check().map_err(internal)?;
+        let mut cut = Cut::new(usize::MAX, name.format, frame.length());
         for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
             let piece = self.piece(id, name.profile, newsroom, &mut frame)?.and_then(Result::ok);
             cut.takes(number, piece.map_or(0, |piece| piece.bytes.len()));

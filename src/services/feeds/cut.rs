@@ -1,8 +1,6 @@
 //! How many items fit into one document. What aggregators take has a limit, and a feed that is beyond it is as good as none.
 
-use crate::domain::{Kind, Problem};
 use crate::wire::Format;
-use crate::wire::pieces::Frame;
 
 /// Google News takes 2 MB (2 000 000, to be safe on both readings of the word).
 const XML_BYTES_MAX: usize = 2_000_000;
@@ -24,16 +22,13 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    /// For a feed in `frame`.
-    ///
-    /// Errors: [`Kind::Internal`] if not even the frame passes its checks.
-    pub(super) fn new(skipped: usize, format: Format, frame: &mut Frame) -> Result<Self, Problem> {
-        let head = frame.join(&[]).map_err(|fault| Problem::new(Kind::Internal, fault.to_string()))?.0.len();
+    /// For a feed that has so many bytes without items.
+    pub(super) fn new(skipped: usize, format: Format, head_bytes: usize) -> Self {
         let bytes_max = match format {
             Format::Rss | Format::Atom => XML_BYTES_MAX,
             Format::Json => JSON_BYTES_MAX,
         };
-        Ok(Cut::of(skipped, bytes_max.saturating_sub(head + HEAD_BYTES)))
+        Cut::of(skipped, bytes_max.saturating_sub(head_bytes + HEAD_BYTES))
     }
 
     fn of(skipped: usize, bytes_max: usize) -> Self {

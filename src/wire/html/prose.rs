@@ -136,16 +136,18 @@ fn address(written: &CowStr<'_>) -> Option<Option<String>> {
 /// Text as a serialiser writes it (WHATWG HTML §13.3).
 fn escape(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '\u{a0}']) {
+    // By bytes, as most of a text is nothing of these: a no-break space begins with the last.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'&' | b'<' | b'>' | 0xC2)) {
         out.push_str(&rest[..at]);
         let special = &rest[at..];
         let c = special.chars().next().unwrap_or_default();
-        out.push_str(match c {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            _ => "&nbsp;",
-        });
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '\u{a0}' => out.push_str("&nbsp;"),
+            other => out.push(other),
+        }
         rest = &special[c.len_utf8()..];
     }
     out.push_str(rest);
