@@ -86,6 +86,11 @@ fn hub(format: Format, document: Document, bytes: &[u8]) -> Result<Range<usize>,
     is_all.then_some(start..end).ok_or_else(|| Fault::new("hub", "more than one difference", "a link to the hub"))
 }
 
+/// What a feed has to declare for `items`.
+fn all_uses(items: &[&Piece]) -> Uses {
+    items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses))
+}
+
 impl Frame {
     /// The frame of `document`, whose items are put aside. Errors: it cannot be written.
     pub fn new(format: Format, mut document: Document) -> Result<Self, Fault> {
@@ -133,8 +138,7 @@ impl Frame {
     ///
     /// Errors: the [`Fault`] of [`check::check`].
     pub fn hub(&mut self, items: &[&Piece]) -> Result<Option<Range<usize>>, Fault> {
-        let uses = items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses));
-        Ok(self.empty(uses)?.hub.clone())
+        Ok(self.empty(all_uses(items))?.hub.clone())
     }
 
     /// One item as it stands in this feed. It is checked in a feed of its own.
@@ -157,7 +161,7 @@ impl Frame {
     /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].
     pub fn join(&mut self, items: &[&Piece]) -> Result<(Vec<u8>, Vec<Range<usize>>), Fault> {
         let separator = self.format.separator();
-        let empty = self.checked(items.iter().fold(Uses::default(), |uses, item| uses.and(item.uses)))?;
+        let empty = self.checked(all_uses(items))?;
         let (head, tail) = empty.bytes.split_at(empty.at);
         let bytes = items.iter().map(|item| item.bytes.len() + separator.len()).sum::<usize>();
         let mut feed = Vec::with_capacity(empty.bytes.len() + bytes);
