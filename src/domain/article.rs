@@ -221,14 +221,16 @@ pub struct Article {
     /// Where it stands.
     pub state: State,
     /// When it came in.
+    #[serde(with = "super::millis")]
     pub created_at: Time,
     /// Date shown to readers; set at the latest when it is published, and not moved by an edit that does not name it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::millis::optional")]
     pub published_at: Option<Time>,
     /// When its content last changed.
+    #[serde(with = "super::millis")]
     pub updated_at: Time,
     /// When the public first saw it here; decides whether a change is `Published` or `Restored`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "super::millis::optional")]
     pub first_public_at: Option<Time>,
     /// What the newsroom says.
     #[serde(flatten)]

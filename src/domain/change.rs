@@ -45,6 +45,7 @@ pub struct Change {
     /// The article's revision after the change.
     pub revision: u32,
     /// When.
+    #[serde(with = "crate::domain::millis")]
     pub at: Time,
     /// What the article is selected by now; for a retraction: was, when the public last saw it.
     pub labels: Labels,

@@ -8,6 +8,7 @@ mod folder;
 mod label;
 mod language;
 mod mail_kind;
+pub mod millis;
 mod problem;
 mod selection;
 mod site;

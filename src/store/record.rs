@@ -50,12 +50,21 @@ pub struct Stored<R> {
 const HEADER_BYTES: usize = 6;
 
 /// Puts `new` under `key` into `batch`, which then requires that what stands there is still `old`, or still nothing.
-pub(super) fn put_over<R: Record>(batch: &mut Batch, table: Table, key: &[u8], old: Option<&Stored<R>>, new: &R) {
+/// Returns its bytes.
+pub(super) fn put_over<R: Record>(
+    batch: &mut Batch,
+    table: Table,
+    key: &[u8],
+    old: Option<&Stored<R>>,
+    new: &R,
+) -> Vec<u8> {
     match old {
         Some(old) => batch.require_is(table, key, old.raw.as_slice()),
         None => batch.require_absent(table, key),
     }
-    batch.put(table, key, encode(key, new));
+    let raw = encode(key, new);
+    batch.put(table, key, raw.as_slice());
+    raw
 }
 
 /// The bytes of `record` under `key`.

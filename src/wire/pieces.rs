@@ -145,7 +145,7 @@ impl Frame {
     ///
     /// Errors: the [`Fault`] of [`check::check`].
     pub fn item(&mut self, item: Item) -> Result<Piece, Fault> {
-        let alone = Document { items: vec![item], ..self.document.clone() };
+        let alone = self.around(item);
         let uses = alone.all_uses();
         let bytes = written(self.format, &alone)?;
         check::check(self.format, &bytes, &alone.self_url)?;
@@ -156,6 +156,17 @@ impl Frame {
         let item = bytes.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
         let item = item.ok_or_else(|| Fault::new("item", "another frame", "the frame of the feed"))?;
         Ok(Piece { bytes: Bytes::copy_from_slice(item), uses, digest: digest([item]) })
+    }
+
+    /// How many bytes an item would take; whether it passes is not asked. Errors: the [`Fault`] of what cannot be written.
+    pub fn item_bytes(&mut self, item: Item) -> Result<usize, Fault> {
+        let alone = self.around(item);
+        let bytes = written(self.format, &alone)?.len();
+        Ok(bytes.saturating_sub(self.empty(alone.all_uses())?.bytes.len()))
+    }
+
+    fn around(&self, item: Item) -> Document {
+        Document { items: vec![item], ..self.document.clone() }
     }
 
     /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].

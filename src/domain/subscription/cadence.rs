@@ -50,6 +50,7 @@ pub struct Window {
     /// The local date, which is its name.
     pub date: NaiveDate,
     /// The instant.
+    #[serde(with = "crate::domain::millis")]
     pub at: Time,
 }
 

@@ -26,6 +26,7 @@ pub struct Consent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Given {
     /// When.
+    #[serde(with = "crate::domain::millis")]
     pub at: Time,
     /// The client's address, where it is known: see `server.proxies`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

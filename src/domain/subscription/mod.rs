@@ -39,16 +39,19 @@ pub enum SubscriptionState {
     /// Its owner has confirmed it.
     Confirmed {
         /// When.
+        #[serde(with = "crate::domain::millis")]
         at: Time,
     },
     /// Its owner has left.
     Unsubscribed {
         /// When.
+        #[serde(with = "crate::domain::millis")]
         at: Time,
     },
     /// Its mail server has said that there is no such mailbox.
     Refused {
         /// When.
+        #[serde(with = "crate::domain::millis")]
         at: Time,
         /// The server's reply, for example `550 5.1.1 no such user`.
         reply: String,
@@ -74,13 +77,15 @@ pub struct Subscription {
     /// Whether mail may go there.
     pub state: SubscriptionState,
     /// Since when its owner wants a break, if so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
     pub paused_at: Option<Time>,
     /// Counts the confirmation mails asked for, and the times it was left; a link works in the round it was sent in.
     pub round: u32,
     /// When it was first asked for.
+    #[serde(with = "crate::domain::millis")]
     pub created_at: Time,
     /// When a confirmation mail was last asked for; limits how often one goes out.
+    #[serde(with = "crate::domain::millis")]
     pub asked_at: Time,
     /// How far its digests have come.
     #[serde(default, skip_serializing_if = "Digests::is_unused")]
@@ -89,7 +94,7 @@ pub struct Subscription {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub feed: u32,
     /// When it is to be erased, if nothing happens before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
     pub erase_at: Option<Time>,
     /// What its owner has agreed to.
     #[serde(default, skip_serializing_if = "Consent::is_unknown")]

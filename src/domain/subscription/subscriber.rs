@@ -32,8 +32,10 @@ pub struct Subscriber {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<Zone>,
     /// When it was first heard of.
+    #[serde(with = "crate::domain::millis")]
     pub created_at: Time,
     /// When a confirmation mail was last asked for.
+    #[serde(with = "crate::domain::millis")]
     pub asked_at: Time,
     /// How many were asked for on the day (UTC) of the last one.
     #[serde(default)]
@@ -42,7 +44,7 @@ pub struct Subscriber {
     #[serde(default)]
     pub links: u32,
     /// When the last of them was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
     pub link_at: Option<Time>,
     /// How often it took no mail of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]

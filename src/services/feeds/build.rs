@@ -105,7 +105,7 @@ impl Feeds {
         let kept: Vec<Option<Piece>> = contents.picked.iter().map(|picked| same(&picked.id)).collect();
         let anew = contents.picked.iter().zip(&kept).filter(|(_, kept)| kept.is_none());
         let anew: Vec<&ArticleId> = anew.map(|(picked, _)| &picked.id).collect();
-        let mut written = self.pieces(&anew, name.profile, &newsroom, &mut frame)?.into_iter();
+        let mut written = self.items(&anew, name.profile, &newsroom, &mut frame, Frame::item)?.into_iter();
         for (number, (Picked { id, .. }, kept)) in contents.picked.iter().zip(kept).enumerate() {
             let piece = match kept.map(Ok).or_else(|| written.next().flatten()) {
                 Some(Ok(piece)) => Some(piece),
@@ -196,11 +196,11 @@ impl Feeds {
         let updated = contents.picked.first().map_or(newsroom.changed_at, |newest| newest.dated);
         let document = self.document(&name, newsroom, updated, Rhythm::CLOSED, &contents)?;
         let mut frame = Frame::new(name.format, document).map_err(internal)?;
-        frame.check().map_err(internal)?;
         let mut cut = Cut::new(usize::MAX, name.format, frame.length());
-        for (number, Picked { id, .. }) in contents.picked.iter().enumerate() {
-            let piece = self.piece(id, name.profile, newsroom, &mut frame)?.and_then(Result::ok);
-            cut.takes(number, piece.map_or(0, |piece| piece.bytes.len()));
+        let ids: Vec<&ArticleId> = contents.picked.iter().map(|picked| &picked.id).collect();
+        let lengths = self.items(&ids, name.profile, newsroom, &mut frame, Frame::item_bytes)?;
+        for (number, bytes) in lengths.into_iter().enumerate() {
+            cut.takes(number, bytes.and_then(Result::ok).unwrap_or_default());
         }
         Ok(cut.start)
     }

@@ -1,12 +1,12 @@
-//! Items that are written anew: one behind the other, or many of them, as of a feed that nobody has asked for lately, on
-//! all cores at once.
+//! Items that are written anew: one behind the other, or many of them, as of a feed that nobody has asked for lately,
+//! side by side.
 
 use super::Feeds;
 use super::name::Profile;
 use crate::domain::{Article, ArticleId, Fault, Problem};
 use crate::services::newsroom::Newsroom;
 use crate::wire::Item;
-use crate::wire::pieces::{Frame, Piece};
+use crate::wire::pieces::Frame;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::LazyLock;
@@ -14,32 +14,40 @@ use std::thread::{ScopedJoinHandle, available_parallelism, scope};
 
 /// A thread is not worth its beginning for fewer.
 const ITEMS_A_THREAD: usize = 8;
+/// What nobody has asked for lately is on the disk, and a disk is faster with some reads at a time.
+const THREADS_MIN: usize = 4;
 
-/// Asked for once: the answer takes a look at several files.
-static CORES: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, NonZero::get));
+/// Threads for the items of one feed. Asked for once: the answer takes a look at several files.
+static THREADS: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, NonZero::get).max(THREADS_MIN));
 
-/// An article's item, or what is wrong with it; none if it is gone since the index was read: then a change is on its way
-/// that says so.
-pub(super) type Outcome = Option<Result<Piece, Fault>>;
+/// What comes of an article's item, or what is wrong with it; none if it is gone since the index was read: then a change
+/// is on its way that says so.
+pub(super) type Outcome<T> = Option<Result<T, Fault>>;
 
 impl Feeds {
-    /// The items of these articles, in their order.
-    pub(super) fn pieces(
+    /// What `make` makes of the items of these articles, in their order.
+    pub(super) fn items<T: Send>(
         &self,
         ids: &[&ArticleId],
         profile: Profile,
         newsroom: &Newsroom,
         frame: &mut Frame,
-    ) -> Result<Vec<Outcome>, Problem> {
-        let threads = CORES.min(ids.len() / ITEMS_A_THREAD).max(1);
+        make: impl Fn(&mut Frame, Item) -> Result<T, Fault> + Sync,
+    ) -> Result<Vec<Outcome<T>>, Problem> {
+        let threads = THREADS.min(ids.len() / ITEMS_A_THREAD).max(1);
         let mut shares = ids.chunks(ids.len().div_ceil(threads).max(1));
         let own = shares.next().unwrap_or_default();
         let of = |share: &[&ArticleId], frame: &mut Frame| {
-            share.iter().map(|id| self.piece(id, profile, newsroom, frame)).collect::<Result<Vec<_>, Problem>>()
+            let one = |id: &&ArticleId| {
+                let article = self.store.article(id)?.filter(|stored| stored.record.is_public());
+                Ok(article.map(|article| make(frame, item(&article.record, profile, newsroom))))
+            };
+            share.iter().map(one).collect::<Result<Vec<_>, Problem>>()
         };
         scope(|scope| {
             let begin = |share| {
                 let mut frame = frame.clone();
+                let of = &of;
                 scope.spawn(move || of(share, &mut frame))
             };
             let others: Vec<_> = shares.map(begin).collect();
@@ -49,18 +57,6 @@ impl Feeds {
             }
             Ok(all)
         })
-    }
-
-    /// The item of one article.
-    pub(super) fn piece(
-        &self,
-        id: &ArticleId,
-        profile: Profile,
-        newsroom: &Newsroom,
-        frame: &mut Frame,
-    ) -> Result<Outcome, Problem> {
-        let article = self.store.article(id)?.filter(|stored| stored.record.is_public());
-        Ok(article.map(|article| frame.item(item(&article.record, profile, newsroom))))
     }
 }
 

@@ -2,18 +2,22 @@
 
 use super::Mailer;
 use super::outcome::Outcome;
+use super::plan::InHand;
 use crate::config::Doubtful;
 use crate::domain::{SubscriptionState, Time};
-use crate::store::{Batch, Became, Counted, Delivery, LedgerKey, LedgerRow, OTHERS, StoreError, Tally};
+use crate::store::{Batch, Became, Counted, Delivery, LedgerKey, LedgerRow, OTHERS, StoreError, Stored, Tally};
 use crate::telemetry;
 use chrono::Duration;
 use std::sync::Arc;
 
 /// A message that has left the wire and is not closed in the ledger yet.
 pub(super) struct Closing {
-    pub(super) key: LedgerKey,
-    pub(super) outcome: Outcome,
-    pub(super) share: Share,
+    key: LedgerKey,
+    /// As it was put on the wire, for the first try to close it; where somebody has changed it since, the next one reads
+    /// it anew.
+    row: Option<Stored<LedgerRow>>,
+    outcome: Outcome,
+    share: Share,
 }
 
 /// What it counts for.
@@ -25,6 +29,10 @@ pub(super) struct Share {
 }
 
 impl Closing {
+    pub(super) fn new(in_hand: InHand, outcome: Outcome, share: Share) -> Self {
+        Closing { key: in_hand.key, row: Some(in_hand.row), outcome, share }
+    }
+
     /// Does it change more than the message's own row?
     pub(super) fn changes_subscriber(&self) -> bool {
         matches!(self.outcome, Outcome::Rejected { is_mailbox_gone: true, .. })
@@ -43,7 +51,7 @@ impl Mailer {
     }
 
     /// What their outcomes do to the ledger, and to subscribers whose mailbox is gone.
-    pub(super) fn closing_batch(&self, closings: &[Closing]) -> Result<Batch, StoreError> {
+    pub(super) fn closing_batch(&self, closings: &mut [Closing]) -> Result<Batch, StoreError> {
         let (mut batch, mut tally) = (Batch::default(), Tally::default());
         for closing in closings {
             self.close(&mut batch, &mut tally, closing)?;
@@ -52,8 +60,12 @@ impl Mailer {
         Ok(batch)
     }
 
-    fn close(&self, batch: &mut Batch, tally: &mut Tally, closing: &Closing) -> Result<(), StoreError> {
-        let Some(row) = self.store.message(&closing.key)? else { return Ok(()) };
+    fn close(&self, batch: &mut Batch, tally: &mut Tally, closing: &mut Closing) -> Result<(), StoreError> {
+        let row = match closing.row.take() {
+            Some(row) => Some(row),
+            None => self.store.message(&closing.key)?,
+        };
+        let Some(row) = row else { return Ok(()) };
         let Delivery::OnWire { attempts, .. } = row.record.state else { return Ok(()) };
         let now = self.clock.now();
         let state = match &closing.outcome {

@@ -43,7 +43,7 @@ use closing::{Closing, Share};
 use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
-use plan::{Plan, Ready};
+use plan::{InHand, Plan, Ready};
 use queue::{PAGE_ROWS_MAX, Queue};
 use shaping::{Lane, Shaping};
 use std::collections::HashSet;
@@ -254,7 +254,7 @@ impl Mailer {
             let due = self.next_due(own.room().min(share))?;
             tally.handled += due.len();
             self.let_go(&mut held);
-            let (keys, mut messages): (Vec<_>, Vec<_>) =
+            let (in_hand, mut messages): (Vec<_>, Vec<_>) =
                 self.claim(due, &mut closings, &mut held).await?.into_iter().unzip();
             if messages.is_empty() {
                 carrier = Some(own);
@@ -270,8 +270,8 @@ impl Mailer {
             tally.accepted += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
             let why = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted { .. })).map(Outcome::told);
             lanes.iter().zip(&outcomes).for_each(|(lane, outcome)| self.hear(lane, outcome));
-            let closed = keys.into_iter().zip(outcomes).zip(counted);
-            closings = closed.map(|((key, outcome), share)| Closing { key, outcome, share }).collect();
+            let closed = in_hand.into_iter().zip(outcomes).zip(counted);
+            closings = closed.map(|((in_hand, outcome), share)| Closing::new(in_hand, outcome, share)).collect();
             self.learn(&own);
             if own.is_usable() && (is_spent || own.is_spent()) {
                 self.settle(&mut closings).await?;
@@ -299,7 +299,7 @@ impl Mailer {
         due: Vec<(Time, LedgerKey)>,
         closings: &mut Vec<Closing>,
         held: &mut Vec<Lane>,
-    ) -> Result<Vec<(LedgerKey, Ready)>, StoreError> {
+    ) -> Result<Vec<(InHand, Ready)>, StoreError> {
         // A next message may go to the very subscriber whose mailbox turned out not to exist.
         if closings.iter().any(Closing::changes_subscriber) {
             self.settle(closings).await?;
@@ -325,7 +325,7 @@ impl Mailer {
                     Plan::Wait => waiting.push((*at, key.clone())),
                     Plan::Send(next, message, article) => {
                         batch.extend(next);
-                        ready.push((key.clone(), *message));
+                        ready.push(*message);
                         articles.extend(article.filter(|new| !articles.iter().any(|known| Arc::ptr_eq(known, new))));
                     }
                 }
@@ -338,7 +338,7 @@ impl Mailer {
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
                 prints.for_each(|prints| self.prints_are_stored(prints));
                 metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
-                let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(key, _)| key).collect();
+                let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(in_hand, _)| &in_hand.key).collect();
                 due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
                 locked(&self.queue).waiting.extend(waiting);
                 return Ok(ready);

@@ -9,7 +9,7 @@ use super::ready::Made;
 use super::shaping::{Lane, Turn};
 use super::told::Prints;
 use crate::domain::{Fault, Time};
-use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
+use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError, Stored};
 use std::sync::Arc;
 
 /// What is to be done.
@@ -23,7 +23,14 @@ pub(super) enum Plan {
     /// Other connections carry as much to its destination as may be: it keeps its place.
     Wait,
     /// The batch puts it on the wire, if all it was built from is still the same: the article too, if it is about one.
-    Send(Batch, Box<Ready>, Option<Arc<Known>>),
+    Send(Batch, Box<(InHand, Ready)>, Option<Arc<Known>>),
+}
+
+/// A message that a connection has in hand.
+pub(super) struct InHand {
+    pub(super) key: LedgerKey,
+    /// Its row as it was put on the wire.
+    pub(super) row: Stored<LedgerRow>,
 }
 
 /// How a message ended without the wire.
@@ -138,11 +145,12 @@ impl Mailer {
                 let state = Delivery::OnWire { since: now, attempts };
                 let revision = article.as_ref().map(|known| known.article.record.revision);
                 let next = LedgerRow { state, revision, told, ..row.record.clone() };
-                self.store.write_message(&mut batch, Some(&row), &next);
+                let raw = self.store.write_message(&mut batch, Some(&row), &next);
                 if let Some(prints) = &ready.prints {
                     self.write_prints(&mut batch, prints);
                 }
-                return Ok(Plan::Send(batch, Box::new(ready), article));
+                let in_hand = InHand { key: key.clone(), row: Stored { record: next, raw } };
+                return Ok(Plan::Send(batch, Box::new((in_hand, ready)), article));
             }
             Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
             Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),

@@ -1,10 +1,10 @@
 //! Messages get the domain's signatures before they are put on the wire.
 
 use super::Mailer;
-use super::plan::Ready;
+use super::plan::{InHand, Ready};
 use crate::config::DkimKey;
 use crate::domain::{Fault, Problem};
-use crate::store::{LedgerKey, StoreError};
+use crate::store::StoreError;
 use crate::wire::mail::dkim::{self, SigningKey};
 use std::sync::Arc;
 
@@ -23,10 +23,7 @@ pub(super) fn keys(described: &[DkimKey]) -> Result<Arc<[SigningKey]>, Problem> 
 impl Mailer {
     /// `messages` with their signatures; RSA takes its time where it holds up nobody.
     /// Errors: a key cannot sign, and mail without signatures would count against the newsroom.
-    pub(super) async fn signed(
-        &self,
-        messages: Vec<(LedgerKey, Ready)>,
-    ) -> Result<Vec<(LedgerKey, Ready)>, StoreError> {
+    pub(super) async fn signed(&self, messages: Vec<(InHand, Ready)>) -> Result<Vec<(InHand, Ready)>, StoreError> {
         let now = self.clock.now();
         if messages.is_empty() || !self.keys.iter().any(|key| key.is_active(now)) {
             return Ok(messages);
@@ -34,10 +31,10 @@ impl Mailer {
         let keys = Arc::clone(&self.keys);
         let is_slow = keys.iter().any(|key| key.is_active(now) && key.is_slow());
         let all = move || {
-            let sign = |(key, ready): (LedgerKey, Ready)| {
+            let sign = |(in_hand, ready): (InHand, Ready)| {
                 let bytes = dkim::sign(&*keys, ready.bytes, now);
                 let bytes = bytes.map_err(|_| StoreError::Engine("a signing key cannot sign".into()))?;
-                Ok((key, Ready { bytes, ..ready }))
+                Ok((in_hand, Ready { bytes, ..ready }))
             };
             messages.into_iter().map(sign).collect::<Result<Vec<_>, StoreError>>()
         };

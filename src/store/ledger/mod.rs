@@ -51,6 +51,7 @@ pub enum Delivery {
         /// How often it was tried.
         attempts: u32,
         /// When it is to be tried next.
+        #[serde(with = "crate::domain::millis")]
         due_at: Time,
         /// What the last try came to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +63,7 @@ pub enum Delivery {
     /// Handed to a connection. Where no connection has it any more, it is doubtful: it may have been accepted.
     OnWire {
         /// Since when.
+        #[serde(with = "crate::domain::millis")]
         since: Time,
         /// How often it was tried before.
         attempts: u32,
@@ -69,6 +71,7 @@ pub enum Delivery {
     /// Accepted by the server.
     Sent {
         /// When.
+        #[serde(with = "crate::domain::millis")]
         at: Time,
         /// The server's reply, with its own name of the message.
         reply: String,
@@ -76,6 +79,7 @@ pub enum Delivery {
     /// Given up.
     Failed {
         /// When.
+        #[serde(with = "crate::domain::millis")]
         at: Time,
         /// Why: the server's reply in most cases.
         reply: String,
@@ -83,6 +87,7 @@ pub enum Delivery {
     /// Not sent, since it no longer holds.
     Recalled {
         /// When.
+        #[serde(with = "crate::domain::millis")]
         at: Time,
         /// Why.
         why: String,
@@ -110,9 +115,10 @@ pub struct LedgerRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub list: Option<Slug>,
     /// When it came to be owed.
+    #[serde(with = "crate::domain::millis")]
     pub created_at: Time,
     /// When it was first to be sent, where that is later: its turn, if it was given one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
     pub due_from: Option<Time>,
     /// The article's revision in the mail that went out, or is on the wire; none before, and of other messages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,9 +213,14 @@ impl LedgerRow {
     }
 
     pub(super) fn due_key(&self) -> Option<Vec<u8>> {
+        self.due_key_of(&self.key())
+    }
+
+    /// The same where its own key is at hand.
+    fn due_key_of(&self, key: &LedgerKey) -> Option<Vec<u8>> {
         match &self.state {
-            Delivery::Pending { due_at, .. } => Some(due(Due::Message, *due_at, &self.key().0)),
-            Delivery::OnWire { since, .. } => Some(due(Due::OnWire, *since, &self.key().0)),
+            Delivery::Pending { due_at, .. } => Some(due(Due::Message, *due_at, &key.0)),
+            Delivery::OnWire { since, .. } => Some(due(Due::OnWire, *since, &key.0)),
             Delivery::Sent { .. } | Delivery::Failed { .. } | Delivery::Recalled { .. } => None,
         }
     }
@@ -227,12 +238,12 @@ impl Store {
     }
 
     /// Puts `new` into `batch` with its due row in place of the one of `old`. The batch then requires that the row
-    /// is still as `old` says, or still unknown.
-    pub fn write_message(&self, batch: &mut Batch, old: Option<&Stored<LedgerRow>>, new: &LedgerRow) {
-        let key = new.key().0;
-        let before = old.and_then(|old| old.record.due_key());
-        record::put_over(batch, Table::Ledger, &key, old, new);
-        let after = new.due_key();
+    /// is still as `old` says, or still unknown. Returns the bytes of the new one.
+    pub fn write_message(&self, batch: &mut Batch, old: Option<&Stored<LedgerRow>>, new: &LedgerRow) -> Vec<u8> {
+        let key = new.key();
+        let before = old.and_then(|old| old.record.due_key_of(&key));
+        let raw = record::put_over(batch, Table::Ledger, &key.0, old, new);
+        let after = new.due_key_of(&key);
         if before != after {
             if let Some(key) = before {
                 batch.delete(Table::Due, key);
@@ -241,6 +252,7 @@ impl Store {
                 batch.put(Table::Due, key, []);
             }
         }
+        raw
     }
 
     /// Up to `limit` messages that are to be sent at `now`, behind `after`, the longest overdue first.

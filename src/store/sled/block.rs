@@ -2,6 +2,7 @@
 
 use super::pieces::Pieces;
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::ops::Range;
 
 /// A value as it stands in a block.
@@ -149,6 +150,28 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Some(Value { bytes: bytes.into(), is_in_pieces, is_packed: length & PACKED != 0 })
     }
+}
+
+/// What came of looking for a row.
+pub(super) enum Found<'a> {
+    Here(Value<'a>),
+    /// It is nowhere: one that comes behind it was met.
+    Nowhere,
+    /// All rows of the block come before it.
+    Behind,
+}
+
+/// Looks for a row.
+pub(super) fn search<'a>(block: &'a [u8], key: &[u8]) -> Result<Found<'a>, Unreadable> {
+    let mut rows = Reader::new(block);
+    while let Some(value) = rows.next()? {
+        match rows.key.as_slice().cmp(key) {
+            Ordering::Less => {}
+            Ordering::Equal => return Ok(Found::Here(value)),
+            Ordering::Greater => return Ok(Found::Nowhere),
+        }
+    }
+    Ok(Found::Behind)
 }
 
 /// All rows of a block.

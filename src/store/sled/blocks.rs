@@ -7,7 +7,8 @@
 //! empty. So a row is in the last block whose key is not behind it. Keys of blocks never change: a block that grew too
 //! large leaves its later rows to new ones, an empty one is removed.
 
-use super::block::{Reader, Unreadable, Value};
+use super::block::{Found, Reader, Unreadable, Value, search};
+use super::seen::{self, Near};
 use super::{Trees, engine, packed, pieces};
 use crate::store::kv::Range;
 use crate::store::record::readable;
@@ -27,34 +28,42 @@ pub(super) fn holding(trees: &Trees, table: Table, key: &[u8]) -> Result<Option<
     trees.of(table).range::<&[u8], _>(..=key).next_back().transpose().map_err(engine)
 }
 
-/// Reads one row with `read`, if it is there.
-fn find<T>(
+/// The value of `key` as it stands in its block.
+pub(super) fn get(trees: &Trees, table: Table, key: &[u8]) -> Result<Option<Value<'static>>, StoreError> {
+    let Some((first, block)) = holding(trees, table, key)? else { return Ok(None) };
+    found(search(&block, key), table, &first)
+}
+
+/// The same, out of a block that was seen lately where that is the one. `turn` is the one that the store is in.
+pub(super) fn get_near(
     trees: &Trees,
     table: Table,
     key: &[u8],
-    read: impl FnOnce(Value<'_>) -> T,
-) -> Result<Option<T>, StoreError> {
+    turn: u64,
+) -> Result<Option<Value<'static>>, StoreError> {
+    if let Near::Found(value) = seen::near(table, turn, key, |first| next(trees, table, first))? {
+        return Ok(value);
+    }
     let Some((first, block)) = holding(trees, table, key)? else { return Ok(None) };
-    let mut rows = Reader::new(&block);
-    let found = || {
-        while let Some(value) = rows.next()? {
-            if rows.key.as_slice() >= key {
-                return Ok((rows.key == key).then(|| read(value)));
-            }
-        }
-        Ok(None)
-    };
-    found().map_err(|Unreadable| unreadable(table, &first))
+    let value = found(search(&block, key), table, &first)?;
+    seen::remember(table, turn, first, block);
+    Ok(value)
 }
 
-/// The value of `key` as it stands in its block.
-pub(super) fn get(trees: &Trees, table: Table, key: &[u8]) -> Result<Option<Value<'static>>, StoreError> {
-    find(trees, table, key, |value| value.into_owned())
+/// The key of the block behind the one that begins with `first`.
+pub(super) fn next(trees: &Trees, table: Table, first: &[u8]) -> Result<Option<IVec>, StoreError> {
+    Ok(trees.of(table).get_gt(first).map_err(engine)?.map(|(key, _)| key))
 }
 
-/// Is there such a key?
-pub(super) fn contains(trees: &Trees, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-    Ok(find(trees, table, key, |_| ())?.is_some())
+fn found(
+    searched: Result<Found<'_>, Unreadable>,
+    table: Table,
+    first: &[u8],
+) -> Result<Option<Value<'static>>, StoreError> {
+    match searched.map_err(|Unreadable| unreadable(table, first))? {
+        Found::Here(value) => Ok(Some(value.into_owned())),
+        Found::Nowhere | Found::Behind => Ok(None),
+    }
 }
 
 /// The last key of a table.
@@ -145,6 +154,7 @@ pub(super) fn whole(
         if let Some(bytes) = pieces.read(trees, table, key)? {
             return unpacked(bytes, value.is_packed());
         }
+        // From sled itself: what was seen may still be as it was.
         match get(trees, table, key)? {
             None => return Ok(None),
             Some(now) if now == value => return Err(damaged("a piece of it is missing".into())),

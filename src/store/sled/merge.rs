@@ -1,10 +1,10 @@
 //! How what was written comes into the blocks of a table: each block once for all its rows in a turn.
 
 use super::block::{Row, Rows, Unreadable, Value, encode, row_bytes};
-use super::blocks::{holding, unreadable};
+use super::blocks::{holding, next, unreadable};
 use super::memtable;
 use super::pieces::Pieces;
-use super::{Trees, engine, packed};
+use super::{Trees, packed};
 use crate::store::{StoreError, Table};
 use std::borrow::Cow;
 
@@ -41,7 +41,7 @@ pub(super) fn merge(
 ) -> Result<(Option<Change>, usize), StoreError> {
     let Some(first) = writes.first() else { return Ok((None, 0)) };
     let (own, block) = holding(trees, table, first.key)?.unwrap_or_default();
-    let next = trees.of(table).get_gt(&own).map_err(engine)?.map(|(key, _)| key);
+    let next = next(trees, table, &own)?;
     let is_here = |write: &&memtable::Row<'_>| next.as_ref().is_none_or(|next| write.key < next.as_ref());
     let count = writes.iter().take_while(is_here).count();
     let writes = &writes[..count];
@@ -158,8 +158,9 @@ fn counts(bytes: impl Iterator<Item = usize>, full: usize) -> Vec<usize> {
 mod tests {
     use super::*;
     use crate::store::kv::Range;
-    use crate::store::sled::blocks::{Cursor, contains, last_key, whole};
+    use crate::store::sled::blocks::{Cursor, get_near, last_key, whole};
     use crate::store::sled::memtable::Memtable;
+    use crate::store::sled::seen::Turn;
     use std::collections::BTreeMap;
     use std::ops::Bound;
 
@@ -230,10 +231,11 @@ mod tests {
     #[test]
     fn rows_in_blocks_are_those_of_a_map_and_blocks_stay_neither_too_long_nor_many() {
         let trees = trees();
-        let (mut map, mut dice) = (BTreeMap::new(), dice());
+        let (mut map, mut dice, round) = (BTreeMap::new(), dice(), Turn::new());
         for _ in 0..60 {
             let writes = 1 + dice(400);
             carry(&trees, &turn(&mut map, &mut dice, writes));
+            round.end();
             let [a, b] = [0; 2].map(|_| format!("{:05}", dice(2_100)).into_bytes());
             let (from, to) = (a.clone().min(b.clone()), a.max(b));
             let expected: Vec<_> = map.range(from.clone()..to.clone()).map(|(k, v)| (k.clone(), v.clone())).collect();
@@ -241,7 +243,15 @@ mod tests {
                 Range { from: Bound::Included(from.clone()), to: Bound::Excluded(to), reverse: false, limit: 0 };
             assert_eq!(rows(&trees, range.clone()), expected);
             assert_eq!(rows(&trees, range.reverse()), expected.into_iter().rev().collect::<Vec<_>>());
-            assert_eq!(contains(&trees, TABLE, &from).unwrap(), map.contains_key(&from));
+            for near in (0..10).flat_map(|_| {
+                let start = dice(2_000);
+                start..start + 20
+            }) {
+                let key = format!("{near:05}").into_bytes();
+                let value = get_near(&trees, TABLE, &key, round.now()).unwrap();
+                let value = value.and_then(|value| whole(&trees, TABLE, &key, value).unwrap());
+                assert_eq!(value.as_ref(), map.get(&key), "{near}");
+            }
             assert_eq!(last_key(&trees, TABLE).unwrap().as_ref(), map.keys().next_back());
         }
         let blocks: Vec<usize> = trees.of(TABLE).iter().map(|row| row.unwrap().1.len()).collect();

@@ -21,6 +21,7 @@ mod merge;
 pub(super) mod open;
 mod packed;
 mod pieces;
+mod seen;
 mod snapshot;
 mod tables;
 mod writer;

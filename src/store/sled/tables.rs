@@ -3,6 +3,7 @@
 use super::block::Value;
 use super::blocks::{self, Cursor};
 use super::memtable::{Entry, Memtable, Recent};
+use super::seen::Turn;
 use super::{Trees, guarded};
 use crate::store::kv::{Range, Scanned};
 use crate::store::{StoreError, Table};
@@ -16,11 +17,12 @@ pub(super) struct Tables {
     recent: Arc<RwLock<Recent>>,
     /// Held while sled is written to.
     carrying: Arc<Mutex<()>>,
+    turn: Turn,
 }
 
 impl Tables {
     pub(super) fn new(trees: Trees) -> Self {
-        Tables { trees, recent: Arc::default(), carrying: Arc::default() }
+        Tables { trees, recent: Arc::default(), carrying: Arc::default(), turn: Turn::new() }
     }
 
     pub(super) fn trees(&self) -> &Trees {
@@ -39,7 +41,7 @@ impl Tables {
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.recent(|recent| recent.get(table, key)) {
             Some(value) => Ok(value),
-            None => guarded(|| match blocks::get(&self.trees, table, key)? {
+            None => guarded(|| match blocks::get_near(&self.trees, table, key, self.turn.now())? {
                 Some(value) => blocks::whole(&self.trees, table, key, value),
                 None => Ok(None),
             }),
@@ -50,7 +52,7 @@ impl Tables {
     pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
         match self.recent(|recent| recent.get(table, key)) {
             Some(value) => Ok(value.is_some()),
-            None => guarded(|| blocks::contains(&self.trees, table, key)),
+            None => guarded(|| Ok(blocks::get_near(&self.trees, table, key, self.turn.now())?.is_some())),
         }
     }
 
@@ -133,6 +135,8 @@ impl Tables {
 
     /// What was frozen stands in sled.
     pub(super) fn thaw(&self) {
+        // First: who no longer finds it here must not find what was seen before.
+        self.turn.end();
         // Freed behind the lock.
         let _frozen = self.change(|recent| recent.frozen.take());
     }

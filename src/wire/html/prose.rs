@@ -126,6 +126,9 @@ fn address(written: &CowStr<'_>) -> Option<Option<String>> {
     if !written.bytes().all(is_plain) {
         return None;
     }
+    if is_surely_web(written) {
+        return Some(Some(written.to_string()));
+    }
     Some(match Url::parse(written) {
         Ok(url) => SCHEMES.contains(&url.scheme()).then(|| written.to_string()),
         Err(url::ParseError::RelativeUrlWithoutBase) => absolute(written).map(|url| url.into_owned()),
@@ -133,22 +136,36 @@ fn address(written: &CowStr<'_>) -> Option<Option<String>> {
     })
 }
 
+/// Is it surely a web address that the parser takes as it is (WHATWG URL §4.4)? A host of letters with a name's last
+/// label, and a path of letters, need none of its care; of anything else the parser has to decide.
+pub(super) fn is_surely_web(written: &str) -> bool {
+    let Some(rest) = written.strip_prefix("https://").or_else(|| written.strip_prefix("http://")) else { return false };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase());
+    let is_path = |byte: u8| byte.is_ascii_alphanumeric() || b"-_/".contains(&byte);
+    host.split('.').all(is_label) && path.bytes().all(is_path)
+}
+
 /// Text as a serialiser writes it (WHATWG HTML §13.3).
 fn escape(out: &mut String, text: &str) {
     let mut rest = text;
-    // By bytes, as most of a text is nothing of these: a no-break space begins with the last.
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'&' | b'<' | b'>' | 0xC2)) {
-        out.push_str(&rest[..at]);
-        let special = &rest[at..];
-        let c = special.chars().next().unwrap_or_default();
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '\u{a0}' => out.push_str("&nbsp;"),
-            other => out.push(other),
-        }
-        rest = &special[c.len_utf8()..];
+    while let Some(at) = memchr::memchr3(b'&', b'<', b'>', rest.as_bytes()) {
+        escape_spaces(out, &rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            _ => "&gt;",
+        });
+        rest = &rest[at + 1..];
     }
-    out.push_str(rest);
+    escape_spaces(out, rest);
+}
+
+fn escape_spaces(out: &mut String, text: &str) {
+    for (number, part) in text.split('\u{a0}').enumerate() {
+        if number > 0 {
+            out.push_str("&nbsp;");
+        }
+        out.push_str(part);
+    }
 }

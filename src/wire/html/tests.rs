@@ -185,11 +185,19 @@ fn prose_is_written_the_short_way() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
     #[test]
+    fn what_is_surely_a_web_address_is_one_to_the_parser(written in "(https?://)?[a-z]{0,3}[a-z0-9.:@%/_-]{0,10}") {
+        if prose::is_surely_web(&written) {
+            let url = Url::parse(&written);
+            prop_assert!(url.as_ref().is_ok_and(|url| url.as_str().trim_end_matches('/') == written.trim_end_matches('/')));
+        }
+    }
+
+    #[test]
     fn prose_comes_out_the_same_both_ways(
         parts in prop::collection::vec(
             prop::sample::select(vec![
                 "word ", "word", " ", "\n", "\n\n", "\n\n", "*", "**", "_", "~~", "`", "``", "# ", "## ", "> ", "- ", "1. ",
-                "7) ", "    ", "  \n", "\\\n", "[", "](/a)", "](https://x.example/?a=1&b=2)", "](javascript:x)", "](mailto:a@b.example)",
+                "7) ", "    ", "  \n", "\\\n", "[", "](/a)", "](https://x.example/?a=1&b=2)", "](https://x.example/a)", "](javascript:x)", "](mailto:a@b.example)",
                 "](//c.example/d)", "](#e)", "](:)", "](https://[)", "<https://y.example/>", "&amp;", "&", "<", ">", "\"", "'", "\u{a0}",
                 "&#11;", "\u{1}", "\r\n", "\u{fffd}", "é", "***\n", "---\n", "===\n", "&lt;b&gt;", "\\*", "\t", "\u{c}", "&nbsp;", "&copy;",
             ]),
