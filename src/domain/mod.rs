@@ -31,5 +31,5 @@ pub use subscription::{
     Address, Besides, Cadence, Consent, Digests, Given, Hour, Misses, PastDigest, Span, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
 };
-pub use text::{clean_block, clean_line, is_language_tag};
+pub use text::{clean_block, clean_line, hex, is_language_tag};
 pub use time::{Clock, Time, parse_time, rfc822};

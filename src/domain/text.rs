@@ -67,6 +67,13 @@ pub fn is_language_tag(text: &str) -> bool {
     (2..=8).contains(&first.len()) && is_alphabetic(first) && are_filled && is_begun && private + 1 != rest.len()
 }
 
+/// Bytes in hexadecimal, with small letters.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,6 +89,12 @@ mod tests {
         assert_eq!(clean_line(" a\u{0}b\u{b}\u{1b}[0m\tc\r\nd\u{ffff} "), "ab[0m c d");
         assert_eq!(clean_block("one\r\ntwo\rthree\u{85}"), "one\ntwo\nthree");
         assert_eq!(clean_line("\u{200f}שלום\u{200e}"), "\u{200f}שלום\u{200e}", "direction marks are text");
+    }
+
+    #[test]
+    fn every_byte_has_two_digits() {
+        assert_eq!(hex(&[0, 9, 10, 0xAF, 0xFF]), "00090aafff");
+        assert_eq!(hex(&[]), "");
     }
 
     #[test]

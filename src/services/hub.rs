@@ -11,8 +11,8 @@ use super::{RETRY_WAIT, Step, gap};
 use crate::domain::{Change, Clock, Kind, Problem, Selection, Seq, Time};
 use crate::store::{Batch, Cursor, Store, StoreError};
 use crate::telemetry;
-use chrono::TimeDelta;
-use reqwest::header::CONTENT_TYPE;
+use chrono::{DateTime, TimeDelta};
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::redirect;
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
@@ -33,7 +33,7 @@ const CHANGES_MAX: usize = 256;
 const OWED_MAX: usize = 10_000;
 /// A feed that was refused waits this long, and twice as long each further time,
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(15);
-/// up to this.
+/// up to this; nor does it wait longer where the hub asks for more.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(30);
 /// A hub that has refused so many feeds in a row is not asked for the others: they count as refused.
 const REFUSALS_IN_A_ROW_MAX: usize = 3;
@@ -57,6 +57,13 @@ pub struct Hub {
     saved: Seq,
     /// By the feed's path.
     owed: HashMap<String, Owed>,
+}
+
+/// Why the hub did not take something.
+struct Refusal {
+    why: String,
+    /// It wants to be left alone for so long (RFC 9110 §10.2.3).
+    wait: Option<TimeDelta>,
 }
 
 /// A feed that the hub is still to be told of.
@@ -190,8 +197,9 @@ impl Hub {
 
     async fn tell(&mut self, due: &[String]) {
         let (mut in_a_row, mut refused, mut given_up, mut why) = (0, 0_u64, 0_u64, None);
+        let mut asked_wait = None;
         for path in due {
-            let is_tried = in_a_row < REFUSALS_IN_A_ROW_MAX;
+            let is_tried = in_a_row < REFUSALS_IN_A_ROW_MAX && asked_wait.is_none();
             if is_tried {
                 match self.ping(path).await {
                     Ok(()) => {
@@ -200,14 +208,15 @@ impl Hub {
                         count("taken", 1);
                         continue;
                     }
-                    Err(said) => {
+                    Err(refusal) => {
                         in_a_row += 1;
-                        why.get_or_insert(said);
+                        asked_wait = refusal.wait;
+                        why.get_or_insert(refusal.why);
                     }
                 }
             }
             refused += 1;
-            given_up += u64::from(self.put_off(path, is_tried));
+            given_up += u64::from(self.put_off(path, is_tried, asked_wait.unwrap_or_default()));
         }
         count("refused", refused - given_up);
         count("given_up", given_up);
@@ -222,8 +231,8 @@ impl Hub {
         }
     }
 
-    /// After a refusal. True if that was the last one.
-    fn put_off(&mut self, path: &str, is_tried: bool) -> bool {
+    /// After a refusal, for `at_least` so long. True if that was the last one.
+    fn put_off(&mut self, path: &str, is_tried: bool, at_least: TimeDelta) -> bool {
         let now = self.clock.now();
         let Some(owed) = self.owed.get_mut(path) else { return false };
         owed.tries += 1;
@@ -235,12 +244,13 @@ impl Hub {
             owed.tried_at = Some(now);
         }
         let longer = 1_i32.checked_shl(owed.tries - 1).unwrap_or(i32::MAX);
-        owed.next_at = now + FIRST_WAIT.checked_mul(longer).unwrap_or(LONGEST_WAIT).min(LONGEST_WAIT);
+        let wait = FIRST_WAIT.checked_mul(longer).unwrap_or(LONGEST_WAIT).max(at_least);
+        owed.next_at = now + wait.min(LONGEST_WAIT);
         false
     }
 
     /// Errors: why the hub did not take it.
-    async fn ping(&self, path: &str) -> Result<(), String> {
+    async fn ping(&self, path: &str) -> Result<(), Refusal> {
         let topic = self.newsroom.load().site.address(path);
         // Some hubs read the one name of the topic, some the other.
         let form = form_urlencoded::Serializer::new(String::new())
@@ -250,8 +260,14 @@ impl Hub {
             .finish();
         let request = self.http.post(self.address.clone()).body(form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let status = request.send().await.map_err(|error| root(&error))?.status();
-        if status.is_success() { Ok(()) } else { Err(format!("it answered {status}")) }
+        let answer = request.send().await.map_err(|error| Refusal { why: root(&error), wait: None })?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(());
+        }
+        let wait = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let wait = wait.and_then(|text| retry_after(text, self.clock.now()));
+        Err(Refusal { why: format!("it answered {status}"), wait })
     }
 
     /// Everything before the first feed that is still owed is settled.
@@ -277,6 +293,14 @@ async fn save(store: &Store, seq: Seq) -> Result<(), StoreError> {
     store.set_cursor(&mut batch, NAME, &Cursor { seq, ..Cursor::default() });
     store.commit(batch).await?;
     Ok(())
+}
+
+/// How long a `Retry-After` asks to wait: seconds, or a date. RFC 9110 §10.2.3
+fn retry_after(text: &str, now: Time) -> Option<TimeDelta> {
+    match text.parse() {
+        Ok(seconds) => TimeDelta::try_seconds(seconds),
+        Err(_) => Some(DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now),
+    }
 }
 
 fn count(result: &'static str, feeds: u64) {

@@ -1,6 +1,6 @@
 //! API keys: made, listed, revoked, verified. The operator sees a key once, when it is made.
 
-use crate::domain::{Clock, Kind, Problem};
+use crate::domain::{Clock, Kind, Problem, hex};
 use crate::store::{ApiKey, Batch, Store};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -47,7 +47,7 @@ impl Keys {
         let mut random = [0_u8; 38];
         aws_lc_rs::rand::fill(&mut random).map_err(|_| Problem::new(Kind::Internal, "no randomness"))?;
         let (id, secret) = random.split_at(6);
-        let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let id = hex(id);
         let key = format!("{PREFIX}_{id}_{}", URL_SAFE_NO_PAD.encode(secret));
         let record = ApiKey {
             id,

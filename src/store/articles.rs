@@ -3,7 +3,7 @@
 use super::kv::{Batch, Range};
 use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Article, ArticleId, ExternalId, Labels, State, Term, Time};
+use crate::domain::{Article, ArticleId, ExternalId, Labels, State, Term, Time, hex};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -68,7 +68,7 @@ impl Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex(&self.0))
     }
 }
 

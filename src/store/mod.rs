@@ -92,7 +92,7 @@ pub use pace::Pace;
 pub use record::{Record, Stored};
 pub use select::{Picked, Picks, Window};
 
-use crate::domain::Seq;
+use crate::domain::{Seq, hex};
 use kv::Kv;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -257,7 +257,7 @@ fn found(kv: &dyn Kv, folder: &Path) -> Result<Identity, StoreError> {
     let mut random = [0_u8; 48];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| StoreError::Engine("no randomness".into()))?;
     let (secret, name) = random.split_at(32);
-    let instance = name.iter().map(|byte| format!("{byte:02x}")).collect();
+    let instance = hex(name);
     let mut identity = Identity { instance, secret: [0; 32] };
     identity.secret.copy_from_slice(secret);
     let mut batch = Batch::default();

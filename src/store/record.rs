@@ -69,11 +69,16 @@ pub(super) fn put_over<R: Record>(
 
 /// The bytes of `record` under `key`.
 pub(super) fn encode<R: Record>(key: &[u8], record: &R) -> Vec<u8> {
-    let payload = rmp_serde::to_vec_named(record).expect("our records hold only what MessagePack can write");
-    let mut value = Vec::with_capacity(HEADER_BYTES + payload.len());
-    value.extend([R::KIND, R::SCHEMA]);
-    value.extend(checksum(key, &value, &payload).to_be_bytes());
-    value.extend(payload);
+    /// Most records are shorter.
+    const BYTES: usize = 512;
+    let mut value = Vec::with_capacity(BYTES);
+    value.extend([R::KIND, R::SCHEMA, 0, 0, 0, 0]);
+    rmp_serde::encode::write_named(&mut value, record).expect("our records hold only what MessagePack can write");
+    let (head, payload) = value.split_at(HEADER_BYTES);
+    let sum = checksum(key, &head[..2], payload).to_be_bytes();
+    value[2..HEADER_BYTES].copy_from_slice(&sum);
+    // It is kept in memory until it has been carried on.
+    value.shrink_to_fit();
     value
 }
 

@@ -1,10 +1,9 @@
 //! Templates and style sheet of the pages, compiled in; the templates once for each language.
 
-use crate::domain::{Kind, Language, Problem};
+use crate::domain::{Kind, Language, Problem, hex};
 use crate::wire::locale::{Catalogue, environment};
 use minijinja::value::Value;
 use minijinja::{Environment, Error};
-use std::fmt::Write as _;
 
 /// All templates by their names.
 const TEMPLATES: [(&str, &str); 16] = [
@@ -68,10 +67,7 @@ impl Templates {
 /// The first 128 bits of SHA-256, in hexadecimal: names bytes in an `ETag` or an address.
 pub(super) fn digest(bytes: &[u8]) -> String {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&digest.as_ref()[..16])
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
-use tidings::domain::{Article, Clock, Content, Draft, Seq, Slug, Time, Wish};
+use tidings::domain::{Article, Clock, Content, Draft, Seq, Slug, Time, Wish, rfc822};
 use tidings::services::Step;
 use tidings::services::hub::{Hub, NAME, TRIES_MAX};
 use tidings::services::newsroom::SharedNewsroom;
@@ -24,14 +24,17 @@ use url::form_urlencoded;
 struct Listening {
     address: SocketAddr,
     status: Arc<AtomicU16>,
+    /// Further fields of its answers.
+    fields: Arc<Mutex<String>>,
     told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Listening {
     fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let (status, told) = (Arc::new(AtomicU16::new(204)), Arc::default());
-        let hub = Listening { address: listener.local_addr().unwrap(), status, told };
+        let status = Arc::new(AtomicU16::new(204));
+        let address = listener.local_addr().unwrap();
+        let hub = Listening { address, status, fields: Arc::default(), told: Arc::default() };
         let this = hub.clone();
         std::thread::spawn(move || listener.incoming().flatten().for_each(|stream| this.answer(stream)));
         hub
@@ -72,8 +75,9 @@ impl Listening {
         self.told.lock().unwrap().push(told);
         let status = self.status.load(Ordering::SeqCst);
         let answer = format!(
-            "HTTP/1.1 {status} -\r\nLocation: {}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-            self.url()
+            "HTTP/1.1 {status} -\r\nLocation: {}\r\n{}Content-Length: 0\r\nConnection: close\r\n\r\n",
+            self.url(),
+            self.fields.lock().unwrap()
         );
         stream.get_mut().write_all(answer.as_bytes()).unwrap();
     }
@@ -241,6 +245,30 @@ async fn a_hub_that_refuses_is_asked_again_ever_later_and_then_no_more() {
     desk.publish("Two", &["economy"]).await;
     settled(&mut hub).await;
     assert_eq!(desk.listening.told_sorted(), topics(BASE, &["economy"]));
+}
+
+#[tokio::test]
+async fn a_hub_that_asks_to_be_left_alone_is() {
+    let desk = Desk::open();
+    let mut hub = desk.hub().await;
+    let now = desk.clock.now();
+    let date = |minutes| rfc822(now + Duration::minutes(minutes)).replace("+0000", "GMT");
+    // Until when it wants to be left alone, in minutes, and how many it is.
+    for (asked, minutes) in [("600".to_owned(), 10), (date(15), 5), ("86400".to_owned(), 30), ("soon".to_owned(), 2)] {
+        desk.publish("One", &["science"]).await;
+        desk.listening.says(503);
+        *desk.listening.fields.lock().unwrap() = format!("Retry-After: {asked}\r\n");
+        assert_eq!(hub.step().await.unwrap(), Step::Worked);
+        // One that says nothing that can be read is asked as often as one that says nothing.
+        let expected = if asked == "soon" { 3 } else { 1 };
+        assert_eq!(desk.listening.told().len(), expected, "{asked}");
+        desk.clock.advance(Duration::minutes(minutes) - Duration::seconds(1));
+        assert_eq!(hub.step().await.unwrap(), Step::Idle, "{asked}");
+        desk.clock.advance(Duration::seconds(1));
+    }
+    desk.listening.says(200);
+    settled(&mut hub).await;
+    assert_eq!(desk.listening.told_sorted(), topics(BASE, &["science"]));
 }
 
 #[tokio::test]

@@ -6,7 +6,9 @@ use super::forms::{Known, Telling};
 use super::plan::{Ready, Stop};
 use super::standing::{asked_for, is_active, is_owed, left};
 use super::told::Prints;
-use crate::domain::{Address, ArticleId, Category, Selection, Slug, Subscriber, Subscription, SubscriptionId, Time};
+use crate::domain::{
+    Address, ArticleId, Category, Selection, Slug, Subscriber, Subscription, SubscriptionId, Time, hex,
+};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Correction, Counted, Delivery, LedgerKey, LedgerRow, Message, Told};
 use crate::wire::mail;
@@ -236,8 +238,7 @@ impl Mailer {
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.
     pub(super) fn id(&self, key: &LedgerKey) -> String {
         let digest = digest::digest(&digest::SHA256, key.as_bytes());
-        let hex: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("{hex}.{}", self.store.identity().instance)
+        format!("{}.{}", hex(&digest.as_ref()[..16]), self.store.identity().instance)
     }
 }
 

@@ -8,7 +8,7 @@ mod watched;
 
 use super::newsroom::{Newsroom, SharedNewsroom};
 use super::publish::{Outcome, Publisher};
-use crate::domain::{ArticleId, Category, Draft, ExternalId, Fault, Kind, Problem};
+use crate::domain::{ArticleId, Category, Draft, ExternalId, Fault, Kind, Problem, hex};
 use crate::store::{Batch, Store, TakenFile};
 use crate::telemetry;
 use crate::wire::source::{Door, from_file, name_of_file};
@@ -327,7 +327,7 @@ impl Sources {
         let default = name_of_file(&category.slug, name);
         let given = draft.external_id.as_ref().map(ExternalId::as_str);
         if draft.id.is_none() && given == Some(default.as_str()) {
-            let mark: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+            let mark = hex(&digest[..8]);
             return Ok(Draft {
                 external_id: Some(ExternalId::parse("external_id", &format!("{default}#{mark}"))?),
                 ..draft

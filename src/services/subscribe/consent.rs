@@ -1,7 +1,7 @@
 //! What is agreed to, and the wish never to be asked again.
 
 use super::{Subscriptions, internal};
-use crate::domain::{Address, Kind, Language, Problem, Subscription, SubscriptionState};
+use crate::domain::{Address, Kind, Language, Problem, Subscription, SubscriptionState, hex};
 use crate::store::{Batch, Delivery, LedgerKey, Message, Never, Wording};
 use crate::wire::locale::Catalogue;
 use crate::wire::mail::Purpose;
@@ -21,7 +21,7 @@ impl Subscriptions {
     pub(super) fn keep_wording(&self, batch: &mut Batch, language: Language) -> Result<String, Problem> {
         let text = wording(language);
         let digest = digest::digest(&digest::SHA256, text.as_bytes());
-        let version: String = digest.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let version = hex(&digest.as_ref()[..8]);
         if self.store.wording(&version).map_err(internal)?.is_none() {
             self.store.write_wording(batch, &version, &Wording { text });
         }

@@ -1,7 +1,8 @@
 //! Import.
 
 use super::kinds::{KINDS, key_from_text};
-use super::{DumpError, Header, Line, Summary, Trailer, VERSION, hex};
+use super::{DumpError, Header, Line, Summary, Trailer, VERSION};
+use crate::domain::hex;
 use crate::store::kv::{Batch, Kv};
 use crate::store::log::LOG_CHECK_KEY;
 use crate::store::sled::Sled;

@@ -1,7 +1,8 @@
 //! Export.
 
 use super::kinds::{KINDS, key_to_text};
-use super::{DumpError, End, Header, Line, Summary, Trailer, VERSION, hex};
+use super::{DumpError, End, Header, Line, Summary, Trailer, VERSION};
+use crate::domain::hex;
 use crate::store::log::LOG_CHECK_KEY;
 use crate::store::record::{self, readable};
 use crate::store::{Store, StoreError, Table};

@@ -136,20 +136,26 @@ impl<'a> Reader<'a> {
     }
 
     fn row(&mut self) -> Option<Value<'a>> {
-        let shared = take_number(&mut self.rest)?;
-        let own = take_number(&mut self.rest)?;
-        let length = take_number(&mut self.rest)?;
-        let (key, rest) = self.rest.split_at_checked(own)?;
-        let (bytes, rest) = rest.split_at_checked(length >> MARK_BITS)?;
-        let is_in_pieces = length & IN_PIECES != 0;
-        if shared > self.key.len() || (is_in_pieces && bytes.len() != Pieces::BYTES) {
-            return None;
-        }
+        let (shared, own, value) = take_row(&mut self.rest, self.key.len())?;
         self.key.truncate(shared);
-        self.key.extend(key);
-        self.rest = rest;
-        Some(Value { bytes: bytes.into(), is_in_pieces, is_packed: length & PACKED != 0 })
+        self.key.extend(own);
+        Some(value)
     }
+}
+
+/// A row: how much of its key is that of the row before, which had so many bytes; the rest of its key; its value.
+fn take_row<'a>(bytes: &mut &'a [u8], before: usize) -> Option<(usize, &'a [u8], Value<'a>)> {
+    let shared = take_number(bytes)?;
+    let own = take_number(bytes)?;
+    let length = take_number(bytes)?;
+    let (own, rest) = bytes.split_at_checked(own)?;
+    let (value, rest) = rest.split_at_checked(length >> MARK_BITS)?;
+    let is_in_pieces = length & IN_PIECES != 0;
+    if shared > before || (is_in_pieces && value.len() != Pieces::BYTES) {
+        return None;
+    }
+    *bytes = rest;
+    Some((shared, own, Value { bytes: value.into(), is_in_pieces, is_packed: length & PACKED != 0 }))
 }
 
 /// What came of looking for a row.
@@ -161,14 +167,27 @@ pub(super) enum Found<'a> {
     Behind,
 }
 
-/// Looks for a row.
+/// Looks for a row. No key is put together for that: what a row has in common with the row before tells most of them.
 pub(super) fn search<'a>(block: &'a [u8], key: &[u8]) -> Result<Found<'a>, Unreadable> {
-    let mut rows = Reader::new(block);
-    while let Some(value) = rows.next()? {
-        match rows.key.as_slice().cmp(key) {
-            Ordering::Less => {}
-            Ordering::Equal => return Ok(Found::Here(value)),
-            Ordering::Greater => return Ok(Found::Nowhere),
+    let mut rest = block;
+    // The row before comes before `key`, and begins with so many bytes of it.
+    let (mut common, mut before) = (0, 0);
+    while !rest.is_empty() {
+        let (shared, own, value) = take_row(&mut rest, before).ok_or(Unreadable)?;
+        before = shared + own.len();
+        match shared.cmp(&common) {
+            // It differs from `key` where the row before does, and in the same way.
+            Ordering::Greater => {}
+            // It is greater than the row before in a byte which that one has of `key`.
+            Ordering::Less => return Ok(Found::Nowhere),
+            Ordering::Equal => {
+                let wanted = &key[common..];
+                match own.cmp(wanted) {
+                    Ordering::Less => common += own.iter().zip(wanted).take_while(|(a, b)| a == b).count(),
+                    Ordering::Equal => return Ok(Found::Here(value)),
+                    Ordering::Greater => return Ok(Found::Nowhere),
+                }
+            }
         }
     }
     Ok(Found::Behind)
@@ -202,6 +221,7 @@ impl<'a> Rows<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn rows() -> Vec<(Vec<u8>, Value<'static>)> {
         let here = |value: &[u8], is_packed| Value::here(value.to_vec(), is_packed);
@@ -247,6 +267,25 @@ mod tests {
         assert_eq!(whole, rows.len(), "before the first row, and behind each but the last");
         for wrong in [&[1, 0, 0][..], &[0xFF; 12], &[0, 200, 1, 0], &[0, 0, 0x25, 1, 2, 3, 4, 5, 6, 7, 8, 9]] {
             assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_row_is_found_where_reading_all_rows_finds_it(
+            keys in prop::collection::btree_set(prop::collection::vec(0_u8..3, 0..6), 0..20),
+            wanted in prop::collection::vec(0_u8..3, 0..7),
+        ) {
+            let values: Vec<_> = (0..keys.len()).map(|number| Value::here(vec![number as u8], false)).collect();
+            let rows: Vec<Row<'_>> = keys.iter().map(Vec::as_slice).zip(&values).collect();
+            let block = encode(&rows);
+            let here = rows.iter().find(|(key, _)| *key == wanted).map(|(_, value)| (*value).clone());
+            let is_behind = keys.last().is_none_or(|last| *last < wanted);
+            match search(&block, &wanted).unwrap() {
+                Found::Here(value) => prop_assert_eq!(Some(value), here),
+                Found::Nowhere => prop_assert!(here.is_none() && !is_behind),
+                Found::Behind => prop_assert!(is_behind),
+            }
         }
     }
 }
