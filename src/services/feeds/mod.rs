@@ -5,6 +5,7 @@
 //! article. What is held in memory stays within a budget of bytes (`shelf.rs`).
 
 mod archive;
+mod beside;
 mod build;
 mod built;
 mod cut;
