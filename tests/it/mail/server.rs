@@ -1,6 +1,7 @@
 //! What becomes of a message, whatever the mail server does.
 
 use super::*;
+use tidings::store::{Back, LedgerRow};
 
 #[tokio::test]
 async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
@@ -130,6 +131,33 @@ async fn a_server_that_closes_a_used_connection_is_connected_to_again() {
         assert_eq!(peer.accepted().len(), readers.len() - refused, "{at:?} {act:?}");
         assert_eq!(peer.log.lock().unwrap().connections, 2, "{at:?} {act:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_written_of_a_message_on_the_wire_stays_when_it_is_closed() {
+    let (room, peer, article, reader) = on_its_way().await;
+    let timeout = std::time::Duration::from_secs(1);
+    let mailer = room.mailer(settings(Some(Smtp { timeout, ..smtp(&peer) })));
+    peer.will(At::Mail, Act::Stall);
+    let key = LedgerKey::of(&Message::Notice { article: article.id.clone() }, reader.id);
+    let complained = async {
+        let on_wire = loop {
+            let row = room.store.message(&key).unwrap().unwrap();
+            if matches!(row.record.state, Delivery::OnWire { .. }) {
+                break row;
+            }
+            tokio::task::yield_now().await;
+        };
+        let next = LedgerRow { back: Some(Back::Complaint), ..on_wire.record.clone() };
+        let mut batch = Batch::default();
+        room.store.write_message(&mut batch, Some(&on_wire), &next);
+        room.store.commit(batch).await.unwrap();
+    };
+    let (stepped, ()) = tokio::join!(mailer.step(), complained);
+    stepped.unwrap();
+    let row = room.store.message(&key).unwrap().unwrap().record;
+    assert!(matches!(row.state, Delivery::Pending { .. }), "{row:?}");
+    assert_eq!(row.back, Some(Back::Complaint));
 }
 
 #[tokio::test]

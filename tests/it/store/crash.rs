@@ -3,7 +3,8 @@
 //! The child is this test binary again, started for one test with a folder in its environment. `scripts/powercut`
 //! drives the same child and the same comparison over a file system that is cut off.
 
-use super::{Dice, article, is_long, put};
+use super::{Dice, article, put};
+use crate::harness::is_long;
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

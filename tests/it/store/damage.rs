@@ -1,7 +1,8 @@
 //! What a disk can do to a store that was closed cleanly. Either everything is there, or somebody is told:
 //! `open` refuses, or `check` finds. Never fewer articles and no word.
 
-use super::{Dice, copy_folder, is_long, put};
+use super::{Dice, copy_folder, put};
+use crate::harness::is_long;
 use std::path::{Path, PathBuf};
 use tidings::store::{Store, check};
 

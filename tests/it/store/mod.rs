@@ -28,12 +28,6 @@ pub(crate) fn noise(seed: u8, bytes: usize) -> Vec<u8> {
     (0..bytes).map(|_| u8::try_from(dice.roll(256)).unwrap()).collect()
 }
 
-/// Rarely run in full: `TIDINGS_LONG=1` makes the tests of damage and of sudden ends go on for minutes.
-#[expect(clippy::disallowed_methods, reason = "a switch of the tests alone")]
-pub(crate) fn is_long() -> bool {
-    std::env::var("TIDINGS_LONG").is_ok()
-}
-
 /// What stands in `id` at `revision`: a test that finds other text has found damage.
 pub(crate) fn article(id: &str, revision: u32) -> Article {
     let mut dice = Dice(id.bytes().fold(u64::from(revision), |sum, byte| sum.wrapping_mul(31) + u64::from(byte)));

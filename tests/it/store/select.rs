@@ -74,7 +74,7 @@ fn what_is_selected_is_what_a_look_at_every_article_finds() {
     let store = Store::open(folder.path()).unwrap();
     let mut dice = Dice(5);
     let mut articles: BTreeMap<usize, Article> = BTreeMap::new();
-    let rounds = if super::is_long() { 400 } else { 40 };
+    let rounds = if crate::harness::is_long() { 400 } else { 40 };
     for round in 0..rounds {
         for _ in 0..20 {
             let id = dice.roll(600);
