@@ -1,4 +1,4 @@
-//! How records hold instants: for programs as milliseconds since 1970, which take a tenth of the time that text takes; as
+//! How records hold instants: for programs as milliseconds since 1970, since text was a twentieth of a mail's work; as
 //! RFC 3339 text in formats that people read. Either is read in any format, and so is what earlier versions wrote.
 //!
 //! For fields: `#[serde(with = "millis")]`, and `millis::optional` where there may be none.

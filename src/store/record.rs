@@ -19,17 +19,17 @@ pub trait Record: Serialize + DeserializeOwned {
 
 impl Record for crate::domain::Article {
     const KIND: u8 = b'A';
-    const SCHEMA: u8 = 1;
+    const SCHEMA: u8 = 2;
 }
 
 impl Record for crate::domain::Change {
     const KIND: u8 = b'C';
-    const SCHEMA: u8 = 1;
+    const SCHEMA: u8 = 2;
 }
 
 impl Record for crate::domain::Subscription {
     const KIND: u8 = b'S';
-    const SCHEMA: u8 = 1;
+    const SCHEMA: u8 = 2;
 }
 
 /// A pointer: the id of an article under another name.

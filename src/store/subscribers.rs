@@ -15,7 +15,7 @@ impl Record for SubscriptionId {
 
 impl Record for Subscriber {
     const KIND: u8 = b'B';
-    const SCHEMA: u8 = 1;
+    const SCHEMA: u8 = 2;
 }
 
 /// A pointer: the address of a subscriber.

@@ -135,7 +135,7 @@ pub struct LedgerRow {
 
 impl Record for LedgerRow {
     const KIND: u8 = b'L';
-    const SCHEMA: u8 = 1;
+    const SCHEMA: u8 = 2;
 }
 
 /// Names a message for ever.

@@ -1,5 +1,5 @@
-//! The blocks that a thread saw last. Lookups mostly come in the order of keys, and finding a block takes sled ten times as
-//! long as it takes to find a row in it.
+//! The blocks that a thread saw last. Lookups mostly come in the order of keys, and finding a block takes sled several times
+//! as long as it takes to find a row in it.
 //!
 //! A block that was seen holds as long as nothing was carried into sled since. While a turn is on its way, what it changes
 //! is still read from memory; so the turn ends, here, before it is taken out of there.
