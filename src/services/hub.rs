@@ -93,7 +93,7 @@ impl Hub {
             .redirect(redirect::Policy::none());
         let http = client.build().map_err(|error| Problem::new(Kind::Internal, root(&error)))?;
         let at = match store.cursor(NAME)? {
-            Some(cursor) => cursor.seq,
+            Some(stored) => stored.record.seq,
             None => {
                 let head = store.head();
                 save(&store, head).await?;
@@ -289,10 +289,12 @@ impl Hub {
 }
 
 async fn save(store: &Store, seq: Seq) -> Result<(), StoreError> {
-    let mut batch = Batch::default();
-    store.set_cursor(&mut batch, NAME, &Cursor { seq, ..Cursor::default() });
-    store.commit(batch).await?;
-    Ok(())
+    let moved = || {
+        let (mut batch, old) = (Batch::default(), store.cursor(NAME)?);
+        store.move_cursor(&mut batch, NAME, old.as_ref(), Cursor { seq, ..Cursor::default() });
+        Ok((batch, ()))
+    };
+    store.decide(moved).await
 }
 
 /// How long a `Retry-After` asks to wait: seconds, or a date. RFC 9110 §10.2.3

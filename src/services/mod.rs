@@ -19,7 +19,7 @@ pub mod subscribe;
 pub mod watchdog;
 
 use crate::domain::{Change, Seq};
-use crate::store::{Batch, Cursor, Due, Store, StoreError, Table};
+use crate::store::{Batch, Cursor, Due, Store, StoreError, Stored, Table};
 use crate::telemetry;
 use std::future::Future;
 use std::sync::Arc;
@@ -89,14 +89,26 @@ pub struct Tail<R> {
     store: Arc<Store>,
     reader: R,
     at: Cursor,
-    saved: Cursor,
+    saved: Option<Stored<Cursor>>,
 }
 
 impl<R: Reader> Tail<R> {
     /// `reader`, standing where its stored cursor says. Errors: the store's.
     pub fn new(store: Arc<Store>, reader: R) -> Result<Self, StoreError> {
-        let at = store.cursor(reader.name())?.unwrap_or_default();
-        Ok(Tail { store, reader, saved: at.clone(), at })
+        let mut tail = Tail { store, reader, at: Cursor::default(), saved: None };
+        tail.go_back()?;
+        Ok(tail)
+    }
+
+    /// To where the stored cursor says.
+    fn go_back(&mut self) -> Result<(), StoreError> {
+        self.saved = self.store.cursor(self.reader.name())?;
+        self.at = self.saved.as_ref().map(|saved| saved.record.clone()).unwrap_or_default();
+        Ok(())
+    }
+
+    fn is_saved(&self) -> bool {
+        self.saved.as_ref().map_or_else(|| self.at == Cursor::default(), |saved| saved.record == self.at)
     }
 
     /// One round: reads behind the cursor, and commits what follows together with the moved cursor.
@@ -113,7 +125,7 @@ impl<R: Reader> Tail<R> {
         let (batch, next) = self.reader.apply(&self.at, read.changes).await?;
         if !batch.is_empty() {
             self.commit(batch, next).await?;
-        } else if next.seq.0 - self.saved.seq.0 >= UNSAVED_MAX {
+        } else if next.seq.0 - self.saved.as_ref().map_or(0, |saved| saved.record.seq.0) >= UNSAVED_MAX {
             self.commit(Batch::default(), next).await?;
         } else {
             self.at = next;
@@ -122,18 +134,20 @@ impl<R: Reader> Tail<R> {
     }
 
     async fn commit(&mut self, mut batch: Batch, next: Cursor) -> Result<(), StoreError> {
-        self.store.set_cursor(&mut batch, self.reader.name(), &next);
-        // Where what it was decided on has changed meanwhile, the cursor stays, and the next round decides anew.
+        let saved = self.store.move_cursor(&mut batch, self.reader.name(), self.saved.as_ref(), next);
         if self.store.try_commit(batch).await? {
-            self.at = next.clone();
-            self.saved = next;
+            self.at = saved.record.clone();
+            self.saved = Some(saved);
+            Ok(())
+        } else {
+            // What it was decided on has changed meanwhile, or the cursor itself: the next round decides anew.
+            self.go_back()
         }
-        Ok(())
     }
 
     /// Stores a cursor that has moved in memory alone.
     pub async fn save(&mut self) -> Result<(), StoreError> {
-        if self.at == self.saved { Ok(()) } else { self.commit(Batch::default(), self.at.clone()).await }
+        if self.is_saved() { Ok(()) } else { self.commit(Batch::default(), self.at.clone()).await }
     }
 
     /// Rounds until `stop`, each a moment after the head has moved.
@@ -145,7 +159,7 @@ impl<R: Reader> Tail<R> {
             head.mark_unchanged();
             let wait = match self.step().await {
                 Ok(Step::Worked) => {
-                    if self.at == self.saved {
+                    if self.is_saved() {
                         saved_at = tokio::time::Instant::now();
                     } else if saved_at.elapsed() >= SAVE_WITHIN
                         && let Err(error) = self.save().await
@@ -154,7 +168,7 @@ impl<R: Reader> Tail<R> {
                     }
                     continue;
                 }
-                Ok(Step::Idle) if self.at == self.saved => None,
+                Ok(Step::Idle) if self.is_saved() => None,
                 Ok(Step::Idle) => Some(SAVE_AFTER),
                 Err(error) => {
                     self.tell(&error);

@@ -16,6 +16,13 @@ pub struct Cursor {
     /// Lets a reader take one change to very many recipients in pieces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub within: Vec<u8>,
+    /// Counts who has settled meanwhile what lies behind it: [`Store::overtake`].
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub overtaken: u32,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 impl Record for Cursor {
@@ -104,15 +111,31 @@ impl Store {
     }
 
     /// Where `reader` stands; none if it never read.
-    pub fn cursor(&self, reader: &str) -> Result<Option<Cursor>, StoreError> {
-        Ok(self.stored(Table::Meta, &cursor_key(reader))?.map(|stored| stored.record))
+    pub fn cursor(&self, reader: &str) -> Result<Option<Stored<Cursor>>, StoreError> {
+        self.stored(Table::Meta, &cursor_key(reader))
     }
 
-    /// Puts the cursor of `reader` into the batch of what it did.
-    pub fn set_cursor(&self, batch: &mut Batch, reader: &str, cursor: &Cursor) {
-        let key = cursor_key(reader);
-        let value = record::encode(&key, cursor);
-        batch.put(Table::Meta, key, value);
+    /// Puts the cursor of `reader` into the batch of what it did, which then requires that it still stands where it
+    /// was read. Returns it as it will be stored.
+    pub fn move_cursor(
+        &self,
+        batch: &mut Batch,
+        reader: &str,
+        old: Option<&Stored<Cursor>>,
+        cursor: Cursor,
+    ) -> Stored<Cursor> {
+        let raw = record::put_over(batch, Table::Meta, &cursor_key(reader), old, &cursor);
+        Stored { record: cursor, raw }
+    }
+
+    /// Where `reader` stands, for somebody who settles in `batch` what follows from all that lies behind: the batch
+    /// requires that the reader has not gone on meanwhile, and makes it look again at what it is about to write.
+    pub fn overtake(&self, batch: &mut Batch, reader: &str) -> Result<Cursor, StoreError> {
+        let old = self.cursor(reader)?;
+        let stands = old.as_ref().map(|stored| stored.record.clone()).unwrap_or_default();
+        let overtaken = stands.overtaken.wrapping_add(1);
+        self.move_cursor(batch, reader, old.as_ref(), Cursor { overtaken, ..stands.clone() });
+        Ok(stands)
     }
 
     /// When feeds of `selection` last came to show something else; none if they never did. For the whole newsroom and

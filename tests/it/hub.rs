@@ -149,7 +149,7 @@ impl Desk {
     }
 
     fn cursor(&self) -> Seq {
-        self.store.cursor(NAME).unwrap().unwrap().seq
+        self.store.cursor(NAME).unwrap().unwrap().record.seq
     }
 }
 

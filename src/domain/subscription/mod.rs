@@ -227,13 +227,9 @@ impl Subscription {
         Subscription { state, paused_at: None, digests, erase_at: None, wished: None, ..self.clone() }
     }
 
-    /// The same at another cadence or in another zone, from `now` on. What its next digest begins with stays, unless
-    /// the mails came one by one so far.
-    pub fn paced(&self, cadence: Cadence, zone: &Zone, now: Time, head: Seq) -> Self {
+    /// The same at another cadence or in another zone, from `now` on. What its next digest begins with stays.
+    pub fn paced(&self, cadence: Cadence, zone: &Zone, now: Time) -> Self {
         let mut digests = self.digests.clone();
-        if self.cadence.is_instant() && digests.next.is_none() {
-            digests.since = head;
-        }
         let after = digests.last.as_ref().map(|last| last.window.date);
         digests.next = match (cadence, digests.next) {
             _ if self.active_since().is_none() => None,

@@ -70,7 +70,7 @@ impl Reader for Notify {
     async fn apply(&self, cursor: &Cursor, changes: Vec<(Seq, Change)>) -> Result<(Batch, Cursor), StoreError> {
         if !self.store.has_subscriptions()? {
             let last = changes.last().map_or(cursor.seq, |(seq, _)| *seq);
-            return Ok((Batch::default(), Cursor { seq: last, within: Vec::new() }));
+            return Ok((Batch::default(), Cursor { seq: last, within: Vec::new(), overtaken: cursor.overtaken }));
         }
         let mut done = cursor.clone();
         // What the round before this one wrote is durable now, and was not when it was written: an article is
@@ -85,10 +85,10 @@ impl Reader for Notify {
                 let news = News { seq, change, article, today, standard, grace, counted: HashMap::new() };
                 let piece = self.store.scan(move |store| news.piece(store, after)).await?;
                 if let Some((batch, last)) = piece {
-                    return Ok((batch, Cursor { seq: done.seq, within: last.0.as_bytes().to_vec() }));
+                    return Ok((batch, Cursor { within: last.0.as_bytes().to_vec(), ..done }));
                 }
             }
-            done = Cursor { seq, within: Vec::new() };
+            done = Cursor { seq, within: Vec::new(), ..done };
         }
         Ok((Batch::default(), done))
     }

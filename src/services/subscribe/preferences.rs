@@ -2,9 +2,10 @@
 
 use super::{Known, Subscriptions, decide, internal, mint, unknown};
 use crate::domain::{
-    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
+    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Seq, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Time, Zone,
 };
+use crate::services::NOTIFY;
 use crate::store::{Batch, LedgerRow, Message};
 use crate::wire::mail::{Purpose, Token};
 use chrono::Duration;
@@ -218,7 +219,7 @@ impl Subscriptions {
                 let new = Subscriber { zone: zone.clone(), language: *language, ..subscriber.clone() };
                 self.store.write_subscriber(&mut batch, Some(&known.subscriber), &new);
                 for old in &known.subscriptions {
-                    let paced = old.record.paced(old.record.cadence, self.zone(&new), now, head);
+                    let paced = old.record.paced(old.record.cadence, self.zone(&new), now);
                     if !paced.cadence.is_instant() && paced != old.record {
                         self.store.write_subscription(&mut batch, Some(old), &paced);
                     }
@@ -248,7 +249,11 @@ impl Subscriptions {
                 let mut new = old.record.clone();
                 new.selection = selection.clone().unwrap_or(new.selection);
                 if let Some(cadence) = cadence.filter(|cadence| *cadence != new.cadence) {
-                    new = new.paced(cadence, zone, now, head);
+                    if new.cadence.is_instant() && new.digests.next.is_none() {
+                        let told = self.told_at_once(&mut batch, new.id)?;
+                        new.digests.since = new.digests.since.max(told);
+                    }
+                    new = new.paced(cadence, zone, now);
                 }
                 match (is_paused, new.paused_at) {
                     (Some(true), None) => {
@@ -268,6 +273,15 @@ impl Subscriptions {
             }
         }
         Ok(batch)
+    }
+
+    /// The place of the log up to which it is settled what a subscription gets at once. From there on `batch` settles
+    /// it otherwise.
+    fn told_at_once(&self, batch: &mut Batch, id: SubscriptionId) -> Result<Seq, Problem> {
+        let notify = self.store.overtake(batch, NOTIFY).map_err(internal)?;
+        // It goes through them in the order of their ids.
+        let has_come_by = notify.within.as_slice() >= id.0.as_bytes().as_slice();
+        Ok(if has_come_by { notify.seq.next() } else { notify.seq })
     }
 
     fn owned(&self, token: &str) -> Result<Known, Problem> {

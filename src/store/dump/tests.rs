@@ -48,7 +48,8 @@ fn store(folder: &Path) -> Store {
     store.write_article(&mut batch, None, &article("later", State::Scheduled));
     let key = ApiKey { id: "k1".into(), name: "desk".into(), digest: vec![7; 32], created_at: Time::UNIX_EPOCH };
     store.write_api_key(&mut batch, &key);
-    store.set_cursor(&mut batch, "notify", &Cursor { seq: crate::domain::Seq(1), within: vec![0, 255] });
+    let cursor = Cursor { seq: crate::domain::Seq(1), within: vec![0, 255], overtaken: 3 };
+    store.move_cursor(&mut batch, "notify", None, cursor);
     let id = ArticleId::parse("id", "one").unwrap();
     let replay = Replay { request: vec![1; 32], article: id, at: Time::UNIX_EPOCH };
     store.remember_replay(&mut batch, &[9; 32], &replay, Time::UNIX_EPOCH);

@@ -2,8 +2,11 @@
 
 use super::*;
 use chrono::Weekday;
-use tidings::domain::{Seq, Weekdays, Zone};
+use tidings::domain::{Change, Seq, Weekdays, Zone};
+use tidings::services::Reader;
 use tidings::services::quarantine::{Owed, Quarantine};
+use tidings::services::subscribe::Amendment;
+use tidings::store::StoreError;
 
 /// A subscription to `query` at `cadence` on the clock of Berlin, confirmed now.
 pub(super) async fn subscribed(room: &Room, to: &str, query: &str, cadence: Cadence) -> Subscription {
@@ -233,7 +236,7 @@ async fn a_weekly_digest_comes_on_its_day_and_a_change_of_pace_loses_nothing() {
     room.clock.advance(Duration::days(2));
     let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
     let stored = room.store.subscription(reader.id).unwrap().unwrap();
-    let instant = stored.record.paced(Cadence::Instant, &zone, room.clock.now(), room.store.head());
+    let instant = stored.record.paced(Cadence::Instant, &zone, room.clock.now());
     let mut batch = Batch::default();
     room.store.write_subscription(&mut batch, Some(&stored), &instant);
     room.store.commit(batch).await.unwrap();
@@ -242,6 +245,67 @@ async fn a_weekly_digest_comes_on_its_day_and_a_change_of_pace_loses_nothing() {
     assert!(room.subscription("reader@example.net").digests.since > Seq(0));
     room.publish("At once", &["science"]).await;
     assert_eq!(mailed(&room, "reader@example.net").await.len(), 1);
+}
+
+/// A change of mind between an article and its notice.
+async fn to_daily(room: &Room, reader: &Subscription) {
+    let edit = Amendment::Edit { id: reader.id, selection: None, cadence: Some(daily(7)), is_paused: None };
+    room.subscriptions.amend_of(reader.id, &edit).await.unwrap();
+}
+
+/// Reads like the real one, and the reader changes to digests after it has decided and before that is committed.
+struct Overtaken {
+    notify: Notify,
+    room: Arc<Room>,
+    reader: Subscription,
+}
+
+impl Reader for Overtaken {
+    fn name(&self) -> &'static str {
+        self.notify.name()
+    }
+
+    async fn apply(&self, cursor: &Cursor, changes: Vec<(Seq, Change)>) -> Result<(Batch, Cursor), StoreError> {
+        let decided = self.notify.apply(cursor, changes).await;
+        if self.room.subscription(self.reader.address.as_str()).cadence.is_instant() {
+            to_daily(&self.room, &self.reader).await;
+        }
+        decided
+    }
+}
+
+#[tokio::test]
+async fn whoever_changes_to_digests_gets_what_was_not_owed_yet_in_the_first_of_them() {
+    const READER: &str = "reader@example.net";
+    let room = Arc::new(Room::open());
+    room.publish("Before their time", &["science"]).await;
+    room.notified().await;
+    let reader = subscribed(&room, READER, "", Cadence::Instant).await;
+    room.publish("Read by nobody yet", &["science"]).await;
+    let overtaken = Overtaken { notify: room.notify(), room: Arc::clone(&room), reader: reader.clone() };
+    let mut tail = Tail::new(Arc::clone(&room.store), overtaken).unwrap();
+    while tail.step().await.unwrap() == Step::Worked {}
+    assert_eq!(mailed(&room, READER).await, [], "it is for the digest");
+    until_seven(&room);
+    let digests = mailed(&room, READER).await;
+    assert_eq!(digests.iter().flat_map(|(_, text)| told(text)).collect::<Vec<_>>(), ["Read by nobody yet"]);
+}
+
+#[tokio::test]
+async fn whoever_changes_to_digests_gets_what_was_owed_by_itself_and_not_again() {
+    const READER: &str = "reader@example.net";
+    let room = Room::open();
+    let reader = subscribed(&room, READER, "", Cadence::Instant).await;
+    room.publish("Owed, and not finished", &["science"]).await;
+    assert_eq!(room.tail().step().await.unwrap(), Step::Worked);
+    assert!(!room.store.cursor("notify").unwrap().unwrap().record.within.is_empty());
+    room.publish("Not owed", &["science"]).await;
+    to_daily(&room, &reader).await;
+    let at_once = mailed(&room, READER).await;
+    assert_eq!(at_once.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["Owed, and not finished"]);
+    until_seven(&room);
+    let digests = mailed(&room, READER).await;
+    assert_eq!(digests.iter().flat_map(|(_, text)| told(text)).collect::<Vec<_>>(), ["Not owed"]);
 }
 
 #[tokio::test]

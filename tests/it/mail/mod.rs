@@ -129,10 +129,13 @@ impl Room {
         Mailer::new(store, self.clock.clone(), newsroom, settings, standard, Arc::clone(&self.hint)).unwrap()
     }
 
-    fn tail(&self) -> Tail<Notify> {
+    fn notify(&self) -> Notify {
         let (standard, hint) = (self.standard.clone(), Arc::clone(&self.hint));
-        let notify = Notify::new(Arc::clone(&self.store), standard, Duration::days(2), self.grace, hint);
-        Tail::new(Arc::clone(&self.store), notify).unwrap()
+        Notify::new(Arc::clone(&self.store), standard, Duration::days(2), self.grace, hint)
+    }
+
+    fn tail(&self) -> Tail<Notify> {
+        Tail::new(Arc::clone(&self.store), self.notify()).unwrap()
     }
 
     fn outbox(&self) -> Mail {

@@ -21,7 +21,7 @@ fn filled(folder: &Path) -> Store {
         }
     }
     let mut batch = Batch::default();
-    store.set_cursor(&mut batch, "notify", &Cursor { seq: Seq(3), within: vec![] });
+    store.move_cursor(&mut batch, "notify", None, Cursor { seq: Seq(3), ..Cursor::default() });
     let article = ArticleId::parse("id", "a01").unwrap();
     let replay = Replay { request: vec![1], article, at: Time::UNIX_EPOCH };
     store.remember_replay(&mut batch, &[9; 32], &replay, Time::UNIX_EPOCH);
@@ -145,7 +145,10 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
     for (table, key, value, told) in cases {
         let findings = after(|store, batch| match (value, &key[..]) {
             (Some(value), _) => batch.put(table, key.clone(), value),
-            (None, b"cursor/notify") => store.set_cursor(batch, "notify", &Cursor { seq: Seq(9_999), within: vec![] }),
+            (None, b"cursor/notify") => {
+                let (old, beyond) = (store.cursor("notify").unwrap(), Cursor { seq: Seq(9_999), ..Cursor::default() });
+                store.move_cursor(batch, "notify", old.as_ref(), beyond);
+            }
             (None, _) => {
                 let mark = store.kv().get(Table::Meta, b"touched/science").unwrap().unwrap();
                 batch.put(table, key.clone(), mark);
