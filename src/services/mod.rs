@@ -135,7 +135,7 @@ impl<R: Reader> Tail<R> {
 
     async fn commit(&mut self, mut batch: Batch, next: Cursor) -> Result<(), StoreError> {
         let saved = self.store.move_cursor(&mut batch, self.reader.name(), self.saved.as_ref(), next);
-        if self.store.try_commit(batch).await? {
+        if self.store.try_commit(batch.patiently()).await? {
             self.at = saved.record.clone();
             self.saved = Some(saved);
             Ok(())

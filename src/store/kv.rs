@@ -54,9 +54,17 @@ pub struct Batch {
     pub(super) requires: Vec<(Table, Vec<u8>, Requirement)>,
     pub(super) writes: Vec<(Table, Vec<u8>, Write)>,
     pub(super) appends: Vec<Vec<u8>>,
+    pub(super) is_patient: bool,
 }
 
 impl Batch {
+    /// For work behind the scenes: its thread has other work meanwhile, and others commit at the same time, so an engine
+    /// that can do so waits for the disk elsewhere, once for several. Without it, nobody else is expected.
+    pub fn patiently(mut self) -> Self {
+        self.is_patient = true;
+        self
+    }
+
     /// Applies only if `key` is not there.
     pub fn require_absent(&mut self, table: Table, key: impl Into<Vec<u8>>) {
         self.requires.push((table, key.into(), Requirement::Absent));

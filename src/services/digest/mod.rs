@@ -184,7 +184,7 @@ impl OnDue for Digester {
         let this = Arc::clone(self);
         let (batch, owed) = self.store.scan(move |_| this.piece(now, page)).await?;
         // Where a subscription was changed meanwhile, what is due is still due.
-        if self.store.try_commit(batch).await? && owed > 0 {
+        if self.store.try_commit(batch.patiently()).await? && owed > 0 {
             self.hint.notify_one();
         }
         Ok(Step::Worked)

@@ -333,7 +333,7 @@ impl Mailer {
             articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
             self.write_paces(&mut batch);
             let ready = self.signed(ready).await?;
-            if self.store.try_commit(batch).await? {
+            if self.store.try_commit(batch.patiently()).await? {
                 closings.drain(..).for_each(|closing| self.closed(&closing));
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
                 prints.for_each(|prints| self.prints_are_stored(prints));

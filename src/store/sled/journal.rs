@@ -277,7 +277,7 @@ mod tests {
 
     fn told(folder: &Path, at: u64) -> (u64, Option<u64>, Option<u64>) {
         let told = read(folder, head(at)).unwrap();
-        let value = told.writes.get(Table::Meta, b"k").flatten();
+        let value = told.writes.look(Table::Meta, b"k", |value| value.map(<[u8]>::to_vec)).flatten();
         let value = value.map(|value| u64::from_be_bytes(value.as_slice().try_into().unwrap()));
         (told.turn, told.head.map(|head| head.writes), value)
     }

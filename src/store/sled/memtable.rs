@@ -44,9 +44,9 @@ impl Memtable {
         self.tables[table as usize].insert(key, Newest { value, generation });
     }
 
-    /// What it says of `key`; none if it says nothing.
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Vec<u8>>> {
-        self.tables[table as usize].get(key).map(|newest| newest.value.clone())
+    /// What `look` makes of what it says of `key`; none if it says nothing.
+    pub(super) fn look<T>(&self, table: Table, key: &[u8], look: impl FnOnce(Option<&[u8]>) -> T) -> Option<T> {
+        self.tables[table as usize].get(key).map(|newest| look(newest.value.as_deref()))
     }
 
     /// Every write, table by table in the order of their keys.
@@ -83,9 +83,9 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    /// What it says of `key`; none if it says nothing, so that sled has to be asked.
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Option<Option<Vec<u8>>> {
-        self.active.get(table, key).or_else(|| self.frozen.as_ref()?.get(table, key))
+    /// What `look` makes of what it says of `key`; none if it says nothing, so that sled has to be asked.
+    pub(super) fn look<T>(&self, table: Table, key: &[u8], look: impl Fn(Option<&[u8]>) -> T) -> Option<T> {
+        self.active.look(table, key, &look).or_else(|| self.frozen.as_ref()?.look(table, key, &look))
     }
 
     /// The entries at the beginning of a part of `table`, in its direction, and the key up to which nothing was left

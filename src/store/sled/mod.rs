@@ -125,14 +125,14 @@ impl Sled {
     /// Commits `batch` where the caller is, if nobody else is writing and the disk is quick; gives it back otherwise.
     fn commit_here(&self, batch: Batch) -> Result<Result<Seq, CommitError>, Batch> {
         // Who waits for the thread came before.
-        if self.waiting.load(Ordering::Acquire) > 0 {
+        if batch.is_patient || self.waiting.load(Ordering::Acquire) > 0 {
             return Err(batch);
         }
         let mut writer = match self.writer.try_lock() {
             Ok(writer) if writer.is_quick() => writer,
             Ok(_) | Err(_) => return Err(batch),
         };
-        let outcome = writer.write(&[&batch]).pop();
+        let outcome = writer.write(vec![batch]).pop();
         writer.announce();
         if writer.is_turn_over() {
             // A thread that is gone is told to whoever needs it next.

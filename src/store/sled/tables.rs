@@ -39,7 +39,7 @@ impl Tables {
 
     /// The value of `key`, whatever its size.
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.recent(|recent| recent.get(table, key)) {
+        match self.recent(|recent| recent.look(table, key, |value| value.map(<[u8]>::to_vec))) {
             Some(value) => Ok(value),
             None => guarded(|| match blocks::get_near(&self.trees, table, key, self.turn.now())? {
                 Some(value) => blocks::whole(&self.trees, table, key, value),
@@ -50,9 +50,17 @@ impl Tables {
 
     /// Is there such a key?
     pub(super) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        match self.recent(|recent| recent.get(table, key)) {
-            Some(value) => Ok(value.is_some()),
+        match self.recent(|recent| recent.look(table, key, |value| value.is_some())) {
+            Some(is_there) => Ok(is_there),
             None => guarded(|| Ok(blocks::get_near(&self.trees, table, key, self.turn.now())?.is_some())),
+        }
+    }
+
+    /// Does `key` hold just `value`?
+    pub(super) fn holds(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        match self.recent(|recent| recent.look(table, key, |found| found == Some(value))) {
+            Some(is_value) => Ok(is_value),
+            None => Ok(self.get(table, key)?.as_deref() == Some(value)),
         }
     }
 

@@ -43,8 +43,8 @@ pub(super) enum Job {
     Snapshot(Sender<Result<Begun, StoreError>>),
 }
 
+/// Who waits for a batch of a group.
 struct Waiting {
-    batch: Batch,
     done: oneshot::Sender<Result<Seq, CommitError>>,
     _room: OwnedSemaphorePermit,
 }
@@ -82,9 +82,9 @@ pub(super) fn run(writer: &Mutex<Writer>, jobs: &Receiver<Job>, waiting: &Atomic
         let mut writer = lock();
         match job {
             Ok(Job::Commit { batch, done, _room }) => {
-                let (group, behind) = gather(Waiting { batch, done, _room }, jobs);
+                let (group, who, behind) = gather((batch, Waiting { done, _room }), jobs);
                 let size = group.len();
-                writer.write_group(group);
+                writer.write_group(group, who);
                 waiting.fetch_sub(size, Ordering::Release);
                 next = behind;
             }
@@ -201,7 +201,7 @@ impl Writer {
     }
 
     /// Hands the open snapshots what `group` is about to overwrite.
-    fn keep_for_snapshots(&mut self, group: &[&Batch]) {
+    fn keep_for_snapshots(&mut self, group: &[Batch]) {
         self.snapshots.retain(|kept| kept.strong_count() > 0);
         for kept in self.snapshots.iter().filter_map(Weak::upgrade) {
             for (table, key, _) in group.iter().flat_map(|batch| &batch.writes) {
@@ -211,12 +211,11 @@ impl Writer {
     }
 
     /// Writes a group and tells those who wait for it.
-    fn write_group(&mut self, group: Vec<Waiting>) {
-        let batches: Vec<_> = group.iter().map(|job| &job.batch).collect();
-        let outcomes = self.write(&batches);
-        for (job, outcome) in group.into_iter().zip(outcomes) {
+    fn write_group(&mut self, group: Vec<Batch>, who: Vec<Waiting>) {
+        let outcomes = self.write(group);
+        for (waiting, outcome) in who.into_iter().zip(outcomes) {
             // Who no longer waits has still been served.
-            let _ = job.done.send(outcome);
+            let _ = waiting.done.send(outcome);
         }
         self.announce();
         self.turn_if_full();
@@ -224,9 +223,9 @@ impl Writer {
 
     /// Writes a group to the journal: when this returns, it is durable. Those who follow the head are told of it by
     /// [`Writer::announce`], behind those who wait for the outcomes, or they would have the cores first.
-    pub(super) fn write(&mut self, group: &[&Batch]) -> Vec<Result<Seq, CommitError>> {
-        let started = Instant::now();
-        self.keep_for_snapshots(group);
+    pub(super) fn write(&mut self, group: Vec<Batch>) -> Vec<Result<Seq, CommitError>> {
+        let (started, size) = (Instant::now(), group.len());
+        self.keep_for_snapshots(&group);
         let outcome = match self.failed.get() {
             Some(error) => Err(error.clone()),
             None if self.is_closed => Err(StoreError::closing()),
@@ -237,10 +236,10 @@ impl Writer {
             if self.failed.get().is_none() && !self.is_closed {
                 self.fail(error.clone());
             }
-            group.iter().map(|_| Err(error.clone().into())).collect()
+            (0..size).map(|_| Err(error.clone().into())).collect()
         });
         metrics::histogram!(telemetry::STORE_COMMIT_SECONDS).record(started.elapsed().as_secs_f64());
-        metrics::histogram!(telemetry::STORE_GROUP_SIZE).record(group.len() as f64);
+        metrics::histogram!(telemetry::STORE_GROUP_SIZE).record(size as f64);
         outcomes
     }
 
@@ -250,12 +249,12 @@ impl Writer {
         self.head_out.send_if_modified(|_| std::mem::replace(&mut self.announced, head) != head);
     }
 
-    fn apply(&mut self, group: &[&Batch]) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
+    fn apply(&mut self, group: Vec<Batch>) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
         let mut decided = Decided { tables: &self.tables, writes: Memtable::default(), head: self.head };
         let mut outcomes = Vec::with_capacity(group.len());
         self.frame.clear();
         for batch in group {
-            outcomes.push(match decided.unmet(batch)? {
+            outcomes.push(match decided.unmet(&batch)? {
                 Some(conflict) => Err(conflict),
                 None => {
                     decided.take(batch, &mut self.frame)?;
@@ -283,21 +282,22 @@ impl Writer {
     }
 }
 
-/// What waits behind `first`, up to a group's limits, and the job behind it that ends the group.
-fn gather(first: Waiting, jobs: &Receiver<Job>) -> (Vec<Waiting>, Option<Job>) {
-    let mut bytes = first.batch.bytes();
-    let mut group = vec![first];
+/// `first` and what waits behind it, up to a group's limits; and the job behind it that ends the group.
+fn gather((first, waiting): (Batch, Waiting), jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Waiting>, Option<Job>) {
+    let mut bytes = first.bytes();
+    let (mut group, mut who) = (vec![first], vec![waiting]);
     while group.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
         match jobs.try_recv() {
             Ok(Job::Commit { batch, done, _room }) => {
                 bytes += batch.bytes();
-                group.push(Waiting { batch, done, _room });
+                group.push(batch);
+                who.push(Waiting { done, _room });
             }
-            Ok(other @ (Job::Turn | Job::Snapshot(_))) => return (group, Some(other)),
+            Ok(other @ (Job::Turn | Job::Snapshot(_))) => return (group, who, Some(other)),
             Err(_) => break,
         }
     }
-    (group, None)
+    (group, who, None)
 }
 
 /// A group while it is looked at: what its batches so far come to.
@@ -310,14 +310,24 @@ struct Decided<'a> {
 impl Decided<'_> {
     /// A value of which a piece is missing is as good as none: it stops whoever needs it, and nobody else.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        match self.writes.get(table, key).map_or_else(|| self.tables.get(table, key), Ok) {
+        let decided = self.writes.look(table, key, |value| value.map(<[u8]>::to_vec));
+        match decided.map_or_else(|| self.tables.get(table, key), Ok) {
             Err(StoreError::Record { .. }) => Ok(None),
             found => found,
         }
     }
 
     fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        self.writes.get(table, key).map_or_else(|| self.tables.contains(table, key), |value| Ok(value.is_some()))
+        let decided = self.writes.look(table, key, |value| value.is_some());
+        decided.map_or_else(|| self.tables.contains(table, key), Ok)
+    }
+
+    fn holds(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        let decided = self.writes.look(table, key, |found| found == Some(value));
+        match decided.map_or_else(|| self.tables.holds(table, key, value), Ok) {
+            Err(StoreError::Record { .. }) => Ok(false),
+            held => held,
+        }
     }
 
     /// The first requirement of `batch` that does not hold.
@@ -325,7 +335,7 @@ impl Decided<'_> {
         for (table, key, requirement) in &batch.requires {
             let holds = match requirement {
                 Requirement::Absent => !self.contains(*table, key)?,
-                Requirement::Is(value) => self.get(*table, key)?.as_ref() == Some(value),
+                Requirement::Is(value) => self.holds(*table, key, value)?,
             };
             if !holds {
                 return Ok(Some(CommitError::Conflict { table: *table, key: key.clone() }));
@@ -334,40 +344,36 @@ impl Decided<'_> {
         Ok(None)
     }
 
-    fn take(&mut self, batch: &Batch, frame: &mut Frame) -> Result<(), StoreError> {
-        for (table, key, change) in &batch.writes {
-            let sum;
+    fn take(&mut self, batch: Batch, frame: &mut Frame) -> Result<(), StoreError> {
+        for (table, key, change) in batch.writes {
             let value = match change {
-                Write::Put(value) => Some(value.as_slice()),
+                Write::Put(value) => Some(value),
                 Write::Delete => None,
-                Write::Add(numbers) => match added(*table, key, self.get(*table, key)?.as_deref(), *numbers) {
-                    Some(new) => {
-                        sum = new;
-                        Some(sum.as_slice())
-                    }
+                Write::Add(numbers) => match added(table, &key, self.get(table, &key)?.as_deref(), numbers) {
+                    Some(sum) => Some(sum),
                     None => continue,
                 },
             };
-            if *table == Table::Articles {
-                match (value, self.contains(*table, key)?) {
+            if table == Table::Articles {
+                match (&value, self.contains(table, &key)?) {
                     (Some(_), false) => self.head.articles += 1,
                     // A damaged store may count fewer than it has; `check` tells.
                     (None, true) => self.head.articles = self.head.articles.saturating_sub(1),
                     (Some(_), true) | (None, false) => {}
                 }
             }
-            self.write(*table, key.clone(), value, frame);
+            self.write(table, key, value, frame);
         }
-        for entry in &batch.appends {
+        for entry in batch.appends {
             self.head.seq += 1;
             self.write(Table::Log, self.head.seq.to_be_bytes().to_vec(), Some(entry), frame);
         }
         Ok(())
     }
 
-    fn write(&mut self, table: Table, key: Vec<u8>, value: Option<&[u8]>, frame: &mut Frame) {
+    fn write(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>, frame: &mut Frame) {
         self.head.writes += 1;
-        frame.push(table, &key, value, self.head.writes);
-        self.writes.insert(table, key, value.map(<[u8]>::to_vec), self.head.writes);
+        frame.push(table, &key, value.as_deref(), self.head.writes);
+        self.writes.insert(table, key, value, self.head.writes);
     }
 }

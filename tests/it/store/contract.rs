@@ -98,6 +98,11 @@ fn reopen(store: Store, folder: &Path, open: Open) -> Store {
     open(folder)
 }
 
+/// Every other one in no hurry.
+fn in_turn_patiently(n: u8, batch: Batch) -> Batch {
+    if n.is_multiple_of(2) { batch.patiently() } else { batch }
+}
+
 /// Runs `task` for 0 to 63 at once.
 fn at_once(task: impl Fn(u8) + Sync) {
     let start = Barrier::new(64);
@@ -118,7 +123,7 @@ fn of_many_who_want_one_key_one_gets_it(folder: &Path, open: Open) {
     at_once(|n| {
         let mut batch = put(b"key", &[n]);
         batch.require_absent(Table::Ledger, *b"key");
-        match wait(store.commit(batch)) {
+        match wait(store.commit(in_turn_patiently(n, batch))) {
             // Visible as soon as it is said to be done.
             Ok(_) => won.lock().unwrap().push((n, store.kv().get(Table::Ledger, b"key").unwrap().unwrap())),
             Err(CommitError::Conflict { .. }) => {}
@@ -134,12 +139,12 @@ fn nothing_is_lost_between_a_read_and_a_write_that_requires_it(folder: &Path, op
     let store = open(folder);
     // A value that is whole at first and in pieces soon, so that both are compared.
     wait(store.commit(put(b"count", &[0; 4_000]))).unwrap();
-    at_once(|_| {
+    at_once(|n| {
         loop {
             let old = store.kv().get(Table::Ledger, b"count").unwrap().unwrap();
             let mut batch = put(b"count", &vec![0; old.len() + 10]);
             batch.require_is(Table::Ledger, *b"count", old);
-            if wait(store.commit(batch)).is_ok() {
+            if wait(store.commit(in_turn_patiently(n, batch))).is_ok() {
                 return;
             }
         }
