@@ -1,6 +1,13 @@
 # What stands in mails. $newsroom is the newsroom's name, $wanted what a subscription asks for.
 
 wanted-everything = everything
+often =
+    { $every ->
+        [instant] Each new article comes as a mail of its own.
+        [weekly] What is new comes in one mail a week: { $days }, { $hour } ({ $zone }).
+        [days] What is new comes in one mail a day: { $days }, { $hour } ({ $zone }).
+       *[daily] What is new comes in one mail a day, at { $hour } ({ $zone }).
+    }
 test-subject = Test: { $subject }
 labelled = { $label }: { $link }
 

@@ -1,6 +1,13 @@
 # 邮件文字。$newsroom 是编辑部名称，$wanted 是订阅内容。
 
 wanted-everything = 全部内容
+often =
+    { $every ->
+        [instant] 每篇新文章单独发送一封邮件。
+        [weekly] 新内容每周汇总为一封邮件：{ $days } { $hour }（{ $zone }）。
+        [days] 新内容每天汇总为一封邮件：{ $days } { $hour }（{ $zone }）。
+       *[daily] 新内容每天汇总为一封邮件，于 { $hour }（{ $zone }）发送。
+    }
 test-subject = 测试：{ $subject }
 labelled = { $label }：{ $link }
 

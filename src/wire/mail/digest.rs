@@ -1,6 +1,7 @@
 //! Digests: made once for all who get the same, and then addressed to each.
 
-use super::{Frame, Templates, builder, feedback_id, finish, host, list, list_headers};
+use super::wishes::list;
+use super::{Frame, Templates, builder, feedback_id, finish, host, list_headers};
 use crate::domain::{Article, Category, Fault, Language, Site, clean_line};
 use crate::wire::locale::When;
 use chrono::NaiveDate;

@@ -14,6 +14,7 @@ pub mod status;
 mod templates;
 mod token;
 mod told;
+mod wishes;
 
 pub use canary::{Mark, canary};
 pub use digest::{Composition, Digest, Item, digest};
@@ -25,10 +26,11 @@ pub use specimen::{About, Parts, parts, specimen};
 pub use templates::Templates;
 pub use token::{Pass, Purpose, Token, test_recipient};
 pub use told::{print, summary};
+pub use wishes::{often, wanted};
 
-use super::locale::{Arg, Catalogue, When};
+use super::locale::{Arg, When};
 use crate::config::{ReturnAddress, Sender};
-use crate::domain::{Address, Article, Categories, Category, Fault, Language, Selection, Site, Time, clean_line};
+use crate::domain::{Address, Article, Category, Fault, Language, Site, Time, clean_line};
 use jiff::tz::TimeZone;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -37,6 +39,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use std::sync::Arc;
 use std::time::SystemTime;
+use wishes::list;
 
 /// What any mail needs.
 #[derive(Debug, Clone, Copy)]
@@ -95,6 +98,8 @@ pub struct Correction<'a> {
 pub struct Confirmation<'a> {
     /// What was asked for, for people: see [`wanted`].
     pub wanted: &'a str,
+    /// How often, for people: see [`often`].
+    pub often: &'a str,
     /// Is it a change of a subscription that gets mails already?
     pub is_change: bool,
     /// Sealed token of the confirming link.
@@ -114,20 +119,6 @@ pub struct Farewell<'a> {
     pub undo: &'a str,
     /// Until when that works.
     pub until: Time,
-}
-
-/// What `selection` asks for, in words: everything, or the titles of its categories.
-pub fn wanted(catalogue: &Catalogue, selection: &Selection, categories: &Categories) -> String {
-    let titles = selection.titles(categories);
-    match titles.as_slice() {
-        [] => catalogue.text("wanted-everything", &[]),
-        titles => list(catalogue, titles),
-    }
-}
-
-/// `parts` as the language puts them in a row.
-fn list(catalogue: &Catalogue, parts: &[String]) -> String {
-    parts.join(&catalogue.text("list-separator", &[]))
 }
 
 /// Gmail hides what is behind this many bytes of HTML, and with it the link by which one leaves; less what a relay may
@@ -184,6 +175,7 @@ fn confirmation_values(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Va
     context! {
         newsroom => site.title.as_str(),
         wanted => confirmation.wanted,
+        often => confirmation.often,
         is_change => confirmation.is_change,
         address => frame.to.as_str(),
         confirm => site.address(&format!("subscriptions/{}", confirmation.confirm)),

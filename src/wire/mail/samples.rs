@@ -4,10 +4,10 @@
 use super::digest::{item_values, subject_values};
 use super::{
     Composition, Confirmation, Correction, Digest, Farewell, Frame, Item, Notice, Templates, confirmation_values,
-    farewell_values, notice_values, preferences_values,
+    farewell_values, notice_values, often, preferences_values,
 };
 use crate::config::Sender;
-use crate::domain::{Address, Article, ArticleId, Content, Fault, Language, Site, Time};
+use crate::domain::{Address, Article, ArticleId, Cadence, Content, Fault, Language, Site, Time};
 use chrono::{Duration, NaiveDate};
 use jiff::tz::TimeZone;
 use minijinja::context;
@@ -126,7 +126,9 @@ impl Samples {
 }
 
 fn confirmation(frame: &Frame<'_>, is_change: bool) -> Value {
-    let asked = Confirmation { wanted: "Science", is_change, confirm: "confirm", never: "never", days: 14 };
+    let often = often(frame.templates.catalogue(frame.language), &Cadence::Instant, frame.zone);
+    let asked =
+        Confirmation { wanted: "Science", often: &often, is_change, confirm: "confirm", never: "never", days: 14 };
     confirmation_values(frame, &asked)
 }
 

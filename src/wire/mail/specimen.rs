@@ -2,9 +2,9 @@
 
 use super::{
     Composition, Confirmation, Correction, Digest, Farewell, Frame, HTML_BYTES_MAX, Item, Notice, confirmation, digest,
-    farewell, notice, preferences,
+    farewell, notice, often, preferences,
 };
-use crate::domain::{Category, Fault, MailKind, Subscriber, Subscription};
+use crate::domain::{Cadence, Category, Fault, MailKind, Subscriber, Subscription};
 use chrono::Duration;
 use mail_parser::MessageParser;
 
@@ -43,8 +43,10 @@ pub struct Parts {
 pub fn specimen(kind: MailKind, frame: &Frame<'_>, about: &About<'_>) -> Result<Vec<u8>, Fault> {
     let About { items, list, wanted, rest } = *about;
     let [first, ..] = items else { return Err(Fault::new("article", "none", "one at least")) };
+    let often = often(frame.templates.catalogue(frame.language), &Cadence::Instant, frame.zone);
     let asked = |is_change| Confirmation {
         wanted,
+        often: &often,
         is_change,
         confirm: NO_TOKEN,
         never: NO_TOKEN,

@@ -183,7 +183,8 @@ fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
     let to = Address::parse("to", "reader@example.com").unwrap();
     let frame = frame(&site, &from, &to);
     for is_change in [false, true] {
-        let asked = Confirmation { wanted: "Science, Economy", is_change, confirm: "T", never: "N", days: 14 };
+        let often = "Once in a while.";
+        let asked = Confirmation { wanted: "Science, Economy", often, is_change, confirm: "T", never: "N", days: 14 };
         let bytes = confirmation(&frame, &asked).unwrap();
         let mail = MessageParser::new().parse(&bytes).unwrap();
         for name in ["List-Unsubscribe", "List-Id", "Precedence", "Feedback-ID"] {
@@ -195,6 +196,7 @@ fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
                 assert!(body.contains(part), "{part} in {body}");
             }
             assert_eq!(body.contains("change what is mailed"), is_change);
+            assert_eq!(body.contains(often), !is_change, "a change leaves that as it is");
         }
     }
 }
