@@ -33,3 +33,8 @@ pub use subscription::{
 };
 pub use text::{clean_block, clean_line, hex, is_language_tag};
 pub use time::{Clock, Time, parse_time, rfc822};
+
+/// Did this count stay where it began? Then records leave it out.
+pub(crate) fn is_zero(count: &u32) -> bool {
+    *count == 0
+}

@@ -58,8 +58,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// For work behind the scenes: its thread has other work meanwhile, and others commit at the same time, so an engine
-    /// that can do so waits for the disk elsewhere, once for several. Without it, nobody else is expected.
+    /// The same, for work behind the scenes: its thread has other work meanwhile, and others commit at the same time, so
+    /// an engine that can do so waits for the disk elsewhere, once for several.
     pub fn patiently(mut self) -> Self {
         self.is_patient = true;
         self

@@ -3,7 +3,7 @@
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Change, Selection, Seq, Slug, Time};
+use crate::domain::{Change, Selection, Seq, Slug, Time, is_zero};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -19,10 +19,6 @@ pub struct Cursor {
     /// Counts who has settled meanwhile what lies behind it: [`Store::overtake`].
     #[serde(default, skip_serializing_if = "is_zero")]
     pub overtaken: u32,
-}
-
-fn is_zero(count: &u32) -> bool {
-    *count == 0
 }
 
 impl Record for Cursor {
@@ -115,6 +111,11 @@ impl Store {
         self.stored(Table::Meta, &cursor_key(reader))
     }
 
+    /// What `reader` has done with, as far as is stored: everything up to and with this place.
+    pub fn read_to(&self, reader: &str) -> Result<Seq, StoreError> {
+        Ok(self.cursor(reader)?.map(|stored| stored.record.seq).unwrap_or_default())
+    }
+
     /// Puts the cursor of `reader` into the batch of what it did, which then requires that it still stands where it
     /// was read. Returns it as it will be stored.
     pub fn move_cursor(
@@ -128,14 +129,16 @@ impl Store {
         Stored { record: cursor, raw }
     }
 
-    /// Where `reader` stands, for somebody who settles in `batch` what follows from all that lies behind: the batch
-    /// requires that the reader has not gone on meanwhile, and makes it look again at what it is about to write.
-    pub fn overtake(&self, batch: &mut Batch, reader: &str) -> Result<Cursor, StoreError> {
+    /// The place up to which `reader` is done with all changes for `key`, for somebody who settles in `batch` what follows
+    /// for it from those behind: the batch requires that the reader has not gone on meanwhile, and makes it look again at
+    /// what it is about to write.
+    pub fn overtake(&self, batch: &mut Batch, reader: &str, key: &[u8]) -> Result<Seq, StoreError> {
         let old = self.cursor(reader)?;
         let stands = old.as_ref().map(|stored| stored.record.clone()).unwrap_or_default();
+        let done = if stands.within.as_slice() >= key { stands.seq.next() } else { stands.seq };
         let overtaken = stands.overtaken.wrapping_add(1);
-        self.move_cursor(batch, reader, old.as_ref(), Cursor { overtaken, ..stands.clone() });
-        Ok(stands)
+        self.move_cursor(batch, reader, old.as_ref(), Cursor { overtaken, ..stands });
+        Ok(done)
     }
 
     /// When feeds of `selection` last came to show something else; none if they never did. For the whole newsroom and

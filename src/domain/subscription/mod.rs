@@ -91,7 +91,7 @@ pub struct Subscription {
     #[serde(default, skip_serializing_if = "Digests::is_unused")]
     pub digests: Digests,
     /// Counts the addresses that its private feed has had; only the last one works.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::domain::is_zero")]
     pub feed: u32,
     /// When it is to be erased, if nothing happens before.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
@@ -168,10 +168,6 @@ impl Digests {
         let last = self.last.as_ref().filter(|last| last.window == *window).map(|last| last.since);
         last.or_else(|| self.next.as_ref().filter(|next| *next == window).map(|_| self.since))
     }
-}
-
-fn is_zero(number: &u32) -> bool {
-    *number == 0
 }
 
 impl Subscription {

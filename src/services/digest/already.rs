@@ -33,7 +33,7 @@ impl Digester {
             span.since = Seq(first.0.saturating_sub(1));
         }
         // Behind this place notices may be owed that are not there yet.
-        let owed_until = self.store.cursor(NOTIFY)?.map(|stored| stored.record.seq).unwrap_or_default();
+        let owed_until = self.store.read_to(NOTIFY)?;
         let mut others = Vec::new();
         for stored in self.store.subscriptions_of(subscriber)? {
             let other = stored.record;

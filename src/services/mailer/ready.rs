@@ -120,11 +120,7 @@ impl Mailer {
                 let asked = asked_for(&subscription.record, *round, now)?;
                 let confirmation = mail::Confirmation {
                     wanted: &wanted(&frame, &newsroom, asked),
-                    often: &mail::often(
-                        frame.templates.catalogue(frame.language),
-                        &subscription.record.cadence,
-                        frame.zone,
-                    ),
+                    cadence: subscription.record.cadence,
                     is_change: subscription.record.wished.is_some(),
                     confirm: &mail::Token::confirm(&subscription.record).seal(secret),
                     never: &mail::Token::never(row.subscription).seal(secret),

@@ -2,7 +2,7 @@
 
 use super::{Known, Subscriptions, decide, internal, mint, unknown};
 use crate::domain::{
-    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Seq, Subscriber, SubscriberId,
+    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Time, Zone,
 };
 use crate::services::NOTIFY;
@@ -250,7 +250,7 @@ impl Subscriptions {
                 new.selection = selection.clone().unwrap_or(new.selection);
                 if let Some(cadence) = cadence.filter(|cadence| *cadence != new.cadence) {
                     if new.cadence.is_instant() && new.digests.next.is_none() {
-                        let told = self.told_at_once(&mut batch, new.id)?;
+                        let told = self.store.overtake(&mut batch, NOTIFY, new.id.0.as_bytes()).map_err(internal)?;
                         new.digests.since = new.digests.since.max(told);
                     }
                     new = new.paced(cadence, zone, now);
@@ -273,15 +273,6 @@ impl Subscriptions {
             }
         }
         Ok(batch)
-    }
-
-    /// The place of the log up to which it is settled what a subscription gets at once. From there on `batch` settles
-    /// it otherwise.
-    fn told_at_once(&self, batch: &mut Batch, id: SubscriptionId) -> Result<Seq, Problem> {
-        let notify = self.store.overtake(batch, NOTIFY).map_err(internal)?;
-        // It goes through them in the order of their ids.
-        let has_come_by = notify.within.as_slice() >= id.0.as_bytes().as_slice();
-        Ok(if has_come_by { notify.seq.next() } else { notify.seq })
     }
 
     fn owned(&self, token: &str) -> Result<Known, Problem> {

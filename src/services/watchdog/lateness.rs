@@ -91,8 +91,7 @@ impl Round {
         let digest = store.next_due(Due::Digest)?;
         let correction = store.next_correction()?.map(|stored| stored.record.asked_at);
         // Whoever stops reading the log owes nobody anything, so no row would tell of it.
-        let read = store.cursor(NOTIFY)?.map(|stored| stored.record.seq).unwrap_or_default();
-        let unread = store.since(read, UNREAD_MAX)?.changes.into_iter().map(|(_, change)| change);
+        let unread = store.since(store.read_to(NOTIFY)?, UNREAD_MAX)?.changes.into_iter().map(|(_, change)| change);
         let notice = unread.into_iter().find(|change| change.is_news_for(&Selection::all())).map(|change| change.at);
         for (class, due) in
             [(MailClass::Notice, notice), (MailClass::Digest, digest), (MailClass::Correction, correction)]

@@ -41,11 +41,16 @@ impl Tables {
     pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         match self.recent(|recent| recent.look(table, key, |value| value.map(<[u8]>::to_vec))) {
             Some(value) => Ok(value),
-            None => guarded(|| match blocks::get_near(&self.trees, table, key, self.turn.now())? {
-                Some(value) => blocks::whole(&self.trees, table, key, value),
-                None => Ok(None),
-            }),
+            None => self.carried(table, key),
         }
+    }
+
+    /// The value of `key` in sled, for who has looked at what is recent.
+    fn carried(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        guarded(|| match blocks::get_near(&self.trees, table, key, self.turn.now())? {
+            Some(value) => blocks::whole(&self.trees, table, key, value),
+            None => Ok(None),
+        })
     }
 
     /// Is there such a key?
@@ -60,7 +65,7 @@ impl Tables {
     pub(super) fn holds(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
         match self.recent(|recent| recent.look(table, key, |found| found == Some(value))) {
             Some(is_value) => Ok(is_value),
-            None => Ok(self.get(table, key)?.as_deref() == Some(value)),
+            None => Ok(self.carried(table, key)?.as_deref() == Some(value)),
         }
     }
 

@@ -82,9 +82,9 @@ pub(super) fn run(writer: &Mutex<Writer>, jobs: &Receiver<Job>, waiting: &Atomic
         let mut writer = lock();
         match job {
             Ok(Job::Commit { batch, done, _room }) => {
-                let (group, who, behind) = gather((batch, Waiting { done, _room }), jobs);
+                let (group, behind) = gather((batch, Waiting { done, _room }), jobs);
                 let size = group.len();
-                writer.write_group(group, who);
+                writer.write_group(group);
                 waiting.fetch_sub(size, Ordering::Release);
                 next = behind;
             }
@@ -211,9 +211,10 @@ impl Writer {
     }
 
     /// Writes a group and tells those who wait for it.
-    fn write_group(&mut self, group: Vec<Batch>, who: Vec<Waiting>) {
-        let outcomes = self.write(group);
-        for (waiting, outcome) in who.into_iter().zip(outcomes) {
+    fn write_group(&mut self, group: Vec<(Batch, Waiting)>) {
+        let (batches, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let outcomes = self.write(batches);
+        for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
             // Who no longer waits has still been served.
             let _ = waiting.done.send(outcome);
         }
@@ -283,21 +284,20 @@ impl Writer {
 }
 
 /// `first` and what waits behind it, up to a group's limits; and the job behind it that ends the group.
-fn gather((first, waiting): (Batch, Waiting), jobs: &Receiver<Job>) -> (Vec<Batch>, Vec<Waiting>, Option<Job>) {
-    let mut bytes = first.bytes();
-    let (mut group, mut who) = (vec![first], vec![waiting]);
+fn gather(first: (Batch, Waiting), jobs: &Receiver<Job>) -> (Vec<(Batch, Waiting)>, Option<Job>) {
+    let mut bytes = first.0.bytes();
+    let mut group = vec![first];
     while group.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
         match jobs.try_recv() {
             Ok(Job::Commit { batch, done, _room }) => {
                 bytes += batch.bytes();
-                group.push(batch);
-                who.push(Waiting { done, _room });
+                group.push((batch, Waiting { done, _room }));
             }
-            Ok(other @ (Job::Turn | Job::Snapshot(_))) => return (group, who, Some(other)),
+            Ok(other @ (Job::Turn | Job::Snapshot(_))) => return (group, Some(other)),
             Err(_) => break,
         }
     }
-    (group, who, None)
+    (group, None)
 }
 
 /// A group while it is looked at: what its batches so far come to.

@@ -26,11 +26,11 @@ pub use specimen::{About, Parts, parts, specimen};
 pub use templates::Templates;
 pub use token::{Pass, Purpose, Token, test_recipient};
 pub use told::{print, summary};
-pub use wishes::{often, wanted};
+pub use wishes::wanted;
 
 use super::locale::{Arg, When};
 use crate::config::{ReturnAddress, Sender};
-use crate::domain::{Address, Article, Category, Fault, Language, Site, Time, clean_line};
+use crate::domain::{Address, Article, Cadence, Category, Fault, Language, Site, Time, clean_line};
 use jiff::tz::TimeZone;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -39,7 +39,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use std::sync::Arc;
 use std::time::SystemTime;
-use wishes::list;
+use wishes::{list, often};
 
 /// What any mail needs.
 #[derive(Debug, Clone, Copy)]
@@ -98,8 +98,8 @@ pub struct Correction<'a> {
 pub struct Confirmation<'a> {
     /// What was asked for, for people: see [`wanted`].
     pub wanted: &'a str,
-    /// How often, for people: see [`often`].
-    pub often: &'a str,
+    /// How often.
+    pub cadence: Cadence,
     /// Is it a change of a subscription that gets mails already?
     pub is_change: bool,
     /// Sealed token of the confirming link.
@@ -175,7 +175,7 @@ fn confirmation_values(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Va
     context! {
         newsroom => site.title.as_str(),
         wanted => confirmation.wanted,
-        often => confirmation.often,
+        often => often(frame.templates.catalogue(frame.language), confirmation.cadence, frame.zone),
         is_change => confirmation.is_change,
         address => frame.to.as_str(),
         confirm => site.address(&format!("subscriptions/{}", confirmation.confirm)),

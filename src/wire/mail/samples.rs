@@ -4,7 +4,7 @@
 use super::digest::{item_values, subject_values};
 use super::{
     Composition, Confirmation, Correction, Digest, Farewell, Frame, Item, Notice, Templates, confirmation_values,
-    farewell_values, notice_values, often, preferences_values,
+    farewell_values, notice_values, preferences_values,
 };
 use crate::config::Sender;
 use crate::domain::{Address, Article, ArticleId, Cadence, Content, Fault, Language, Site, Time};
@@ -126,10 +126,8 @@ impl Samples {
 }
 
 fn confirmation(frame: &Frame<'_>, is_change: bool) -> Value {
-    let often = often(frame.templates.catalogue(frame.language), &Cadence::Instant, frame.zone);
-    let asked =
-        Confirmation { wanted: "Science", often: &often, is_change, confirm: "confirm", never: "never", days: 14 };
-    confirmation_values(frame, &asked)
+    let (cadence, confirm, never) = (Cadence::Instant, "confirm", "never");
+    confirmation_values(frame, &Confirmation { wanted: "Science", cadence, is_change, confirm, never, days: 14 })
 }
 
 /// Articles for who has none yet: one with all that an article can have, and one with nothing but a title.

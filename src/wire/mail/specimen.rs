@@ -2,7 +2,7 @@
 
 use super::{
     Composition, Confirmation, Correction, Digest, Farewell, Frame, HTML_BYTES_MAX, Item, Notice, confirmation, digest,
-    farewell, notice, often, preferences,
+    farewell, notice, preferences,
 };
 use crate::domain::{Cadence, Category, Fault, MailKind, Subscriber, Subscription};
 use chrono::Duration;
@@ -43,10 +43,9 @@ pub struct Parts {
 pub fn specimen(kind: MailKind, frame: &Frame<'_>, about: &About<'_>) -> Result<Vec<u8>, Fault> {
     let About { items, list, wanted, rest } = *about;
     let [first, ..] = items else { return Err(Fault::new("article", "none", "one at least")) };
-    let often = often(frame.templates.catalogue(frame.language), &Cadence::Instant, frame.zone);
     let asked = |is_change| Confirmation {
         wanted,
-        often: &often,
+        cadence: Cadence::Instant,
         is_change,
         confirm: NO_TOKEN,
         never: NO_TOKEN,

@@ -183,8 +183,8 @@ fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
     let to = Address::parse("to", "reader@example.com").unwrap();
     let frame = frame(&site, &from, &to);
     for is_change in [false, true] {
-        let often = "Once in a while.";
-        let asked = Confirmation { wanted: "Science, Economy", often, is_change, confirm: "T", never: "N", days: 14 };
+        let (often, cadence) = ("Each new article comes as a mail of its own.", Cadence::Instant);
+        let asked = Confirmation { wanted: "Science, Economy", cadence, is_change, confirm: "T", never: "N", days: 14 };
         let bytes = confirmation(&frame, &asked).unwrap();
         let mail = MessageParser::new().parse(&bytes).unwrap();
         for name in ["List-Unsubscribe", "List-Id", "Precedence", "Feedback-ID"] {

@@ -20,20 +20,20 @@ pub(super) fn list(catalogue: &Catalogue, parts: &[String]) -> String {
 }
 
 /// How often mail comes, as a sentence; hours are those of `zone`.
-pub fn often(catalogue: &Catalogue, cadence: &Cadence, zone: &TimeZone) -> String {
+pub(super) fn often(catalogue: &Catalogue, cadence: Cadence, zone: &TimeZone) -> String {
     let said = |every: &str, hour: Option<Hour>, days: &[Weekday]| {
         let name = |day: &Weekday| catalogue.text("weekday", &[("day", Arg::Text(&day.to_string()))]);
         let days = list(catalogue, &days.iter().map(name).collect::<Vec<_>>());
-        let hour = hour.map(|hour| format!("{:02}:00", u8::from(hour))).unwrap_or_default();
+        let hour = hour.map(|hour| hour.to_string()).unwrap_or_default();
         let zone = zone.iana_name().unwrap_or("UTC");
         let args = [("every", every), ("days", days.as_str()), ("hour", hour.as_str()), ("zone", zone)];
         catalogue.text("often", &args.map(|(name, value)| (name, Arg::Text(value))))
     };
     match cadence {
         Cadence::Instant => said("instant", None, &[]),
-        Cadence::Daily { hour, days } if *days == Weekdays::ALL => said("daily", Some(*hour), &[]),
-        Cadence::Daily { hour, days } => said("days", Some(*hour), &days.iter().collect::<Vec<_>>()),
-        Cadence::Weekly { hour, day } => said("weekly", Some(*hour), &[*day]),
+        Cadence::Daily { hour, days: Weekdays::ALL } => said("daily", Some(hour), &[]),
+        Cadence::Daily { hour, days } => said("days", Some(hour), &days.iter().collect::<Vec<_>>()),
+        Cadence::Weekly { hour, day } => said("weekly", Some(hour), &[day]),
     }
 }
 
@@ -55,7 +55,7 @@ mod tests {
             Cadence::Daily { hour, days },
             Cadence::Weekly { hour, day: Weekday::Fri },
         ];
-        let said = |language| cadences.map(|cadence| often(templates.catalogue(language), &cadence, &zone));
+        let said = |language| cadences.map(|cadence| often(templates.catalogue(language), cadence, &zone));
         let expected = [
             "Each new article comes as a mail of its own.",
             "What is new comes in one mail a day, at 18:00 (Europe/Moscow).",
