@@ -160,7 +160,9 @@ struct Raw {
 /// Opens sled on a thread of its own: on a damaged store it may panic (which it also tells on stderr) or hang.
 fn guarded(path: &Path) -> Result<Raw, String> {
     let (tell, opened) = channel();
-    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES);
+    // Without sled's own thread, which panics at a damaged page, and for which closing then waits without end. What it
+    // does, flushing and moving pages out of half dead segments, is done where a turn is carried.
+    let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
     let opening = std::thread::Builder::new().name("store-open".into()).spawn(move || {
         // Nobody listens any more when this took longer than the wait.
         let _ = tell.send(raw(&config).map_err(message));
@@ -209,5 +211,23 @@ fn ends_at(trees: &Trees, head: Head) -> Result<(), String> {
         Some(last) if last == head.seq => Ok(()),
         Some(last) => Err(format!("its log ends at {last}, not at {}", head.seq)),
         None => Err("the last place of its log is unreadable".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::store::sled::Sled;
+
+    /// One of sled's own would panic at a damaged page, and closing would wait for it without end.
+    #[test]
+    fn sled_has_no_thread_that_flushes() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Sled::open(folder.path(), 1 << 20).unwrap();
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let names: Vec<_> =
+            threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok()).collect();
+        assert!(names.iter().any(|name| name.starts_with("sled-")), "{names:?}");
+        assert!(!names.iter().any(|name| name.contains("flusher")), "{names:?}");
+        drop(engine);
     }
 }
