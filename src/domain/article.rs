@@ -1,6 +1,7 @@
 //! An article: what the newsroom says, and the states it goes through.
 
 use super::{Comments, Fault, Medium, Origin, Slug, Time};
+use chrono::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
@@ -264,6 +265,12 @@ impl Article {
     /// The date that orders it among others: the one shown, or that of its coming in.
     pub fn dated(&self) -> Time {
         self.published_at.unwrap_or(self.created_at)
+    }
+
+    /// Is its coming out at `published` told by mail? Not where it was dated longer than `age_max` before, as what an
+    /// import brings is.
+    pub fn is_fresh(&self, published: Time, age_max: Duration) -> bool {
+        published - self.dated() <= age_max
     }
 
     /// Readable tail of its address; has no meaning of its own.

@@ -13,8 +13,7 @@ const LOOKED_MAX: usize = 50_000;
 
 impl Store {
     /// Hands the public articles that a digest of `selection` over `span` tells of to `each`, each with the place at which
-    /// it came out, the last published first, until it has enough. Of articles that were dated longer than `age_max` before they came out none is told,
-    /// as of those that an import brings.
+    /// it came out, the last published first, until it has enough; which of them are told, [`Store::told_of`] decides.
     pub fn news(
         &self,
         selection: &Selection,
@@ -26,8 +25,7 @@ impl Store {
             if !span.tells_of(selection, seq, &change) {
                 return Ok(ControlFlow::Continue(()));
             }
-            let article = self.article(&change.article)?;
-            let article = article.filter(|article| is_news(&article.record, &change, age_max));
+            let article = self.told_of(&change, age_max)?;
             Ok(article.map_or(ControlFlow::Continue(()), |article| each(seq, article)))
         })
     }
@@ -51,10 +49,10 @@ impl Store {
         Ok(published)
     }
 
-    /// Is the article of `change` told in a digest now? See [`Store::news`].
-    pub fn is_told(&self, change: &Change, age_max: Duration) -> Result<bool, StoreError> {
+    /// The article whose coming out is `change`, if mails tell of it now: it is public, and was fresh.
+    pub fn told_of(&self, change: &Change, age_max: Duration) -> Result<Option<Stored<Article>>, StoreError> {
         let article = self.article(&change.article)?;
-        Ok(article.is_some_and(|article| is_news(&article.record, change, age_max)))
+        Ok(article.filter(|stored| stored.record.is_public() && stored.record.is_fresh(change.at, age_max)))
     }
 
     /// What was mailed of, or would have been, since `from`, behind the place `behind` and up to `until`: the last first,
@@ -73,7 +71,7 @@ impl Store {
                 return Ok(ControlFlow::Break(()));
             }
             if change.is_news_for(&Selection::all())
-                && self.article(&change.article)?.is_some_and(|article| change.at - article.record.dated() <= age_max)
+                && self.article(&change.article)?.is_some_and(|article| article.record.is_fresh(change.at, age_max))
             {
                 news.push((seq, change));
             }
@@ -126,8 +124,4 @@ impl Store {
         }
         Ok(())
     }
-}
-
-fn is_news(article: &Article, change: &Change, age_max: Duration) -> bool {
-    article.is_public() && change.at - article.dated() <= age_max
 }

@@ -50,7 +50,7 @@ impl Reach {
     ) -> Result<Self, StoreError> {
         let from = article.first_public_at.unwrap_or(article.created_at) - CLOCK_SPREAD;
         let history = store.history(&article.id, from)?;
-        let is_news = published(&history).is_some_and(|(_, change)| change.at - article.dated() <= age_max);
+        let is_news = published(&history).is_some_and(|(_, change)| article.is_fresh(change.at, age_max));
         let now = || Print(mail::print(&article, mail::summary(&article.content).as_deref()));
         let (revision, print) = known.map_or_else(|| (article.revision, now()), |known| (known.revision, known.print));
         Ok(Reach { article, revision, print, of, history, is_news, prints: Mutex::default() })

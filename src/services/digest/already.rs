@@ -61,7 +61,7 @@ impl Digester {
         }
         let is_left = |(place, change): &&(Seq, Change)| span.tells_of(&own.selection, *place, change);
         for (_, change) in published.iter().filter(is_left) {
-            if self.store.is_told(change, self.article_age_max)? {
+            if self.store.told_of(change, self.article_age_max)?.is_some() {
                 return Ok(true);
             }
         }

@@ -12,12 +12,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use url::Url;
 
-/// Made while nobody waits, so smaller counts for more. Above this a percent costs twice the time.
-const BROTLI_QUALITY: i32 = 7;
+/// Made while nobody waits, so smaller counts for more. Above this a percent costs twice the time and more: of 50 full
+/// texts, quality 7 makes 0.6 % less in 1.7 times the time, and level 12 of zstd 1.2 % less in 4 times.
+const BROTLI_QUALITY: i32 = 6;
 /// The base-2 logarithm of brotli's window; 4 MiB covers any feed, and no reader has to allow for more.
 const BROTLI_WINDOW: i32 = 22;
 /// As for brotli.
-const ZSTD_LEVEL: i32 = 12;
+const ZSTD_LEVEL: i32 = 9;
 /// What an item costs beside its bytes: its id and its place.
 const ITEM_BYTES: usize = 96;
 /// Differences that are kept ready; readers poll from a handful of states at a time.

@@ -53,12 +53,11 @@ impl Notify {
 
     /// The article of `change`, if its subscribers are to be told.
     fn news(&self, change: &Change) -> Result<Option<Article>, StoreError> {
-        match change.kind {
-            ChangeKind::Published => {}
-            ChangeKind::Revised | ChangeKind::Retracted | ChangeKind::Restored => return Ok(None),
-        }
-        let article = self.store.article(&change.article)?.map(|stored| stored.record);
-        Ok(article.filter(|article| article.is_public() && change.at - article.dated() <= self.article_age_max))
+        let told = match change.kind {
+            ChangeKind::Published => self.store.told_of(change, self.article_age_max)?,
+            ChangeKind::Revised | ChangeKind::Retracted | ChangeKind::Restored => None,
+        };
+        Ok(told.map(|stored| stored.record))
     }
 }
 
