@@ -135,6 +135,7 @@ impl Store {
     pub fn overtake(&self, batch: &mut Batch, reader: &str, key: &[u8]) -> Result<Seq, StoreError> {
         let old = self.cursor(reader)?;
         let stands = old.as_ref().map(|stored| stored.record.clone()).unwrap_or_default();
+        // It goes through the keys of a change in their order, and stands within it at the last one that it has done.
         let done = if stands.within.as_slice() >= key { stands.seq.next() } else { stands.seq };
         let overtaken = stands.overtaken.wrapping_add(1);
         self.move_cursor(batch, reader, old.as_ref(), Cursor { overtaken, ..stands });

@@ -12,8 +12,8 @@ mod today;
 use super::Reader;
 use crate::config;
 use crate::domain::{
-    Article, Cadence, Change, ChangeKind, Digests, Selection, Seq, Slug, Subscriber, Subscription, SubscriptionId,
-    Term, Time, Weekdays, Zone,
+    Article, Cadence, Change, Digests, Selection, Seq, Slug, Subscriber, Subscription, SubscriptionId, Term, Time,
+    Weekdays, Zone,
 };
 use crate::store::{Batch, Cursor, LedgerRow, Message, Store, StoreError, Stored};
 use chrono::Duration;
@@ -53,11 +53,10 @@ impl Notify {
 
     /// The article of `change`, if its subscribers are to be told.
     fn news(&self, change: &Change) -> Result<Option<Article>, StoreError> {
-        let told = match change.kind {
-            ChangeKind::Published => self.store.told_of(change, self.article_age_max)?,
-            ChangeKind::Revised | ChangeKind::Retracted | ChangeKind::Restored => None,
-        };
-        Ok(told.map(|stored| stored.record))
+        if !change.is_news_for(&Selection::all()) {
+            return Ok(None);
+        }
+        Ok(self.store.told_of(change, self.article_age_max)?.map(|stored| stored.record))
     }
 }
 

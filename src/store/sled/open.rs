@@ -222,12 +222,11 @@ mod tests {
     #[test]
     fn sled_has_no_thread_that_flushes() {
         let folder = tempfile::tempdir().unwrap();
-        let engine = Sled::open(folder.path(), 1 << 20).unwrap();
+        let _engine = Sled::open(folder.path(), 1 << 20).unwrap();
         let threads = std::fs::read_dir("/proc/self/task").unwrap();
         let names: Vec<_> =
             threads.filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")).ok()).collect();
         assert!(names.iter().any(|name| name.starts_with("sled-")), "{names:?}");
         assert!(!names.iter().any(|name| name.contains("flusher")), "{names:?}");
-        drop(engine);
     }
 }
