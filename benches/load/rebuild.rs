@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow, bail};
 use arc_swap::ArcSwap;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tidings::domain::{Article, ArticleId, Clock, Time};
 use tidings::services::feeds::{Built, Coding, Feed, Feeds, Found};
 use tidings::services::newsroom::Newsroom;
@@ -73,7 +73,8 @@ async fn packed(feeds: &Arc<Feeds>, built: &[Arc<Built>]) -> anyhow::Result<()> 
     for coding in CODINGS {
         for built in built {
             while built.body(coding).is_none() {
-                tokio::task::yield_now().await;
+                // To look all the time would take a core from those that pack.
+                std::thread::sleep(Duration::from_micros(50));
             }
         }
     }

@@ -71,15 +71,15 @@ mod tests {
     fn a_coding_is_sent_only_to_who_takes_it() {
         for (accept, expected) in [
             ("gzip", &[Gzip, Identity][..]),
-            ("gzip, deflate, br, zstd", &[Brotli, Zstd, Gzip, Identity]),
+            ("gzip, deflate, br, zstd", &[Zstd, Brotli, Gzip, Identity]),
             ("br, gzip;q=0.5", &[Brotli, Gzip, Identity]),
             ("br;q=0.1, gzip;q=0.5", &[Gzip, Brotli, Identity]),
             ("GZIP", &[Gzip, Identity]),
             ("x-gzip", &[Gzip, Identity]),
-            ("*", &[Brotli, Zstd, Gzip, Identity]),
+            ("*", &[Zstd, Brotli, Gzip, Identity]),
             ("", &[Identity]),
             ("gzip;q=0", &[Identity]),
-            ("gzip;q=0, *", &[Brotli, Zstd, Identity]),
+            ("gzip;q=0, *", &[Zstd, Brotli, Identity]),
             ("identity, gzip; q=0.000", &[Identity]),
             ("identity;q=1, gzip;q=0.5", &[Identity, Gzip]),
             ("gzip, identity;q=0", &[Gzip]),

@@ -219,11 +219,16 @@ fn a_check_of_a_busy_store_gives_no_false_alarm() {
     });
 }
 
+/// The engine of a store that is closed, with segments as the store makes them.
+fn engine(folder: &Path) -> sled::Db {
+    sled::Config::new().path(folder.join("sled")).segment_size(1 << 20).open().unwrap()
+}
+
 #[test]
 fn a_store_of_a_newer_format_is_refused_by_its_number() {
     let folder = tempfile::tempdir().unwrap();
     drop(filled(folder.path()));
-    let db = sled::open(folder.path().join("sled")).unwrap();
+    let db = engine(folder.path());
     db.open_tree("engine").unwrap().insert(b"format", &7_u32.to_be_bytes()).unwrap();
     db.flush().unwrap();
     drop(db);
@@ -271,7 +276,7 @@ fn a_value_with_a_missing_piece_stops_whoever_needs_it_and_nobody_else() {
     batch.put(Table::Ledger, *b"large", large.clone());
     wait(store.commit(batch)).unwrap();
     drop(store);
-    let db = sled::open(folder.path().join("sled")).unwrap();
+    let db = engine(folder.path());
     let pieces = db.open_tree("pieces").unwrap();
     pieces.pop_min().unwrap().expect("a value of this size stands in pieces");
     db.flush().unwrap();
