@@ -6,13 +6,11 @@ use super::operate::ask;
 use super::{Outcome, direct};
 use crate::domain::{Problem, clean_line};
 use crate::services::numbers::{Asked, By, Page, Row, day};
+use crate::web::{ROWS, ROWS_MAX};
 use clap::Args;
 use reqwest::Method;
 use std::io::Write;
 use std::path::Path;
-
-/// Rows of a page at most, as the API has it.
-const LIMIT_MAX: u16 = 200;
 
 /// What is asked for.
 #[derive(Debug, Args)]
@@ -24,7 +22,7 @@ pub(super) struct Numbers {
     #[arg(long, value_name = "DAY")]
     since: Option<String>,
     /// At most so many
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=i64::from(LIMIT_MAX)))]
+    #[arg(long, default_value_t = ROWS, value_parser = clap::value_parser!(u16).range(1..=i64::from(ROWS_MAX)))]
     limit: u16,
     /// Go on where an earlier list ended
     #[arg(long)]

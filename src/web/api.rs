@@ -313,13 +313,15 @@ fn article_state(text: &str) -> Result<ArticleState, Problem> {
         .ok_or_else(|| Problem::field("state", text, "draft, scheduled, published or retracted"))
 }
 
+/// Rows of a list where the caller does not say.
+pub(crate) const ROWS: u16 = 50;
+/// Rows of a list at most.
+pub(crate) const ROWS_MAX: u16 = 200;
+
 pub(super) fn limit(text: Option<&str>) -> Result<usize, Problem> {
-    /// Rows of a list where the caller does not say, and at most.
-    const LIMIT: usize = 50;
-    const LIMIT_MAX: usize = 200;
-    let Some(text) = text else { return Ok(LIMIT) };
-    let number = text.parse().ok().filter(|number| (1..=LIMIT_MAX).contains(number));
-    number.ok_or_else(|| Problem::field("limit", text, format!("a number from 1 to {LIMIT_MAX}")))
+    let Some(text) = text else { return Ok(ROWS.into()) };
+    let number = text.parse().ok().filter(|number| (1..=ROWS_MAX).contains(number));
+    number.map(usize::from).ok_or_else(|| Problem::field("limit", text, format!("a number from 1 to {ROWS_MAX}")))
 }
 
 fn cursor(text: &str) -> Result<Place, Problem> {

@@ -31,6 +31,7 @@ mod templates;
 mod tests;
 mod view;
 
+pub(crate) use api::{ROWS, ROWS_MAX};
 pub use counters::Counters;
 pub use templates::Templates;
 

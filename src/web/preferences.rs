@@ -7,7 +7,7 @@ use super::mishap::{PageProblem, told};
 use crate::config::Every;
 use crate::domain::{
     Cadence, Fault, Kind, Language, Problem, Selection, Subscriber, Subscription, SubscriptionId, SubscriptionState,
-    Term,
+    Term, Weekdays,
 };
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::{Amendment, Preferences};
@@ -25,16 +25,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use url::form_urlencoded;
 
-/// Days as the forms have them.
-const DAYS: [(Weekday, &str); 7] = [
-    (Weekday::Mon, "Mon"),
-    (Weekday::Tue, "Tue"),
-    (Weekday::Wed, "Wed"),
-    (Weekday::Thu, "Thu"),
-    (Weekday::Fri, "Fri"),
-    (Weekday::Sat, "Sat"),
-    (Weekday::Sun, "Sun"),
-];
+/// Days as the forms have them, such as `Mon`.
+fn named(days: impl IntoIterator<Item = Weekday>) -> Vec<String> {
+    days.into_iter().map(|day| day.to_string()).collect()
+}
 
 /// The page behind `token`.
 pub(super) fn show(app: &App, token: &str) -> Result<Response, PageProblem> {
@@ -202,7 +196,7 @@ struct Shown {
     query: String,
     every: &'static str,
     hour: u8,
-    days: Vec<&'static str>,
+    days: Vec<String>,
     is_paused: bool,
     next: Option<When>,
     feeds: Vec<(&'static str, String)>,
@@ -240,7 +234,7 @@ impl Shown {
             query: if is_ticked { String::new() } else { subscription.selection.to_string() },
             every: every.as_str(),
             hour: hour.into(),
-            days: DAYS.iter().filter(|(day, _)| days.contains(day)).map(|(_, name)| *name).collect(),
+            days: named(days),
             is_paused: subscription.paused_at.is_some(),
             next: subscription
                 .digests
@@ -286,7 +280,7 @@ fn shown(
         address => subscriber.address.as_str(),
         subscriptions => Serde(&all),
         choices => newsroom.categories.iter().map(choice).collect::<Vec<_>>(),
-        days => DAYS.iter().map(|(_, name)| *name).collect::<Vec<_>>(),
+        days => named(Weekdays::ALL.iter()),
         hours => (0..24).collect::<Vec<u8>>(),
         standard_hour => u8::from(app.subscriptions.standard().hour),
         time_zone => own.filter(|own| own.act == "settings").map(|own| own.time_zone.clone()).or_else(|| {

@@ -57,7 +57,7 @@ pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreErr
         (false, Some(head)) if head.writes > 1 => {
             return Err(damaged(format!("its folder {ENGINE} is gone; {head} are missing")));
         }
-        (false, Some(_) | None) => found(folder)?,
+        (false, Some(_) | None) => found(folder, SEGMENT_BYTES)?,
         (true, None) => {
             let folder = folder.display();
             tracing::warn!(
@@ -71,7 +71,7 @@ pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreErr
         return Err(damaged(format!("its file {ENGINE}/db is gone{lost}")));
     }
     remove_leftovers(&path).map_err(engine)?;
-    let Raw { db, trees, format, head } = guarded(&path).map_err(damaged)?;
+    let Raw { db, trees, format, head } = guarded(&path, segment_bytes(&path)).map_err(damaged)?;
     match format {
         None => return Err(damaged("its format version is missing".to_owned())),
         Some(found) if found > FORMAT => {
@@ -101,15 +101,15 @@ pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreErr
     Ok(Opened { target, head, head_file, journal })
 }
 
-/// Makes an empty engine, whole or not at all.
-fn found(folder: &Path) -> Result<(), StoreError> {
+/// Makes an empty engine with segments of this length, whole or not at all.
+fn found(folder: &Path, segment_bytes: usize) -> Result<(), StoreError> {
     let path = folder.join(FOUNDING);
     match std::fs::remove_dir_all(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(engine(error)),
         Ok(()) | Err(_) => {}
     }
     {
-        let Raw { db, trees, .. } = guarded(&path).map_err(StoreError::Engine)?;
+        let Raw { db, trees, .. } = guarded(&path, segment_bytes).map_err(StoreError::Engine)?;
         trees.own().insert(HEAD_KEY, Head::default().to_bytes()).map_err(engine)?;
         trees.own().insert(FORMAT_KEY, &FORMAT.to_be_bytes()).map_err(engine)?;
         db.flush().map_err(engine)?;
@@ -164,12 +164,12 @@ struct Raw {
 }
 
 /// Opens sled on a thread of its own: on a damaged store it may panic (which it also tells on stderr) or hang.
-fn guarded(path: &Path) -> Result<Raw, String> {
+fn guarded(path: &Path, segment_bytes: usize) -> Result<Raw, String> {
     let (tell, opened) = channel();
     // Without sled's own thread, which panics at a damaged page, and for which closing then waits without end. What it
     // does, flushing and moving pages out of half dead segments, is done where a turn is carried.
     let config = sled::Config::new().path(path).cache_capacity(CACHE_BYTES).flush_every_ms(None);
-    let config = config.segment_size(segment_bytes(path));
+    let config = config.segment_size(segment_bytes);
     let opening = std::thread::Builder::new().name("store-open".into()).spawn(move || {
         // Nobody listens any more when this took longer than the wait.
         let _ = tell.send(raw(&config).map_err(message));
@@ -182,8 +182,8 @@ fn guarded(path: &Path) -> Result<Raw, String> {
     }
 }
 
-/// The length of segments that the store at `path` was made with, which cannot be changed; a new one gets
-/// [`SEGMENT_BYTES`]. sled wrote it down, and refuses what does not fit.
+/// The length of segments that the store at `path` was made with, which cannot be changed: sled wrote it down, and
+/// refuses what does not fit.
 fn segment_bytes(path: &Path) -> usize {
     let written = std::fs::read(path.join("conf")).unwrap_or_default();
     let before = format!("segment_size: {SEGMENT_BYTES_BEFORE}\n");
@@ -231,7 +231,7 @@ fn ends_at(trees: &Trees, head: Head) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ENGINE, FORMAT, FORMAT_KEY, HEAD_KEY, Head, SEGMENT_BYTES_BEFORE};
+    use super::{SEGMENT_BYTES_BEFORE, found};
     use crate::store::Table;
     use crate::store::kv::{Batch, Kv as _};
     use crate::store::sled::Sled;
@@ -239,13 +239,7 @@ mod tests {
     #[tokio::test]
     async fn a_store_with_shorter_segments_opens() {
         let folder = tempfile::tempdir().unwrap();
-        {
-            let path = folder.path().join(ENGINE);
-            let before = sled::Config::new().path(path).segment_size(SEGMENT_BYTES_BEFORE).open().unwrap();
-            let own = before.open_tree("engine").unwrap();
-            own.insert(HEAD_KEY, Head::default().to_bytes()).unwrap();
-            own.insert(FORMAT_KEY, &FORMAT.to_be_bytes()).unwrap();
-        }
+        found(folder.path(), SEGMENT_BYTES_BEFORE).unwrap();
         for round in 0..2_u8 {
             let engine = Sled::open(folder.path(), 1 << 20).unwrap();
             let mut batch = Batch::default();
