@@ -268,7 +268,7 @@ keys! {
     SUBSCRIPTIONS_DIGEST_ITEMS_MAX: "subscriptions", "digest_items_max", Whole { min: 1, max: 500 }, Value("50"),
         "Articles in a digest; a link leads to the others.";
     SUBSCRIPTIONS_DIGEST_BYTES_MAX: "subscriptions", "digest_bytes_max", Whole { min: 10_000, max: 95_000 },
-        Value("80000"), "Bytes of a digest; some mailboxes cut a mail off at 102,000, and the link to leave stands at its end.";
+        Value("80000"), "Bytes of a digest as it is sent; some mailboxes cut a mail off at 102,000, and the link to leave stands at its end.";
 
     SHAPING_DOMAINS: SHAPING, "domains", Text, Rule("as built in; none in others.toml"),
         "The group's domains, separated by spaces. others.toml holds for each domain that is in no group.";

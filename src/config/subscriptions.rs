@@ -28,7 +28,7 @@ pub struct Subscriptions {
     pub unproven_wait: TimeDelta,
     /// Articles in a digest.
     pub digest_items_max: usize,
-    /// Bytes of a digest's larger part.
+    /// Bytes of a digest's larger part, as it is sent.
     pub digest_bytes_max: usize,
 }
 

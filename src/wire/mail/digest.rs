@@ -1,7 +1,7 @@
 //! Digests: made once for all who get the same, and then addressed to each.
 
 use super::wishes::list;
-use super::{Frame, Templates, builder, feedback_id, finish, host, list_headers};
+use super::{Frame, Templates, builder, feedback_id, finish, host, list_headers, sent_bytes};
 use crate::domain::{Article, Category, Fault, Language, Site, clean_line};
 use crate::wire::locale::When;
 use chrono::NaiveDate;
@@ -51,8 +51,8 @@ pub struct Digest<'a> {
 }
 
 impl Composition {
-    /// The digest of `items`, newest first; `more` are not among them. Items are taken as long as neither part grows
-    /// beyond `bytes_max`, but one at least.
+    /// The digest of `items`, newest first; `more` are not among them. Items are taken as long as neither part, as it is
+    /// sent, grows beyond `bytes_max`, but one at least.
     ///
     /// Errors: a template has a mistake.
     pub fn new(
@@ -65,18 +65,15 @@ impl Composition {
     ) -> Result<Self, Fault> {
         let render = |name: &str, values: &Value| templates.render(language, name, values);
         let (mut text, mut html) = ((String::new(), String::new()), (String::new(), String::new()));
-        let mut count = 0;
+        let (mut text_bytes, mut html_bytes, mut count) = (0, 0, 0);
         for item in items {
             let values = item_values(templates, language, site, item);
             let [line_text, item_text] = ["digest-line.txt", "digest-item.txt"].map(|name| render(name, &values));
             let [line_html, item_html] = ["digest-line.html", "digest-item.html"].map(|name| render(name, &values));
             let (line_text, item_text, line_html, item_html) = (line_text?, item_text?, line_html?, item_html?);
-            let bytes = |whole: &(String, String), line: &str, item: &str| {
-                whole.0.len() + whole.1.len() + line.len() + item.len()
-            };
-            let is_full =
-                bytes(&text, &line_text, &item_text) > bytes_max || bytes(&html, &line_html, &item_html) > bytes_max;
-            if is_full && count > 0 {
+            text_bytes += sent_bytes(&line_text) + sent_bytes(&item_text);
+            html_bytes += sent_bytes(&line_html) + sent_bytes(&item_html);
+            if text_bytes.max(html_bytes) > bytes_max && count > 0 {
                 break;
             }
             // A template's last line end is not part of what it renders.

@@ -300,6 +300,36 @@ fn a_mail_stays_below_what_is_clipped_and_shows_how_to_leave() {
 }
 
 #[test]
+fn the_largest_digest_shows_how_to_leave_before_it_is_clipped() {
+    let (site, from) = (site("The News"), sender("N"));
+    let to = Address::parse("to", "reader@example.com").unwrap();
+    let frame = frame(&site, &from, &to);
+    for (text, items_min) in [("science ", 100), ("наука ", 20), ("\"<&\" ", 20), ("🗞 ", 10)] {
+        let article = article(&text.repeat(10));
+        let summary = text.repeat(40);
+        let items = vec![Item { article: &article, summary: Some(&summary) }; 1_000];
+        let largest = 95_000;
+        let composition = Composition::new(frame.templates, frame.language, &site, &items, 0, largest).unwrap();
+        let said = Digest {
+            composition: &composition,
+            window: Time::UNIX_EPOCH.date_naive(),
+            list: None,
+            wanted: "everything",
+            rest: "https://news.example.org/",
+            fold_over: Some(20),
+            leave: "T0ken_-",
+        };
+        let bytes = digest(&frame, &said).unwrap();
+        let raw = std::str::from_utf8(&bytes).unwrap();
+        let (_, html) = raw.split_once("Content-Type: text/html").unwrap();
+        assert!((largest / 2..HTML_BYTES_MAX).contains(&html.len()), "{text}: {} bytes as encoded", html.len());
+        assert!(composition.count() >= items_min, "{text}: {} articles", composition.count());
+        let mail = MessageParser::new().parse(&bytes).unwrap();
+        assert!(mail.body_html(0).unwrap().contains("/subscriptions/T0ken_-"), "{text}");
+    }
+}
+
+#[test]
 fn one_can_leave_by_mail_where_mail_comes_back_to_us() {
     let (site, article, from) = (site("The News"), article("T"), sender("N"));
     let to = Address::parse("to", "reader@example.com").unwrap();
