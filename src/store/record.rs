@@ -77,8 +77,6 @@ pub(super) fn encode<R: Record>(key: &[u8], record: &R) -> Vec<u8> {
     let (head, payload) = value.split_at(HEADER_BYTES);
     let sum = checksum(key, &head[..2], payload).to_be_bytes();
     value[2..HEADER_BYTES].copy_from_slice(&sum);
-    // It is kept in memory until it has been carried on.
-    value.shrink_to_fit();
     value
 }
 

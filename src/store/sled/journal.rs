@@ -9,6 +9,7 @@ use super::engine;
 use super::memtable::Memtable;
 use crate::store::head::Head;
 use crate::store::{StoreError, Table};
+use bytes::Bytes;
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read as _};
 use std::os::unix::fs::FileExt as _;
@@ -223,7 +224,7 @@ impl Frames {
     }
 }
 
-type Written = (Table, Vec<u8>, Option<Vec<u8>>, u64);
+type Written = (Table, Bytes, Option<Bytes>, u64);
 
 /// The writes of a frame; none for what this version does not know.
 fn writes(mut body: &[u8]) -> impl Iterator<Item = Option<Written>> {
@@ -251,10 +252,10 @@ fn write(body: &[u8]) -> Option<(Written, &[u8])> {
         DELETED => (None, rest),
         length => {
             let (value, rest) = rest.split_at_checked(length as usize)?;
-            (Some(value.to_vec()), rest)
+            (Some(Bytes::copy_from_slice(value)), rest)
         }
     };
-    Some(((table, key.to_vec(), value, u64::from_be_bytes(*generation)), rest))
+    Some(((table, Bytes::copy_from_slice(key), value, u64::from_be_bytes(*generation)), rest))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use crate::store::Table;
 use crate::store::kv::Range;
+use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -11,13 +12,13 @@ pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
 /// The writes of one turn of the journal, the last to each key.
 #[derive(Debug, Default)]
 pub(super) struct Memtable {
-    tables: [BTreeMap<Vec<u8>, Newest>; Table::ALL.len()],
+    tables: [BTreeMap<Bytes, Newest>; Table::ALL.len()],
 }
 
 /// The value, and the number of the write, which no other has.
 #[derive(Debug)]
 struct Newest {
-    value: Option<Vec<u8>>,
+    value: Option<Bytes>,
     generation: u64,
 }
 
@@ -33,14 +34,14 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(table: Table) -> impl Fn((&'a Vec<u8>, &'a Newest)) -> Self {
+    fn of(table: Table) -> impl Fn((&'a Bytes, &'a Newest)) -> Self {
         move |(key, newest)| Row { table, key, value: newest.value.as_deref(), generation: newest.generation }
     }
 }
 
 impl Memtable {
     /// Takes in a write; none removes the key.
-    pub(super) fn insert(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>, generation: u64) {
+    pub(super) fn insert(&mut self, table: Table, key: Bytes, value: Option<Bytes>, generation: u64) {
         self.tables[table as usize].insert(key, Newest { value, generation });
     }
 
@@ -63,8 +64,9 @@ impl Memtable {
 
     /// The first entries of a part of `table`, in its direction, at most as many as it has rows.
     fn entries(&self, table: Table, range: &Range) -> Vec<Entry> {
-        let part = self.tables[table as usize].range((range.from.clone(), range.to.clone()));
-        let entry = |(key, newest): (&Vec<u8>, &Newest)| (key.clone(), newest.value.clone());
+        let bounds = (range.from.as_ref().map(Vec::as_slice), range.to.as_ref().map(Vec::as_slice));
+        let part = self.tables[table as usize].range::<[u8], _>(bounds);
+        let entry = |(key, newest): (&Bytes, &Newest)| (key.to_vec(), newest.value.as_deref().map(<[u8]>::to_vec));
         if range.reverse {
             part.rev().take(range.limit).map(entry).collect()
         } else {

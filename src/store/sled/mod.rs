@@ -20,6 +20,7 @@ mod memtable;
 mod merge;
 pub(super) mod open;
 mod packed;
+mod parcel;
 mod pieces;
 mod seen;
 mod snapshot;
@@ -29,6 +30,7 @@ mod writer;
 use super::kv::{Batch, Commit, CommitError, Kv, RANGE_ROWS_MAX, Range, Row, Snapshot, VALUE_BYTES_MAX, Write};
 use super::{StoreError, Table};
 use crate::domain::Seq;
+use parcel::Parcel;
 use sled::Tree;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -123,9 +125,9 @@ impl Sled {
     }
 
     /// Commits `batch` where the caller is, if nobody else is writing and the disk is quick; gives it back otherwise.
-    fn commit_here(&self, batch: Batch) -> Result<Result<Seq, CommitError>, Batch> {
+    fn commit_here(&self, batch: Parcel) -> Result<Result<Seq, CommitError>, Parcel> {
         // Who waits for the thread came before.
-        if batch.is_patient || self.waiting.load(Ordering::Acquire) > 0 {
+        if self.waiting.load(Ordering::Acquire) > 0 {
             return Err(batch);
         }
         let mut writer = match self.writer.try_lock() {
@@ -167,9 +169,13 @@ impl Kv for Sled {
                 let what = format!("a value of {bytes} bytes, expected at most {VALUE_BYTES_MAX}");
                 return Err(StoreError::Record { table, key, what }.into());
             }
-            let batch = match self.commit_here(batch) {
-                Ok(outcome) => return outcome,
-                Err(batch) => batch,
+            let is_patient = batch.is_patient;
+            let batch = match Parcel::from(batch) {
+                batch if is_patient => batch,
+                batch => match self.commit_here(batch) {
+                    Ok(outcome) => return outcome,
+                    Err(batch) => batch,
+                },
             };
             let room = room.acquire_owned().await.map_err(engine)?;
             let (done, result) = oneshot::channel();

@@ -5,14 +5,16 @@ use super::checkpoint::Checkpoints;
 use super::journal::{Frame, Journal};
 use super::memtable::Memtable;
 use super::open::Opened;
+use super::parcel::{Change, Parcel};
 use super::snapshot::{Begun, Kept};
 use super::tables::Tables;
 use crate::domain::Seq;
 use crate::store::head::{Head, HeadFile};
-use crate::store::kv::{Batch, CommitError, Requirement, Write};
+use crate::store::kv::CommitError;
 use crate::store::numbers::added;
 use crate::store::{StoreError, Table};
 use crate::telemetry;
+use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -36,7 +38,7 @@ const SYNC_SHARE: u32 = 8;
 /// What the thread is asked to do.
 pub(super) enum Job {
     /// Apply a batch.
-    Commit { batch: Batch, done: oneshot::Sender<Result<Seq, CommitError>>, _room: OwnedSemaphorePermit },
+    Commit { batch: Parcel, done: oneshot::Sender<Result<Seq, CommitError>>, _room: OwnedSemaphorePermit },
     /// End the turn of the journal, if it is full.
     Turn,
     /// Keep everything as it is now for a reader.
@@ -201,7 +203,7 @@ impl Writer {
     }
 
     /// Hands the open snapshots what `group` is about to overwrite.
-    fn keep_for_snapshots(&mut self, group: &[Batch]) {
+    fn keep_for_snapshots(&mut self, group: &[Parcel]) {
         self.snapshots.retain(|kept| kept.strong_count() > 0);
         for kept in self.snapshots.iter().filter_map(Weak::upgrade) {
             for (table, key, _) in group.iter().flat_map(|batch| &batch.writes) {
@@ -211,7 +213,7 @@ impl Writer {
     }
 
     /// Writes a group and tells those who wait for it.
-    fn write_group(&mut self, group: Vec<(Batch, Waiting)>) {
+    fn write_group(&mut self, group: Vec<(Parcel, Waiting)>) {
         let (batches, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let outcomes = self.write(batches);
         for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
@@ -224,7 +226,7 @@ impl Writer {
 
     /// Writes a group to the journal: when this returns, it is durable. Those who follow the head are told of it by
     /// [`Writer::announce`], behind those who wait for the outcomes, or they would have the cores first.
-    pub(super) fn write(&mut self, group: Vec<Batch>) -> Vec<Result<Seq, CommitError>> {
+    pub(super) fn write(&mut self, group: Vec<Parcel>) -> Vec<Result<Seq, CommitError>> {
         let (started, size) = (Instant::now(), group.len());
         self.keep_for_snapshots(&group);
         let outcome = match self.failed.get() {
@@ -250,7 +252,7 @@ impl Writer {
         self.head_out.send_if_modified(|_| std::mem::replace(&mut self.announced, head) != head);
     }
 
-    fn apply(&mut self, group: Vec<Batch>) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
+    fn apply(&mut self, group: Vec<Parcel>) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
         let mut decided = Decided { tables: &self.tables, writes: Memtable::default(), head: self.head };
         let mut outcomes = Vec::with_capacity(group.len());
         self.frame.clear();
@@ -284,13 +286,13 @@ impl Writer {
 }
 
 /// `first` and what waits behind it, up to a group's limits; and the job behind it that ends the group.
-fn gather(first: (Batch, Waiting), jobs: &Receiver<Job>) -> (Vec<(Batch, Waiting)>, Option<Job>) {
-    let mut bytes = first.0.bytes();
+fn gather(first: (Parcel, Waiting), jobs: &Receiver<Job>) -> (Vec<(Parcel, Waiting)>, Option<Job>) {
+    let mut bytes = first.0.bytes;
     let mut group = vec![first];
     while group.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
         match jobs.try_recv() {
             Ok(Job::Commit { batch, done, _room }) => {
-                bytes += batch.bytes();
+                bytes += batch.bytes;
                 group.push((batch, Waiting { done, _room }));
             }
             Ok(other @ (Job::Turn | Job::Snapshot(_))) => return (group, Some(other)),
@@ -331,26 +333,26 @@ impl Decided<'_> {
     }
 
     /// The first requirement of `batch` that does not hold.
-    fn unmet(&self, batch: &Batch) -> Result<Option<CommitError>, StoreError> {
+    fn unmet(&self, batch: &Parcel) -> Result<Option<CommitError>, StoreError> {
         for (table, key, requirement) in &batch.requires {
             let holds = match requirement {
-                Requirement::Absent => !self.contains(*table, key)?,
-                Requirement::Is(value) => self.holds(*table, key, value)?,
+                None => !self.contains(*table, key)?,
+                Some(value) => self.holds(*table, key, value)?,
             };
             if !holds {
-                return Ok(Some(CommitError::Conflict { table: *table, key: key.clone() }));
+                return Ok(Some(CommitError::Conflict { table: *table, key: key.to_vec() }));
             }
         }
         Ok(None)
     }
 
-    fn take(&mut self, batch: Batch, frame: &mut Frame) -> Result<(), StoreError> {
+    fn take(&mut self, batch: Parcel, frame: &mut Frame) -> Result<(), StoreError> {
         for (table, key, change) in batch.writes {
             let value = match change {
-                Write::Put(value) => Some(value),
-                Write::Delete => None,
-                Write::Add(numbers) => match added(table, &key, self.get(table, &key)?.as_deref(), numbers) {
-                    Some(sum) => Some(sum),
+                Change::Put(value) => Some(value),
+                Change::Delete => None,
+                Change::Add(numbers) => match added(table, &key, self.get(table, &key)?.as_deref(), numbers) {
+                    Some(sum) => Some(sum.into()),
                     None => continue,
                 },
             };
@@ -366,12 +368,13 @@ impl Decided<'_> {
         }
         for entry in batch.appends {
             self.head.seq += 1;
-            self.write(Table::Log, self.head.seq.to_be_bytes().to_vec(), Some(entry), frame);
+            let place = Bytes::copy_from_slice(&self.head.seq.to_be_bytes());
+            self.write(Table::Log, place, Some(entry), frame);
         }
         Ok(())
     }
 
-    fn write(&mut self, table: Table, key: Vec<u8>, value: Option<Vec<u8>>, frame: &mut Frame) {
+    fn write(&mut self, table: Table, key: Bytes, value: Option<Bytes>, frame: &mut Frame) {
         self.head.writes += 1;
         frame.push(table, &key, value.as_deref(), self.head.writes);
         self.writes.insert(table, key, value, self.head.writes);
