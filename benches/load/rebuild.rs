@@ -66,9 +66,11 @@ pub(crate) async fn rebuild(on: OnStore, amount: Amount) -> anyhow::Result<Value
 
 /// Has the codings made that nobody waits for, and waits for them.
 async fn packed(feeds: &Arc<Feeds>, built: &[Arc<Built>]) -> anyhow::Result<()> {
-    const CODINGS: [Coding; 2] = [Coding::Zstd, Coding::Brotli];
-    for built in built {
-        feeds.pack(built, &CODINGS).await.map_err(|problem| anyhow!("{problem}"))?;
+    const CODINGS: [Coding; 2] = [Coding::Brotli, Coding::Zstd];
+    for coding in CODINGS {
+        for built in built {
+            feeds.pack(built, &[coding]).await.map_err(|problem| anyhow!("{problem}"))?;
+        }
     }
     for coding in CODINGS {
         for built in built {

@@ -206,11 +206,12 @@ impl Feeds {
         blocking(make).await?
     }
 
-    /// Makes the bytes of `built` in the best of `codings`, the most wanted first, that can be made while somebody waits;
-    /// what takes longer is begun on the way.
+    /// Makes the bytes of `built` in the best of `codings`, the most wanted first, that can be made while somebody waits.
+    /// What takes longer is begun on the way: the most wanted of that, since who takes it needs no other.
     ///
     /// Errors: [`Kind::Internal`] if packing broke off.
     pub async fn pack(&self, built: &Arc<Built>, codings: &[Coding]) -> Result<(), Problem> {
+        let mut is_begun = false;
         for &coding in codings {
             if built.body(coding).is_some() {
                 return Ok(());
@@ -220,7 +221,7 @@ impl Feeds {
                 Coding::Identity => return Ok(()),
                 Coding::Gzip => return blocking(move || this.make(coding)).await,
                 Coding::Zstd | Coding::Brotli => {
-                    if built.begin(coding) {
+                    if !std::mem::replace(&mut is_begun, true) && built.begin(coding) {
                         drop(tokio::task::spawn_blocking(move || this.make(coding)));
                     }
                 }

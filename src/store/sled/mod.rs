@@ -170,13 +170,13 @@ impl Kv for Sled {
                 return Err(StoreError::Record { table, key, what }.into());
             }
             let is_patient = batch.is_patient;
-            let batch = match Parcel::from(batch) {
-                batch if is_patient => batch,
-                batch => match self.commit_here(batch) {
+            let mut batch = Parcel::from(batch);
+            if !is_patient {
+                batch = match self.commit_here(batch) {
                     Ok(outcome) => return outcome,
                     Err(batch) => batch,
-                },
-            };
+                };
+            }
             let room = room.acquire_owned().await.map_err(engine)?;
             let (done, result) = oneshot::channel();
             self.waiting.fetch_add(1, Ordering::Release);
