@@ -329,3 +329,36 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     let broke_off = |panic| Problem::new(Kind::Internal, format!("a feed could not be built: {panic}"));
     tokio::task::spawn_blocking(work).await.map_err(broke_off)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Categories, Site, Time};
+    use crate::services::newsroom::Newsroom;
+    use arc_swap::ArcSwap;
+
+    #[tokio::test]
+    async fn of_what_takes_long_only_the_most_wanted_is_begun() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site {
+            title: "The News".into(),
+            description: String::new(),
+            language: "en".into(),
+            base_url: "https://news.example.org/".parse().unwrap(),
+            icon: None,
+            logo: None,
+            accent_color: None,
+            print_line: true,
+        };
+        let newsroom = Newsroom { site, categories: Categories::default(), hub: None, changed_at: Time::UNIX_EPOCH };
+        let newsroom = Arc::new(ArcSwap::from_pointee(newsroom));
+        let store = Arc::new(Store::open(folder.path()).unwrap());
+        let feeds = Arc::new(Feeds::new(store, newsroom, Clock::system(), 1 << 20));
+        let Some(Ok(Found::Feed(feed))) = feeds.open("/rss.xml", None) else { panic!("the newsroom's feed") };
+        let built = feeds.current(&feed, Coding::Gzip).await.unwrap();
+        feeds.pack(&built, &[Coding::Zstd, Coding::Brotli, Coding::Gzip]).await.unwrap();
+        assert!(!built.begin(Coding::Zstd) && built.begin(Coding::Brotli));
+        feeds.pack(&built, &[Coding::Zstd, Coding::Gzip]).await.unwrap();
+        assert!(built.body(Coding::Gzip).is_some(), "what can be had at once");
+    }
+}
