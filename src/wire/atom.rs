@@ -41,7 +41,7 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
     if !document.tombstones.is_empty() {
         add(TOMBSTONES, "deleted-entry", document.tombstones.iter().map(deleted).collect());
     }
-    let modules = [(Uses::MEDIA, media::NAMESPACE), (Uses::COMMENTS, THREADING)];
+    let modules = [(Uses::MEDIA, media::NAMESPACE), (Uses::COMMENTS_COUNT, THREADING)];
     for (_, (prefix, namespace)) in modules.into_iter().filter(|(module, _)| uses.has(*module)) {
         namespaces.insert(prefix.to_owned(), namespace.to_owned());
     }

@@ -212,8 +212,10 @@ impl Uses {
     pub(crate) const DUBLIN_CORE: Uses = Uses(2);
     /// Media RSS.
     pub(crate) const MEDIA: Uses = Uses(4);
-    /// Where comments are: `slash:`, `wfw:`, `thr:`.
-    pub(crate) const COMMENTS: Uses = Uses(8);
+    /// How many comments there are: `slash:` in RSS, `thr:` in Atom.
+    pub(crate) const COMMENTS_COUNT: Uses = Uses(8);
+    /// Where their feed is: `wfw:` in RSS.
+    pub(crate) const COMMENTS_FEED: Uses = Uses(16);
 
     /// Those of both.
     pub(crate) fn and(self, other: Uses) -> Uses {
@@ -272,13 +274,13 @@ impl Item {
 
     /// The modules that it uses in a feed like `document`.
     pub(crate) fn uses(&self, document: &Document) -> Uses {
-        let is_counted =
-            self.comments.as_ref().is_some_and(|comments| comments.count.is_some() || comments.feed.is_some());
+        let comments = self.comments.as_ref();
         Uses::CONTENT
             .only_if(self.summary.is_some() && self.html.is_some())
             .and(Uses::DUBLIN_CORE.only_if(!self.authors.is_empty() || self.other_language(document).is_some()))
             .and(Uses::MEDIA.only_if(!self.media.is_empty()))
-            .and(Uses::COMMENTS.only_if(is_counted))
+            .and(Uses::COMMENTS_COUNT.only_if(comments.is_some_and(|comments| comments.count.is_some())))
+            .and(Uses::COMMENTS_FEED.only_if(comments.is_some_and(|comments| comments.feed.is_some())))
     }
 
     /// The one medium that may be an enclosure: the first whose length is known.

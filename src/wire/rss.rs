@@ -38,8 +38,8 @@ pub(super) fn write(document: &Document) -> Result<Vec<u8>, Fault> {
         (Uses::CONTENT, CONTENT),
         (Uses::DUBLIN_CORE, DUBLIN_CORE),
         (Uses::MEDIA, media::NAMESPACE),
-        (Uses::COMMENTS, SLASH),
-        (Uses::COMMENTS, WELL_FORMED_WEB),
+        (Uses::COMMENTS_COUNT, SLASH),
+        (Uses::COMMENTS_FEED, WELL_FORMED_WEB),
     ];
     namespaces.extend(modules.into_iter().filter(|(module, _)| uses.has(*module)).map(|(_, namespace)| namespace));
     let mut extensions = BTreeMap::new();

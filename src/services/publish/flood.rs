@@ -25,6 +25,27 @@ pub(super) enum Sort {
     Reidentified,
 }
 
+/// A change that may pass. It counts from now on, so that of many at once no more pass than may; no longer if it is
+/// dropped before it has passed.
+pub(super) struct Slot {
+    guard: Arc<Guard>,
+    sort: Sort,
+    at: Time,
+    has_passed: bool,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if !self.has_passed {
+            let mut state = self.guard.locked();
+            let times = state.times(self.sort);
+            if let Some(own) = times.iter().rposition(|at| *at == self.at) {
+                times.remove(own);
+            }
+        }
+    }
+}
+
 /// The guard. Its counts begin anew with the daemon.
 pub(super) struct Guard {
     store: Arc<Store>,
@@ -49,10 +70,15 @@ impl Guard {
         Guard { store, max, state: Mutex::default() }
     }
 
-    /// May `old` become `new` at `now`? Returns what it counts as.
+    /// May `old` become `new` at `now`? Returns its place in the count, if it counts.
     ///
     /// Errors: [`Kind::Conflict`] if it would be one too many.
-    pub(super) fn judge(&self, old: Option<&Article>, new: &Article, now: Time) -> Result<Option<Sort>, Problem> {
+    pub(super) fn judge(
+        self: &Arc<Self>,
+        old: Option<&Article>,
+        new: &Article,
+        now: Time,
+    ) -> Result<Option<Slot>, Problem> {
         if self.max == 0 || !new.is_public() {
             return Ok(None);
         }
@@ -73,36 +99,38 @@ impl Guard {
         if times.len() >= self.max && !is_accepted {
             return Err(refused(sort, new, self.max));
         }
-        Ok(Some(sort))
+        // As many as are ever looked at.
+        if times.len() == self.max {
+            times.pop_front();
+        }
+        times.push_back(now);
+        Ok(Some(Slot { guard: Arc::clone(self), sort, at: now, has_passed: false }))
     }
 
-    /// `article` is public now, by a change that counts as `sort`.
-    pub(super) fn passed(&self, article: &Article, sort: Option<Sort>, now: Time) {
-        if self.max == 0 || !article.is_public() {
-            return;
+    /// `article` is as it was judged, and everybody sees it.
+    pub(super) fn passed(&self, article: &Article, slot: Option<Slot>) {
+        if let Some(mut slot) = slot {
+            slot.has_passed = true;
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.learn(article);
-        if let Some(sort) = sort {
-            let times = state.times(sort);
-            // As many as are ever looked at.
-            if times.len() == self.max {
-                times.pop_front();
-            }
-            times.push_back(now);
+        if self.max > 0 && article.is_public() {
+            self.locked().learn(article);
         }
     }
 
     /// Lets everything pass for an hour from `now` on. Returns until when.
     pub(super) fn accept(&self, now: Time) -> Time {
         let until = now + ACCEPTED_FOR;
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).accepted_until = Some(until);
+        self.locked().accepted_until = Some(until);
         until
+    }
+
+    fn locked(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state, which knows the newest articles.
     fn state(&self) -> Result<MutexGuard<'_, State>, StoreError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.locked();
         if !state.is_read {
             let mut after = None;
             let mut newest = Vec::new();
@@ -164,4 +192,30 @@ fn refused(sort: Sort, article: &Article, max: usize) -> Problem {
         "{what}; readers would show all of them as unread. If that is meant, say `tidings flood accept` and send it again"
     );
     Problem::new(Kind::Conflict, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Content;
+
+    #[test]
+    fn what_is_on_its_way_counts_until_it_fails() {
+        let folder = tempfile::tempdir().unwrap();
+        let guard = Arc::new(Guard::new(Arc::new(Store::open(folder.path()).unwrap()), 3));
+        let now = Time::UNIX_EPOCH + Duration::days(20_000);
+        let old = Article::published(ArticleId::mint(), now, Content::default());
+        let new = Article { published_at: Some(now + Duration::days(1)), ..old.clone() };
+        let judge = || guard.judge(Some(&old), &new, now);
+        let mut slots: Vec<_> = (0..3).map(|_| judge().unwrap().unwrap()).collect();
+        assert_eq!(
+            judge().err().map(|problem| problem.kind),
+            Some(Kind::Conflict),
+            "three at once are all there may be"
+        );
+        drop(slots.pop());
+        guard.passed(&new, judge().unwrap());
+        slots.drain(..).for_each(|slot| guard.passed(&new, Some(slot)));
+        assert!(judge().is_err(), "and still are when they have passed");
+    }
 }

@@ -9,7 +9,7 @@ use crate::store::{Batch, Due, Replay, Store, Stored, id_from_key};
 use crate::telemetry;
 use chrono::Duration;
 use edit::{Edit, admit, change, moved, revision_of, same_name};
-use flood::{Guard, Sort};
+use flood::{Guard, Slot};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -254,11 +254,11 @@ impl Publisher {
             Outcome::Unchanged => {}
             Outcome::Created | Outcome::Revised => {
                 let known = old.as_ref().map(|old| &old.record);
-                let sort = self.guard.judge(known, &new, now)?;
+                let slot = self.guard.judge(known, &new, now)?;
                 self.store.write_article(batch, old.as_ref(), &new);
                 if let Some(change) = change(known, &new, now) {
                     self.store.log(batch, &change);
-                    seen = Some(Seen { kind: change.kind, sort, at: now });
+                    seen = Some(Seen { kind: change.kind, slot });
                 }
             }
         }
@@ -271,9 +271,9 @@ impl Publisher {
         if outcome != Outcome::Unchanged && article.state == State::Scheduled {
             self.scheduled.notify_waiters();
         }
-        if let Some(Seen { kind, sort, at }) = seen {
+        if let Some(Seen { kind, slot }) = seen {
             tell(kind, &article);
-            self.guard.passed(&article, sort, at);
+            self.guard.passed(&article, slot);
         }
         (article, outcome)
     }
@@ -289,9 +289,8 @@ struct Written {
 
 struct Seen {
     kind: ChangeKind,
-    /// What the flood guard counts it as.
-    sort: Option<Sort>,
-    at: Time,
+    /// Its place in the flood guard's count.
+    slot: Option<Slot>,
 }
 
 /// One line in the log for each thing that the public sees happen.

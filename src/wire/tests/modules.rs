@@ -107,6 +107,17 @@ fn a_module_is_declared_only_where_it_is_used() {
         assert_eq!(declared(vec![poor.clone()]), [""; 0], "{format:?}");
         assert_eq!(declared(vec![]), [""; 0], "{format:?}");
         assert_eq!(declared(vec![poor.clone(), rich.clone()]), of_rich, "{format:?}");
+        let without = |count: Option<u32>, feed: Option<Url>| {
+            let comments = Some(Comments { url: address("https://paper.example/story#comments"), feed, count });
+            declared(vec![Item { comments, ..poor.clone() }])
+        };
+        let feed = || Some(address("https://paper.example/story/comments.xml"));
+        let (of_count, of_feed) = match format {
+            Format::Rss => (&["xmlns:slash"][..], &["xmlns:wfw"][..]),
+            Format::Atom | Format::Json => (&["xmlns:thr"][..], &[][..]),
+        };
+        assert_eq!(without(Some(7), None), of_count, "{format:?}");
+        assert_eq!(without(None, feed()), of_feed, "{format:?}");
         // Put together from pieces, each written in another frame, it is the same.
         let mut frame = pieces::Frame::new(format, document(format, vec![])).expect("passes");
         let pieces = [poor.clone(), rich.clone()].map(|item| frame.item(item).expect("passes"));
