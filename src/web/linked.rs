@@ -1,7 +1,7 @@
 //! An article as search engines read it off its page: `NewsArticle` of schema.org, as JSON-LD.
 
-use super::view::{home, language, summary};
-use crate::domain::Article;
+use super::view::{home, language, pictures, summary};
+use crate::domain::{Article, Medium};
 use crate::services::newsroom::Newsroom;
 use chrono::SecondsFormat;
 use minijinja::value::Value;
@@ -32,6 +32,10 @@ pub(super) fn json_ld(article: &Article, newsroom: &Newsroom) -> Value {
     if !content.authors.is_empty() {
         data["author"] = content.authors.iter().map(person).collect();
     }
+    let pictures: Vec<_> = pictures(content).map(picture).collect();
+    if !pictures.is_empty() {
+        data["image"] = pictures.into();
+    }
     if let Some(description) = summary(article, DESCRIPTION_CHARS_MAX) {
         data["description"] = description.into();
     }
@@ -42,6 +46,19 @@ pub(super) fn json_ld(article: &Article, newsroom: &Newsroom) -> Value {
         data["keywords"] = content.tags.join(", ").into();
     }
     Value::from_safe_string(inert(&data.to_string()))
+}
+
+/// As an `ImageObject`, with what is known of it.
+fn picture(medium: &Medium) -> serde_json::Value {
+    let mut data = json!({ "@type": "ImageObject", "url": medium.url });
+    let (width, height) = (medium.width.map(Into::into), medium.height.map(Into::into));
+    let (caption, credit) = (medium.alt.clone().map(Into::into), medium.credit.clone().map(Into::into));
+    for (name, value) in [("width", width), ("height", height), ("caption", caption), ("creditText", credit)] {
+        if let Some(value) = value {
+            data[name] = value;
+        }
+    }
+    data
 }
 
 /// JSON in which no character means anything to HTML, nor ends a line to old parsers of scripts.

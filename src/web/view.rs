@@ -1,6 +1,6 @@
 //! Articles, categories and dates as the templates show them.
 
-use crate::domain::{Article, Category, Folded, Selection, Site, Slug, Term};
+use crate::domain::{Article, Category, Content, Folded, Medium, Selection, Site, Slug, Term};
 use crate::services::feeds::Name;
 use crate::services::newsroom::Newsroom;
 use crate::wire::locale::When;
@@ -200,6 +200,8 @@ pub(super) struct Story {
     tags: Vec<Link>,
     categories: Vec<Link>,
     source: Option<Link>,
+    /// What previews of its address show.
+    picture: Option<Medium>,
     print: String,
     print_word: String,
 }
@@ -223,10 +225,16 @@ impl Story {
             tags: links(&content.tags, Term::Tag, site),
             categories: known.map(|category| Link::section(site, category)).collect(),
             source: content.url.as_ref().map(source),
+            picture: pictures(content).next().cloned(),
             print: site.print_page(&article.id),
             print_word: print_word(language(article, newsroom)),
         }
     }
+}
+
+/// The pictures among its media.
+pub(super) fn pictures(content: &Content) -> impl Iterator<Item = &Medium> {
+    content.media.iter().filter(|medium| medium.medium() == "image")
 }
 
 /// Names with the pages of what is selected by them.

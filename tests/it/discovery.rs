@@ -108,6 +108,11 @@ fn an_article_tells_programs_what_it_tells_people() {
     let article = newsroom.publish(json!({
         "title": title, "categories": ["economy"], "authors": ["A. Ivanov"], "tags": ["water", "ice"],
         "language": "en-GB", "summary": "In short.", "published_at": "2026-01-02T03:04:05Z",
+        "media": [
+            { "url": "https://paper.example/a.mp3" },
+            { "url": "https://paper.example/a.jpg?x=1&y=2", "width": 640, "height": 480, "alt": "A \"rocket\"", "credit": "B." },
+            { "url": "https://paper.example/b.png" },
+        ],
     }));
     let address = article["links"]["page"].as_str().unwrap();
     let page =
@@ -119,8 +124,18 @@ fn an_article_tells_programs_what_it_tells_people() {
     assert_eq!(data["datePublished"], "2026-01-02T03:04:05Z");
     assert_eq!((&data["author"][0]["name"], &data["keywords"]), (&json!("A. Ivanov"), &json!("water, ice")));
     assert_eq!((&data["description"], &data["inLanguage"]), (&json!("In short."), &json!("en-GB")));
+    assert_eq!(data["dateModified"], article["updated_at"]);
+    assert_eq!(data["publisher"]["name"], "Test News");
+    let picture = json!({
+        "@type": "ImageObject", "url": "https://paper.example/a.jpg?x=1&y=2", "width": 640, "height": 480,
+        "caption": "A \"rocket\"", "creditText": "B.",
+    });
+    assert_eq!(data["image"], json!([picture, { "@type": "ImageObject", "url": "https://paper.example/b.png" }]));
     for expected in [
         "<meta property=\"og:type\" content=\"article\">",
+        "<meta property=\"og:image\" content=\"https://paper.example/a.jpg?x=1&amp;y=2\">",
+        "<meta property=\"og:image:width\" content=\"640\">",
+        "<meta property=\"og:image:alt\" content=\"A &quot;rocket&quot;\">",
         "<meta property=\"og:locale\" content=\"en_GB\">",
         "<meta property=\"article:tag\" content=\"water\">",
         "<meta name=\"twitter:card\" content=\"summary\">",
