@@ -275,3 +275,91 @@ fn feedparser_reads_the_feeds_without_a_complaint() {
         assert!(entry["content"].as_str().is_some_and(|html| html.contains("<em>up</em>")), "{path}: {entry}");
     }
 }
+
+#[test]
+fn caches_and_readers_are_told_how_often_a_feed_changes() {
+    let newsroom = Newsroom::start();
+    for n in 0..4 {
+        for (category, at) in
+            [("science", format!("2026-01-{:02}T00:00:00Z", 1 + 7 * n)), ("economy", format!("2026-01-01T00:0{n}:00Z"))]
+        {
+            newsroom.publish(json!({ "title": format!("No. {n}"), "categories": [category], "published_at": at }));
+        }
+    }
+    let told = |fresh_s: u32| {
+        Some(format!("public, max-age={fresh_s}, stale-while-revalidate={}, stale-if-error=86400", 2 * fresh_s))
+    };
+    for (category, fresh_s, ttl_min, period, frequency) in
+        [("science", 900, 1_440, "daily", 1), ("economy", 30, 15, "hourly", 4)]
+    {
+        let path = format!("/{category}/rss.xml");
+        let feed = newsroom.get(&path, &[]).expect(200);
+        let tag = feed.header("etag").expect("a tag").to_owned();
+        let known = newsroom.get(&path, &[("If-None-Match", &tag)]).expect(304);
+        let head = newsroom.client().send("HEAD", &path, &[], b"").expect("an answer").expect(200);
+        for answer in [&feed, &known, &head] {
+            assert_eq!(answer.header("cache-control").map(str::to_owned), told(fresh_s), "{category}");
+        }
+        for expected in [
+            format!("<ttl>{ttl_min}</ttl>"),
+            format!("<sy:updatePeriod>{period}</sy:updatePeriod>"),
+            format!("<sy:updateFrequency>{frequency}</sy:updateFrequency>"),
+        ] {
+            assert!(feed.text().contains(&expected), "{category}: no {expected} in {}", feed.text());
+        }
+    }
+}
+
+#[test]
+fn every_answer_with_a_feed_says_what_it_depends_on_and_lets_nothing_run() {
+    let newsroom = Newsroom::start();
+    newsroom.publish_titled("One");
+    for path in FEEDS {
+        let before = newsroom.get(path, &[]).expect(200).header("etag").expect("a tag").to_owned();
+        newsroom.publish_titled("Two");
+        let whole = newsroom.get(path, &[]).expect(200);
+        let tag = whole.header("etag").expect("a tag").to_owned();
+        let part = newsroom.get(path, &[("Range", "bytes=0-9")]).expect(206);
+        let difference = newsroom.get(path, &[("A-IM", "feed"), ("If-None-Match", &before)]).expect(226);
+        let known = newsroom.get(path, &[("If-None-Match", &tag)]).expect(304);
+        let head = newsroom.client().send("HEAD", path, &[("Range", "bytes=0-9")], b"").expect("an answer");
+        for answer in [&whole, &part, &known, &head.expect(200)] {
+            assert_eq!(answer.header("vary"), Some("accept-encoding, sec-fetch-dest"), "{path} {}", answer.status);
+        }
+        // No cache keeps a difference for somebody else.
+        assert_eq!(difference.header("cache-control"), Some("no-store, im"), "{path}");
+        for answer in [&whole, &part, &difference] {
+            let policy = answer.header("content-security-policy");
+            assert_eq!(policy, Some("default-src 'none'; style-src 'self'"), "{path} {}", answer.status);
+            assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path} {}", answer.status);
+        }
+    }
+}
+
+#[test]
+fn an_edit_moves_the_date_of_the_change_and_no_other() {
+    let newsroom = Newsroom::start();
+    let written = json!({ "title": "One", "categories": ["economy"], "published_at": "2026-01-02T03:04:05Z" });
+    let article = newsroom.publish(written.clone());
+    let dates = |path: &str| {
+        let entry = parsed(path, &newsroom.get(path, &[]).expect(200).body).entries.remove(0);
+        (entry.published, entry.updated)
+    };
+    let published: DateTime<Utc> = "2026-01-02T03:04:05Z".parse().expect("a date");
+    for path in FEEDS {
+        assert_eq!(dates(path).0, Some(published), "{path}");
+    }
+    let mut mended = written;
+    mended["title"] = "One, mended".into();
+    let started = Clock::system().now();
+    let path = format!("/articles/{}", article["id"].as_str().expect("an id"));
+    newsroom.api("PUT", &path, &[], &mended.to_string()).expect(200);
+    for path in FEEDS {
+        let (now, updated) = dates(path);
+        assert_eq!(now, Some(published), "{path}: it came out when it did");
+        // RSS has no date of a change.
+        if !path.ends_with("rss.xml") {
+            assert!(updated.is_some_and(|updated| updated >= started - Duration::seconds(1)), "{path}: {updated:?}");
+        }
+    }
+}
