@@ -125,3 +125,36 @@ fn a_module_is_declared_only_where_it_is_used() {
         assert_eq!(frame.join(&[&pieces[0], &pieces[1]]).expect("passes").0, whole);
     }
 }
+
+#[test]
+fn a_feed_brings_its_looks_where_it_has_any() {
+    let own = |format| Document {
+        icon: Some("https://news.example/icon.png".into()),
+        logo: Some("https://news.example/logo.png".into()),
+        accent_color: Some("#aa0011".into()),
+        ..document(format, three_items(true))
+    };
+    let text =
+        |document: &Document, format| String::from_utf8(write(format, document).expect("passes")).expect("UTF-8");
+    let rss = text(&own(Format::Rss), Format::Rss);
+    for expected in [
+        "xmlns:webfeeds=\"http://webfeeds.org/rss/1.0\"",
+        "<webfeeds:icon>https://news.example/icon.png</webfeeds:icon>",
+        "<webfeeds:logo>https://news.example/logo.png</webfeeds:logo>",
+        "<webfeeds:accentColor>aa0011</webfeeds:accentColor>",
+        "<image><url>https://news.example/logo.png</url>",
+    ] {
+        assert!(rss.contains(expected), "no {expected} in {rss}");
+    }
+    let atom = text(&own(Format::Atom), Format::Atom);
+    for expected in ["<icon>https://news.example/icon.png</icon>", "<logo>https://news.example/logo.png</logo>"] {
+        assert!(atom.contains(expected), "no {expected} in {atom}");
+    }
+    let plain = text(&document(Format::Rss, three_items(true)), Format::Rss);
+    for module in ["webfeeds", "xmlns:sy", "xmlns:fh"] {
+        assert!(!plain.contains(module), "{module} in {plain}");
+    }
+    let daily = Document { ttl_min: Some(1_440), ..document(Format::Rss, three_items(true)) };
+    let daily = text(&daily, Format::Rss);
+    assert!(daily.contains("xmlns:sy") && daily.contains("<ttl>1440</ttl>"), "{daily}");
+}
