@@ -250,6 +250,7 @@ fn relaxed_header(out: &mut Vec<u8>, field: &[u8]) {
     out.push(b':');
     let value = value.get(1..).unwrap_or_default();
     let value = value.strip_prefix(b" ").unwrap_or(value);
+    // Most fields stand on one line, with single spaces: they are taken as they are.
     let is_doubled = |at: usize| matches!(value.get(at + 1), Some(b' ') | None);
     let is_plain = !value.starts_with(b" ")
         && memchr::memchr3(b'\t', b'\r', b'\n', value).is_none()
