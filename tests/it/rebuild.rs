@@ -134,6 +134,45 @@ async fn a_feed_built_from_pieces_is_the_feed_built_from_nothing() {
     assert!(ids.len() > 30);
 }
 
+/// Gives an article what no door lets in, and a foreign store may hold: a date of the year 12000, which feeds cannot tell.
+fn spoil(store: &Store, id: &ArticleId, now: Time) {
+    let old = store.article(id).unwrap().unwrap();
+    let far = Time::from_timestamp(316_500_000_000, 0).unwrap();
+    let title = format!("{}, spoilt", old.record.content.title);
+    let content = Content { title, ..old.record.content.clone() };
+    let revision = old.record.revision + 1;
+    let new = Article { updated_at: far, published_at: Some(far), revision, content, ..old.record.clone() };
+    let (article, labels) = (new.id.clone(), Labels::of(&new.content));
+    let change = Change { kind: ChangeKind::Revised, article, revision, at: now, labels, before: None };
+    let mut batch = Batch::default();
+    store.write_article(&mut batch, Some(&old), &new);
+    store.log(&mut batch, &change);
+    tidings::store::wait(store.commit(batch)).unwrap();
+}
+
+#[test]
+fn what_does_not_pass_is_told_by_log_metric_and_api() {
+    let mut daemon = crate::harness::Newsroom::start();
+    let id = daemon.publish_titled("One");
+    daemon.publish_titled("Two");
+    daemon.stop();
+    let store = Store::open(&daemon.path("data")).unwrap();
+    spoil(&store, &ArticleId::parse("id", &id).unwrap(), Clock::system().now());
+    store.close();
+    drop(store);
+    daemon.run();
+    assert_eq!(daemon.titles("/economy/rss.xml"), ["Two"]);
+    let told = daemon.api("GET", "/feeds/refused", &[], "").expect(200).json();
+    let refused = &told["refused"][0];
+    assert_eq!((&refused["article"], &refused["feed"]), (&id.as_str().into(), &"economy/rss.xml".into()), "{told}");
+    assert!(refused["fault"]["field"].as_str().is_some_and(|field| field.contains("pubDate")), "{told}");
+    assert!(refused["fault"]["found"].as_str().is_some_and(|found| found.contains("1999")), "{told}");
+    let metrics = daemon.get_admin("/metrics").expect(200).text();
+    assert!(metrics.lines().any(|line| line == "tidings_feed_refused_total 1"), "{metrics}");
+    let logged = daemon.stop();
+    assert!(logged.iter().any(|line| line.contains(&id) && line.contains("pubDate")), "{logged:?}");
+}
+
 #[tokio::test]
 async fn an_article_that_does_not_pass_keeps_its_last_good_item_and_no_other_from_its_readers() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,21 +186,7 @@ async fn an_article_that_does_not_pass_keeps_its_last_good_item_and_no_other_fro
         draft.published_at = None;
         draft
     };
-    // What no door lets in, and a foreign store may hold: a date of the year 12000, which feeds cannot tell.
-    let spoil = |article: &Article| {
-        let old = store.article(&article.id).unwrap().unwrap();
-        let far = Time::from_timestamp(316_500_000_000, 0).unwrap();
-        let title = format!("{}, spoilt", old.record.content.title);
-        let content = Content { title, ..old.record.content.clone() };
-        let revision = old.record.revision + 1;
-        let new = Article { updated_at: far, published_at: Some(far), revision, content, ..old.record.clone() };
-        let (article, labels) = (new.id.clone(), Labels::of(&new.content));
-        let change = Change { kind: ChangeKind::Revised, article, revision, at: clock.now(), labels, before: None };
-        let mut batch = Batch::default();
-        store.write_article(&mut batch, Some(&old), &new);
-        store.log(&mut batch, &change);
-        tidings::store::wait(store.commit(batch)).unwrap();
-    };
+    let spoil = |article: &Article| spoil(&store, &article.id, clock.now());
     let text = async |feeds: &Arc<Feeds>| String::from_utf8(body(feeds, "/rss.xml").await.unwrap().to_vec()).unwrap();
     let one = publisher.push(of("One"), None).await.unwrap().0;
     assert!(text(&feeds).await.contains("One") && feeds.refused().is_empty());
