@@ -167,3 +167,29 @@ fn the_home_page_leads_to_everything_older() {
         assert!(seen.contains(&format!("No. {n}.")), "{n}");
     }
 }
+
+#[test]
+fn every_page_leads_to_feeds() {
+    let newsroom = Newsroom::start();
+    let id = newsroom.publish_titled("One");
+    let pages = [
+        "/",
+        "/economy",
+        "/search",
+        "/search?q=tag%3Aa+OR+tag%3Ab",
+        "/subscribe",
+        "/tags/water",
+        "/nosuch",
+        "/rss.xml",
+        &format!("/articles/{id}/one"),
+        &format!("/articles/{id}/print"),
+        "/articles/nosuch/one",
+    ];
+    for path in pages {
+        let page = newsroom.get(path, &[("Sec-Fetch-Dest", "document")]).text();
+        for kind in ["application/rss+xml", "application/atom+xml", "application/feed+json"] {
+            let mut links = page.lines().filter(|line| line.contains("rel=\"alternate\""));
+            assert!(links.any(|line| line.contains(kind)), "{path}: no {kind} in {page}");
+        }
+    }
+}
