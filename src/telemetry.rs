@@ -119,7 +119,7 @@ pub const METRICS: &[Metric] = &[
     gauge(QUARANTINED, &[], "1 while the store was restored or copied and no mail leaves it."),
     counter(FEED_BUILDS_TOTAL, &[], "Feeds built anew."),
     gauge(FEEDS_BYTES, &[], "Memory that prepared feeds hold, in bytes."),
-    counter(FEED_REFUSED_TOTAL, &[], "Built feeds that failed their check; the last good one is still served."),
+    counter(FEED_REFUSED_TOTAL, &[], "Parts of feeds that did not pass their checks, at each build."),
     counter(HUB_PINGS_TOTAL, &["result"], "Changes of feeds that a hub was told of: taken, refused for now, given up."),
     gauge(SOURCE_FAULTS, &[], "Article files that hold a mistake now."),
     Metric {

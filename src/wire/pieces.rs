@@ -35,10 +35,19 @@ struct Empty {
 pub struct Piece {
     /// It itself.
     pub bytes: Bytes,
+    /// What it would be with its full text, in bytes: beyond [`Format::item_bytes_max`], so its summary stands for it.
+    pub too_large: Option<usize>,
     /// What the feed has to declare for it.
     pub uses: Uses,
     /// Of its bytes.
     pub digest: Digest,
+}
+
+/// An item in a feed of its own.
+struct Alone {
+    document: Document,
+    bytes: Vec<u8>,
+    too_large: Option<usize>,
 }
 
 /// The first half of a SHA-256: what is told from other bytes by it need not be looked at again.
@@ -51,6 +60,25 @@ pub fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Digest {
     let mut digest = Digest::default();
     digest.iter_mut().zip(sum.finish().as_ref()).for_each(|(out, byte)| *out = *byte);
     digest
+}
+
+impl Format {
+    /// Bytes of a feed that aggregators take: Google News 2 MB (2 000 000, to be safe on both readings of the word); of
+    /// JSON Feed 1.1 a megabyte is a burden ("Suggestions for Publishers").
+    pub fn bytes_max(self) -> usize {
+        match self {
+            Format::Rss | Format::Atom => 2_000_000,
+            Format::Json => 1_000_000,
+        }
+    }
+
+    /// Bytes of an item that aggregators take: Google News 1 MB; in JSON Feed what leaves room for the feed around it.
+    pub fn item_bytes_max(self) -> usize {
+        match self {
+            Format::Rss | Format::Atom => 1_000_000,
+            Format::Json => 900_000,
+        }
+    }
 }
 
 /// What may stand behind the last item: the first of these that there is.
@@ -141,32 +169,42 @@ impl Frame {
         Ok(self.empty(all_uses(items))?.hub.clone())
     }
 
-    /// One item as it stands in this feed. It is checked in a feed of its own.
+    /// One item as it stands in this feed: with its summary alone where the full text makes it too large for
+    /// aggregators. It is checked in a feed of its own.
     ///
     /// Errors: the [`Fault`] of [`check::check`].
     pub fn item(&mut self, item: Item) -> Result<Piece, Fault> {
-        let alone = self.around(item);
-        let uses = alone.all_uses();
-        let bytes = written(self.format, &alone)?;
-        check::check(self.format, &bytes, &alone.self_url)?;
+        let Alone { document, bytes, too_large } = self.alone(item)?;
+        let uses = document.all_uses();
+        check::check(self.format, &bytes, &document.self_url)?;
         let empty = self.empty(uses)?;
         // It was checked around the item.
         empty.has_passed = true;
         let (head, tail) = empty.bytes.split_at(empty.at);
         let item = bytes.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
         let item = item.ok_or_else(|| Fault::new("item", "another frame", "the frame of the feed"))?;
-        Ok(Piece { bytes: Bytes::copy_from_slice(item), uses, digest: digest([item]) })
+        Ok(Piece { bytes: Bytes::copy_from_slice(item), too_large, uses, digest: digest([item]) })
     }
 
     /// How many bytes an item would take; whether it passes is not asked. Errors: the [`Fault`] of what cannot be written.
     pub fn item_bytes(&mut self, item: Item) -> Result<usize, Fault> {
-        let alone = self.around(item);
-        let bytes = written(self.format, &alone)?.len();
-        Ok(bytes.saturating_sub(self.empty(alone.all_uses())?.bytes.len()))
+        let Alone { document, bytes, .. } = self.alone(item)?;
+        Ok(bytes.len().saturating_sub(self.empty(document.all_uses())?.bytes.len()))
     }
 
-    fn around(&self, item: Item) -> Document {
-        Document { items: vec![item], ..self.document.clone() }
+    fn alone(&mut self, item: Item) -> Result<Alone, Fault> {
+        let mut document = Document { items: vec![item], ..self.document.clone() };
+        let bytes = written(self.format, &document)?;
+        let item_bytes = bytes.len().saturating_sub(self.empty(document.all_uses())?.bytes.len());
+        let html =
+            document.items.iter_mut().find_map(|item| item.html.take_if(|_| item_bytes > self.format.item_bytes_max()));
+        match html {
+            None => Ok(Alone { document, bytes, too_large: None }),
+            Some(_) => {
+                let bytes = written(self.format, &document)?;
+                Ok(Alone { document, bytes, too_large: Some(item_bytes) })
+            }
+        }
     }
 
     /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].

@@ -4,13 +4,13 @@ use super::archive::{Archive, Neighbours};
 use super::built::{Kept, Made, State, Topic};
 use super::cut::Cut;
 use super::name::{Name, Part, Profile, Volume};
-use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm};
+use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm, Served};
 use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Picked, Window};
 use crate::telemetry;
 use crate::wire::pieces::{Frame, Piece};
-use crate::wire::{Document, Links, Tombstone, Uses};
+use crate::wire::{Document, Format, Links, Tombstone, Uses};
 use chrono::Duration;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,10 +23,17 @@ const LIMIT: usize = 50;
 /// A retraction is told for this long; readers that come less often than monthly have forgotten the article.
 const TOLD_OF: Duration = Duration::days(30);
 
-/// What a build came to, and the articles at fault.
+/// What a build came to, and what is wrong with it.
 struct Written {
     made: Made,
-    faults: Vec<(ArticleId, Fault, bool)>,
+    faults: Vec<Faulty>,
+}
+
+/// What is at fault, the article if it is one; and what is served in its place.
+struct Faulty {
+    article: Option<ArticleId>,
+    fault: Fault,
+    served: Served,
 }
 
 /// The items of one build, newest first, and where the feed goes on.
@@ -47,7 +54,7 @@ impl Feeds {
         let last = feed.built.load_full();
         let built = match self.written(feed, last.as_deref(), state.round) {
             Ok(written) => {
-                self.tell(&feed.name, &written.faults);
+                self.tell(&feed.name, written.faults);
                 let built = Built::new(state, written.made, &self.shelf.account);
                 match &last {
                     Some(last) => built.follows(last),
@@ -57,7 +64,7 @@ impl Feeds {
             Err(problem) => match &last {
                 Some(last) if problem.kind == Kind::Internal => {
                     let fault = Fault::new("feed", problem.to_string(), "a feed that passes its checks");
-                    self.refuse(&feed.name, None, fault, true);
+                    self.tell(&feed.name, vec![Faulty { article: None, fault, served: Served::LastGood }]);
                     last.kept(state)
                 }
                 Some(_) | None => return Err(problem),
@@ -113,7 +120,8 @@ impl Feeds {
                     // What is wrong with the feed around the items is no article's fault.
                     frame.check().map_err(internal)?;
                     let before = known.get(id).cloned();
-                    faults.push((id.clone(), fault, before.is_some()));
+                    let served = if before.is_some() { Served::LastGood } else { Served::Nothing };
+                    faults.push(Faulty { article: Some(id.clone()), fault, served });
                     before
                 }
                 None => None,
@@ -123,8 +131,11 @@ impl Feeds {
                 taken = number;
                 break;
             }
-            if number >= contents.skipped {
-                pieces.extend(piece.map(|piece| (id.clone(), piece)));
+            if number >= contents.skipped
+                && let Some(piece) = piece
+            {
+                faults.extend(piece.too_large.map(|bytes| too_large(id, name.format, bytes)));
+                pieces.push((id.clone(), piece));
             }
         }
         if self.cut(name, &newsroom, &mut contents, &cut, taken)? {
@@ -136,10 +147,10 @@ impl Feeds {
         let hub = frame.hub(&all).map_err(internal)?;
         let topic = newsroom.hub.as_ref().zip(hub);
         let topic = topic.map(|(hub, place)| Topic::new(hub, &name.url(&newsroom.site), place));
-        let kept =
-            |((id, piece), place): ((ArticleId, Piece), _)| Kept { id, place, uses: piece.uses, digest: piece.digest };
+        let kept = |((id, Piece { too_large, uses, digest, .. }), place)| Kept { id, place, too_large, uses, digest };
         let items = pieces.into_iter().zip(places).map(kept).collect();
-        let faulty = faults.iter().map(|(id, _, _)| id.clone()).collect();
+        let to_try = faults.iter().filter(|faulty| faulty.served != Served::Summary);
+        let faulty = to_try.filter_map(|faulty| faulty.article.clone()).collect();
         let (format, fresh_s) = (name.format, rhythm.fresh_s);
         let made = Made { bytes: bytes.into(), items, faulty, modified, format, fresh_s, topic };
         Ok(Written { made, faults })
@@ -205,24 +216,30 @@ impl Feeds {
         Ok(cut.start)
     }
 
-    /// Says in the log, the metrics and the list of refusals which articles are at fault; those of before are forgotten.
-    fn tell(&self, name: &Name, faults: &[(ArticleId, Fault, bool)]) {
-        let address = name.path();
-        self.refused_list().retain(|_, refused| refused.feed != address);
-        for (id, fault, is_kept) in faults {
-            self.refuse(name, Some(id), fault.clone(), *is_kept);
-        }
-    }
-
-    fn refuse(&self, name: &Name, article: Option<&ArticleId>, fault: Fault, is_kept: bool) {
-        metrics::counter!(telemetry::FEED_REFUSED_TOTAL).increment(1);
+    /// Says in the list of refusals, in the metrics and, where it is news, in the log what is wrong with the feed. What
+    /// was wrong before is forgotten.
+    fn tell(&self, name: &Name, faults: Vec<Faulty>) {
         let feed = name.path();
-        let what = if is_kept { "the last good one stays up" } else { "it is left out" };
-        let id = article.map_or("", ArticleId::as_str);
-        tracing::error!(feed, article.id = id, %fault, "a part of a feed did not pass its checks, {what}: {fault}");
         let mut list = self.refused_list();
-        if list.len() < REFUSED_MAX {
-            list.insert(format!("{feed} {id}"), Refused { feed, article: article.cloned(), fault, is_kept });
+        let before: Vec<Refused> =
+            list.extract_if(.., |_, refused| refused.feed == feed).map(|(_, known)| known).collect();
+        for Faulty { article, fault, served } in faults {
+            metrics::counter!(telemetry::FEED_REFUSED_TOTAL).increment(1);
+            let id = article.as_ref().map_or("", ArticleId::as_str);
+            let key = format!("{feed} {id}");
+            let refused = Refused { feed: feed.clone(), article: article.clone(), fault, served };
+            if !before.contains(&refused) {
+                let what = match served {
+                    Served::LastGood => "the last good one stays up",
+                    Served::Summary => "its summary stands for it",
+                    Served::Nothing => "it is left out",
+                };
+                let fault = &refused.fault;
+                tracing::error!(feed, article.id = id, %fault, "a part of a feed did not pass its checks, {what}: {fault}");
+            }
+            if list.len() < REFUSED_MAX {
+                list.insert(key, refused);
+            }
         }
     }
 
@@ -342,6 +359,12 @@ fn iri(instance: &str, name: &Name) -> String {
         Profile::Summary => text.push_str("#summary"),
     }
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).urn().to_string()
+}
+
+fn too_large(id: &ArticleId, format: Format, bytes: usize) -> Faulty {
+    let expected = format!("at most {} for an item, as aggregators take", format.item_bytes_max());
+    let fault = Fault::new("body", format!("{bytes} bytes in {}", format.file_name()), expected);
+    Faulty { article: Some(id.clone()), fault, served: Served::Summary }
 }
 
 fn internal(fault: Fault) -> Problem {

@@ -135,6 +135,7 @@ pub(super) struct State {
 pub(super) struct Kept {
     pub(super) id: ArticleId,
     pub(super) place: Range<usize>,
+    pub(super) too_large: Option<usize>,
     pub(super) uses: Uses,
     pub(super) digest: Digest,
 }
@@ -270,7 +271,8 @@ impl Built {
 
     /// One of its items, for another feed.
     pub(super) fn piece(&self, item: &Kept) -> Piece {
-        Piece { bytes: self.plain().slice(item.place.clone()), uses: item.uses, digest: item.digest }
+        let Kept { too_large, uses, digest, .. } = *item;
+        Piece { bytes: self.plain().slice(item.place.clone()), too_large, uses, digest }
     }
 
     /// The same bytes, standing in for a build that failed.

@@ -2,10 +2,6 @@
 
 use crate::wire::Format;
 
-/// Google News takes 2 MB (2 000 000, to be safe on both readings of the word).
-const XML_BYTES_MAX: usize = 2_000_000;
-/// JSON Feed 1.1, "Suggestions for Publishers": a megabyte is a burden.
-const JSON_BYTES_MAX: usize = 1_000_000;
 /// For what the head of the feed comes to hold besides: declarations of modules, links to other parts.
 const HEAD_BYTES: usize = 8_192;
 
@@ -24,11 +20,7 @@ pub(super) struct Cut {
 impl Cut {
     /// For a feed that has so many bytes without items.
     pub(super) fn new(skipped: usize, format: Format, head_bytes: usize) -> Self {
-        let bytes_max = match format {
-            Format::Rss | Format::Atom => XML_BYTES_MAX,
-            Format::Json => JSON_BYTES_MAX,
-        };
-        Cut::of(skipped, bytes_max.saturating_sub(head_bytes + HEAD_BYTES))
+        Cut::of(skipped, format.bytes_max().saturating_sub(head_bytes + HEAD_BYTES))
     }
 
     fn of(skipped: usize, bytes_max: usize) -> Self {

@@ -159,7 +159,7 @@ mod tests {
             plain.extend(b"</item>");
             let id = ArticleId::parse("id", &format!("article-{number}")).unwrap();
             let digest = digest([&plain[start..]]);
-            kept.push(Kept { id, place: start..plain.len(), uses: Uses::default(), digest });
+            kept.push(Kept { id, place: start..plain.len(), too_large: None, uses: Uses::default(), digest });
         }
         plain.extend(b"</rss>");
         (plain.into(), kept)

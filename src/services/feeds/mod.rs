@@ -78,8 +78,8 @@ pub enum Found {
     Moved(String),
 }
 
-/// A feed whose last good bytes stay up, and why.
-#[derive(Debug, Clone, Serialize)]
+/// A part of a feed that does not stand in it as it should, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refused {
     /// Address of the feed.
     pub feed: String,
@@ -88,8 +88,20 @@ pub struct Refused {
     pub article: Option<ArticleId>,
     /// What is wrong: place, what was found, what was expected.
     pub fault: Fault,
-    /// Is the feed served as it was before the fault? Else it is served without the article.
-    pub is_kept: bool,
+    /// What is served all the same.
+    pub served: Served,
+}
+
+/// What readers get in place of what did not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Served {
+    /// The last good one.
+    LastGood,
+    /// The article's summary: with its full text it is larger than aggregators take.
+    Summary,
+    /// The feed without the article.
+    Nothing,
 }
 
 impl Feeds {
@@ -240,7 +252,7 @@ impl Feeds {
         (delta.len() < built.plain().len()).then_some(delta)
     }
 
-    /// Feeds whose last good bytes stay up because the next ones did not pass the checks.
+    /// Parts of feeds that did not pass the checks.
     pub fn refused(&self) -> Vec<Refused> {
         self.refused_list().values().cloned().collect()
     }

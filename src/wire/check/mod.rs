@@ -112,7 +112,8 @@ pub fn examine(bytes: &[u8], context: &Context<'_>) -> Report {
 /// Checks a feed that was written in `format` to be served at `self_url`, before it is. Costs about as much as parsing it.
 /// Dates ahead are let pass: a clock that was set back would take every article out of its feeds.
 ///
-/// Errors: the first [`Fault`]; `field` names the format and the place, such as `rss.item[3].guid`.
+/// Errors: the first [`Fault`]; `field` names the format and the place, such as `rss.item[3].guid`, and `found` ends in
+/// line and character.
 pub fn check(format: Format, bytes: &[u8], self_url: &str) -> Result<(), Fault> {
     let mut findings = Findings::default();
     let context = Context { url: Some(self_url), ..Context::default() };
@@ -135,8 +136,9 @@ pub fn check(format: Format, bytes: &[u8], self_url: &str) -> Result<(), Fault> 
         Severity::Advice => false,
     };
     match findings.finish(&text, &tree, name).0.into_iter().find(refuses) {
-        Some(Finding { place, found, expected, rule, .. }) => {
-            Err(Fault::new(place, found, format!("{expected} ({rule})")))
+        Some(Finding { place, line, column, found, expected, rule, .. }) => {
+            let found = format!("{found} in line {line}, character {column}");
+            Err(Fault { field: place, found, expected: format!("{expected} ({rule})") })
         }
         None => Ok(()),
     }
