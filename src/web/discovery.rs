@@ -63,7 +63,7 @@ pub(super) async fn robots(State(app): State<Arc<App>>, asked: HeaderMap) -> Res
 /// over hardly changes, so crawlers need not fetch it again.
 pub(super) async fn index(State(app): State<Arc<App>>, asked: HeaderMap) -> Result<Response, PageProblem> {
     let now = app.clock.now();
-    let months = app.store.scan(move |store| months(store, now)).await?;
+    let months = app.store.scan(move |store| months(store, now, sitemap::URLS_MAX)).await?;
     let newsroom = app.newsroom.load();
     let address = |name: String| newsroom.site.address(&format!("sitemaps/{name}.xml"));
     let months = months.into_iter().map(|(month, parts)| {
@@ -92,10 +92,8 @@ pub(super) async fn part(
     let part = part.parse::<usize>().ok().filter(|number| *number > 0 && number.to_string() == part);
     let month = NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d").ok();
     let (Some(month), Some(part)) = (month, part) else { return Err(nothing_here().into()) };
-    let places = app.store.scan(move |store| articles_of(store, &newsroom.site, month, part)).await?;
-    if places.is_empty() {
-        return Err(nothing_here().into());
-    }
+    let read = move |store: &Store| articles_of(store, &newsroom.site, month, part, sitemap::URLS_MAX);
+    let places = app.store.scan(read).await?.ok_or_else(nothing_here)?;
     Ok(served(&asked, sitemap::MEDIA_TYPE, sitemap::urls(&places)))
 }
 
@@ -127,8 +125,8 @@ fn own_address(article: &Article, site: &Site) -> Option<String> {
     is_own.then(|| site.article_link(article))
 }
 
-/// The months that have articles, the newest first, each with the number of its files.
-fn months(store: &Store, now: Time) -> Result<Vec<(NaiveDate, usize)>, StoreError> {
+/// The months that have articles, the newest first, each with the number of its files of `urls_max` articles.
+fn months(store: &Store, now: Time, urls_max: usize) -> Result<Vec<(NaiveDate, usize)>, StoreError> {
     let mut months = Vec::new();
     let mut until = Some(now + Duration::days(1));
     while let Some(end) = until {
@@ -138,20 +136,29 @@ fn months(store: &Store, now: Time) -> Result<Vec<(NaiveDate, usize)>, StoreErro
         let Some(month) = newest.date_naive().with_day(1) else { break };
         let mut articles = 0_usize;
         ids(store, &of_month(month), usize::MAX, |_| articles += 1)?;
-        months.push((month, articles.div_ceil(sitemap::URLS_MAX)));
+        months.push((month, articles.div_ceil(urls_max)));
         until = Some(start(month));
     }
     Ok(months)
 }
 
-fn articles_of(store: &Store, site: &Site, month: NaiveDate, part: usize) -> Result<Vec<sitemap::Place>, StoreError> {
-    let skipped = part.saturating_sub(1).saturating_mul(sitemap::URLS_MAX);
-    let mut places = Vec::new();
-    each_behind(store, &of_month(month), skipped, sitemap::URLS_MAX, |article| {
+/// What stands in one file of a month; none if there is no such file. Where all of its articles live on other hosts it
+/// is empty: the index, which does not read them, names it.
+fn articles_of(
+    store: &Store,
+    site: &Site,
+    month: NaiveDate,
+    part: usize,
+    urls_max: usize,
+) -> Result<Option<Vec<sitemap::Place>>, StoreError> {
+    let skipped = part.saturating_sub(1).saturating_mul(urls_max);
+    let (mut places, mut is_any) = (Vec::new(), false);
+    each_behind(store, &of_month(month), skipped, urls_max, |article| {
+        is_any = true;
         let changed_at = Some(article.updated_at.max(article.dated()));
         places.extend(own_address(&article, site).map(|address| sitemap::Place { address, changed_at }));
     })?;
-    Ok(places)
+    Ok(is_any.then_some(places))
 }
 
 fn of_month(month: NaiveDate) -> Window {
@@ -217,4 +224,51 @@ fn served(asked: &HeaderMap, media_type: &'static str, text: String) -> Response
     }
     response.headers_mut().insert(CACHE_CONTROL, CACHING);
     response.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::tests::Newspaper;
+    use std::collections::BTreeSet;
+
+    #[tokio::test]
+    async fn a_month_that_is_too_large_for_one_file_has_several_which_together_are_the_month() {
+        let paper = Newspaper::new();
+        for number in 0..8 {
+            paper.publish(&format!("a{number}"), &format!("Story {number}"), |_| ()).await;
+        }
+        let (store, now) = (&paper.app.store, paper.app.clock.now());
+        let newsroom = paper.app.newsroom.load();
+        let [(month, 3)] = months(store, now, 3).unwrap()[..] else { panic!("three files of one month") };
+        let part = |number| articles_of(store, &newsroom.site, month, number, 3).unwrap();
+        let parts: Vec<Vec<String>> =
+            (1..).map_while(|number| Some(part(number)?.into_iter().map(|place| place.address).collect())).collect();
+        assert_eq!(parts.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 2]);
+        let whole = articles_of(store, &newsroom.site, month, 1, sitemap::URLS_MAX).unwrap().unwrap();
+        let whole: BTreeSet<String> = whole.into_iter().map(|place| place.address).collect();
+        assert_eq!(parts.concat().into_iter().collect::<BTreeSet<_>>(), whole);
+        assert_eq!(whole.len(), 8);
+    }
+
+    #[tokio::test]
+    async fn of_more_news_than_a_news_sitemap_takes_the_newest_stand_in_it() {
+        let paper = Newspaper::new();
+        let now = paper.app.clock.now();
+        let mut batch = crate::store::Batch::default();
+        let one = paper.publish("one", "Story", |_| ()).await;
+        for number in 0..1_003_i64 {
+            let mut article = one.clone();
+            article.id = crate::domain::ArticleId::parse("id", &format!("a{number}")).unwrap();
+            article.content.title = format!("No. {number}.");
+            article.published_at = Some(now - Duration::seconds(number));
+            paper.app.store.write_article(&mut batch, None, &article);
+        }
+        paper.app.store.commit(batch).await.unwrap();
+        let answer = news(State(Arc::clone(&paper.app)), HeaderMap::new()).await.unwrap();
+        let bytes = axum::body::to_bytes(answer.into_body(), 4 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert_eq!(text.matches("<url>").count(), sitemap::NEWS_MAX);
+        assert!(text.contains("No. 0.") && text.contains("No. 999.") && !text.contains("No. 1000."));
+    }
 }

@@ -65,6 +65,8 @@ impl IntoResponse for ApiProblem {
         }
         if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("30"));
+            // For whoever asks next it may be true no longer (RFC 6585 §4).
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
         response
     }

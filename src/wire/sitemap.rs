@@ -94,3 +94,24 @@ fn date(time: Time) -> String {
 fn text(text: &str) -> String {
     escape(&clean_line(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_language_is_told_without_its_region_but_for_chinese() {
+        for (language, told) in
+            [("en-GB", "en"), ("ru", "ru"), ("zh-CN", "zh-cn"), ("zh-TW", "zh-tw"), ("zh-Hans", "zh")]
+        {
+            let news = News {
+                address: "https://news.example/a".into(),
+                title: "A".into(),
+                language: language.into(),
+                published: Time::UNIX_EPOCH,
+            };
+            let text = super::news("The News", &[news]);
+            assert!(text.contains(&format!("<news:language>{told}</news:language>")), "{language}: {text}");
+        }
+    }
+}

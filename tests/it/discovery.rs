@@ -79,8 +79,10 @@ fn sitemaps_name_every_public_page_of_this_host_and_no_other() {
     for none in ["2020-07", "2020-06.2", "2020-06.0", "2020-06.01", "x", "2020-13", "2020-06.99999999999999999999"] {
         newsroom.get(&format!("/sitemaps/{none}.xml"), &[]).expect(404);
     }
+    publish("Elsewhere too", "2019-01-01T00:00:00Z", Some("https://paper.example/another"));
+    assert!(locations(&newsroom, "/sitemaps/2019-01.xml").is_empty(), "what the index names is there");
     newsroom.api("DELETE", &format!("/articles/{}", id(&old)), &[], "").expect(200);
-    assert_eq!(locations(&newsroom, "/sitemap.xml").len(), 2, "a retraction leaves it at once");
+    assert_eq!(locations(&newsroom, "/sitemap.xml").len(), 3, "a retraction leaves it at once");
     newsroom.get("/sitemaps/2020-05.xml", &[]).expect(404);
     let robots = newsroom.get("/robots.txt", &[]).expect(200).text();
     assert!(robots.contains("Disallow: /subscriptions/") && robots.contains(&format!("Sitemap: {base}sitemap.xml")));

@@ -135,7 +135,7 @@ fn a_reader_that_has_the_feed_is_told_so() {
     newsroom.get("/rss.xml", &[("If-None-Match", &before)]).expect(200);
 }
 
-fn gunzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let length = bytes.last_chunk::<4>().map(|tail| u32::from_le_bytes(*tail)).expect("gzip ends in the length");
     let mut out = vec![0; usize::try_from(length).expect("small")];
     let written = libdeflater::Decompressor::new().gzip_decompress(bytes, &mut out).expect("gzip");

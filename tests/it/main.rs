@@ -10,6 +10,7 @@ mod feed_check;
 mod feeds;
 mod fuzzed;
 mod harness;
+mod history;
 mod hub;
 mod lifecycle;
 mod mail;

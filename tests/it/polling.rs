@@ -148,9 +148,14 @@ fn a_reader_that_takes_differences_gets_what_it_has_not_seen() {
             newsroom.get(path, &headers)
         };
         poll(&before, &[]).expect(304);
-        let new = newsroom.publish_titled("New");
+        let body = "<p>again</p>".repeat(200);
+        let new = newsroom.publish(json!({ "title": "New", "categories": ["economy"], "body_html": body }));
         let difference = poll(&before, &[]).expect(226);
         assert_eq!(titles(&difference), ["New"], "{path}");
+        let packed = poll(&before, &[("Accept-Encoding", "gzip")]).expect(226);
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{path}");
+        assert_eq!(crate::feeds::gunzip(&packed.body), difference.body, "{path}");
+        assert_ne!(tag(&packed), tag(&difference), "{path}: other bytes");
         assert_eq!(difference.header("im"), Some("feed"));
         assert_eq!(difference.header("cache-control"), Some("no-store, im"));
         let now = newsroom.get(path, &[]).expect(200);
@@ -158,7 +163,7 @@ fn a_reader_that_takes_differences_gets_what_it_has_not_seen() {
         poll(&tag(&difference), &[]).expect(304);
         // From the gzip of the same state too, and as gzip.
         let zipped = tag(&newsroom.get(path, &[("Accept-Encoding", "gzip")]).expect(200));
-        put(&newsroom, &new, json!({ "title": "Newer", "categories": ["economy"] }));
+        put(&newsroom, &id(&new), json!({ "title": "Newer", "categories": ["economy"] }));
         assert_eq!(titles(&poll(&zipped, &[])), ["Newer"], "{path}: an edit is a difference");
         // What is not remembered, or not asked for, is sent whole.
         assert!(titles(&poll("\"x\"", &[]).expect(200)).len() > 3);
@@ -304,11 +309,20 @@ fn a_loop_that_takes_no_304_is_asked_to_wait() {
     let wait: u32 = told.header("retry-after").expect("a wait").parse().expect("seconds");
     assert!((1..=600).contains(&wait), "{wait}");
     assert!(told.text().contains("If-None-Match"));
+    assert_eq!(told.header("cache-control"), Some("no-store"));
+    assert_eq!((told.header("etag"), told.header("last-modified")), (None, None), "it is no state of the feed");
     from("192.0.2.8").expect(200);
     newsroom.get("/rss.xml", &[("X-Forwarded-For", "192.0.2.7"), ("If-None-Match", &known)]).expect(304);
     newsroom.get("/rss.xml", &[]).expect(200);
     newsroom.publish_titled("Two");
     from("192.0.2.7").expect(200);
+    // Nor is the same difference sent without end.
+    let again =
+        || newsroom.get("/rss.xml", &[("X-Forwarded-For", "192.0.2.9"), ("A-IM", "feed"), ("If-None-Match", &known)]);
+    for _ in 0..60 {
+        again().expect(226);
+    }
+    again().expect(429);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn draft(dice: &mut Dice, now: Time) -> Draft {
     }
 }
 
-fn open(feeds: &Feeds, address: &str) -> Arc<Feed> {
+pub(crate) fn open(feeds: &Feeds, address: &str) -> Arc<Feed> {
     let (path, query) = address.split_once('?').map_or((address, None), |(path, query)| (path, Some(query)));
     match feeds.open(path, query) {
         Some(Ok(Found::Feed(feed))) => feed,
@@ -166,7 +166,10 @@ fn what_does_not_pass_is_told_by_log_metric_and_api() {
     let refused = &told["refused"][0];
     assert_eq!((&refused["article"], &refused["feed"]), (&id.as_str().into(), &"economy/rss.xml".into()), "{told}");
     assert!(refused["fault"]["field"].as_str().is_some_and(|field| field.contains("pubDate")), "{told}");
-    assert!(refused["fault"]["found"].as_str().is_some_and(|found| found.contains("1999") && found.contains("character ")), "{told}");
+    assert!(
+        refused["fault"]["found"].as_str().is_some_and(|found| found.contains("1999") && found.contains("character ")),
+        "{told}"
+    );
     let metrics = daemon.get_admin("/metrics").expect(200).text();
     assert!(metrics.lines().any(|line| line == "tidings_feed_refused_total 1"), "{metrics}");
     let logged = daemon.stop();

@@ -4,6 +4,7 @@ use super::archive::{Archive, Neighbours};
 use super::built::{Kept, Made, State, Topic};
 use super::cut::Cut;
 use super::name::{Name, Part, Profile, Volume};
+use super::states::Seen;
 use super::{Built, Feed, Feeds, REFUSED_MAX, Refused, Rhythm, Served};
 use crate::domain::{Article, ArticleId, Fault, Kind, Labels, Problem, Selection, Time};
 use crate::services::newsroom::Newsroom;
@@ -56,10 +57,7 @@ impl Feeds {
             Ok(written) => {
                 self.tell(&feed.name, written.faults);
                 let built = Built::new(state, written.made, &self.shelf.account);
-                match &last {
-                    Some(last) => built.follows(last),
-                    None => built,
-                }
+                built.follows(last.as_deref(), &mut feed.states())
             }
             Err(problem) => match &last {
                 Some(last) if problem.kind == Kind::Internal => {
@@ -71,7 +69,6 @@ impl Feeds {
             },
         };
         let built = Arc::new(built);
-        feed.remember(&built);
         if !feed.is_down.load(Ordering::Acquire) {
             feed.built.store(Some(Arc::clone(&built)));
         }
@@ -147,7 +144,14 @@ impl Feeds {
         let hub = frame.hub(&all).map_err(internal)?;
         let topic = newsroom.hub.as_ref().zip(hub);
         let topic = topic.map(|(hub, place)| Topic::new(hub, &name.url(&newsroom.site), place));
-        let kept = |((id, Piece { too_large, uses, digest, .. }), place)| Kept { id, place, too_large, uses, digest };
+        let kept = |((id, Piece { too_large, uses, digest, .. }), place)| Kept {
+            id,
+            place,
+            too_large,
+            uses,
+            digest,
+            seen: Seen::default(),
+        };
         let items = pieces.into_iter().zip(places).map(kept).collect();
         let to_try = faults.iter().filter(|faulty| faulty.served != Served::Summary);
         let faulty = to_try.filter_map(|faulty| faulty.article.clone()).collect();

@@ -2,6 +2,7 @@
 
 use super::gzip::{self, Packed};
 use super::shelf::{Account, Held};
+use super::states::{Seen, States, is_told_of};
 use crate::domain::{ArticleId, Time};
 use crate::wire::pieces::{Digest, Piece, digest};
 use crate::wire::{Format, Uses};
@@ -80,6 +81,8 @@ pub struct Built {
     begun: [AtomicBool; 4],
     /// For the next build.
     pub(super) items: Vec<Kept>,
+    /// Number of its state among those of the feed.
+    number: u64,
     gzip: Mutex<Gzip>,
     deltas: Mutex<Vec<(u64, Bytes)>>,
     format: Format,
@@ -138,6 +141,7 @@ pub(super) struct Kept {
     pub(super) too_large: Option<usize>,
     pub(super) uses: Uses,
     pub(super) digest: Digest,
+    pub(super) seen: Seen,
 }
 
 /// What a build has made.
@@ -163,6 +167,7 @@ impl Built {
             bodies: [OnceLock::from(made.bytes), OnceLock::new(), OnceLock::new(), OnceLock::new()],
             begun: Default::default(),
             items: made.items,
+            number: 0,
             gzip: Mutex::new(Gzip::Open(None)),
             deltas: Mutex::default(),
             format: made.format,
@@ -215,8 +220,12 @@ impl Built {
         bytes
     }
 
-    /// Its bytes with gzip will be made of those of `last` where they have not changed, if `last` had any.
-    pub(super) fn follows(self, last: &Built) -> Self {
+    /// It comes after `last` and is one of `states`. Its bytes with gzip will be made of those of `last` where they have
+    /// not changed, if `last` had any.
+    pub(super) fn follows(mut self, last: Option<&Built>, states: &mut States) -> Self {
+        let before = last.map_or(&[][..], |last| &last.items);
+        self.number = states.note(&self.tags[Coding::Identity as usize], &mut self.items, before);
+        let Some(last) = last else { return self };
         let gzip = match &*last.gzip.lock().unwrap_or_else(PoisonError::into_inner) {
             Gzip::Made(packed) => {
                 let held = self.account.hold(packed.bytes.len());
@@ -245,17 +254,20 @@ impl Built {
         self.body(coding).is_none() && !self.begun[coding as usize].swap(true, Ordering::AcqRel)
     }
 
-    /// The feed with the items of `articles` alone; `since` names the state that they are the difference to. Plain.
-    pub(super) fn delta(&self, since: u64, articles: &HashSet<ArticleId>) -> Bytes {
+    /// The feed with the items alone that did not stand in it like this in state `since`; none if it is not known. Plain.
+    pub(super) fn delta(&self, since: u64) -> Option<Bytes> {
+        if !is_told_of(since, self.number) {
+            return None;
+        }
         let mut deltas = self.deltas.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, known)) = deltas.iter().find(|(from, _)| *from == since) {
-            return known.clone();
+            return Some(known.clone());
         }
         let plain = self.plain();
-        let (Some(first), Some(last)) = (self.items.first(), self.items.last()) else { return plain.clone() };
+        let (first, last) = (self.items.first()?, self.items.last()?);
         let mut bytes = plain[..first.place.start].to_vec();
-        for (number, item) in self.items.iter().filter(|item| articles.contains(&item.id)).enumerate() {
-            if number > 0 {
+        for (count, item) in self.items.iter().filter(|item| !item.seen.is_in(since)).enumerate() {
+            if count > 0 {
                 bytes.extend_from_slice(self.format.separator());
             }
             bytes.extend_from_slice(&plain[item.place.clone()]);
@@ -266,7 +278,7 @@ impl Built {
             deltas.push((since, bytes.clone()));
             self.held.lock().unwrap_or_else(PoisonError::into_inner).push(self.account.hold(bytes.len()));
         }
-        bytes
+        Some(bytes)
     }
 
     /// One of its items, for another feed.
@@ -311,7 +323,7 @@ impl Built {
             format: self.format,
             fresh_s: self.fresh_s,
         };
-        Built { written: self.written, ..Built::new(state, made, &self.account) }
+        Built { written: self.written, number: self.number, ..Built::new(state, made, &self.account) }
     }
 }
 

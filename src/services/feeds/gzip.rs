@@ -141,6 +141,7 @@ fn deflated(deflate: &mut Compress, dictionary: &[u8], part: &[u8], is_last: boo
 
 #[cfg(test)]
 mod tests {
+    use super::super::states::Seen;
     use super::*;
     use crate::domain::ArticleId;
     use crate::wire::Uses;
@@ -159,7 +160,14 @@ mod tests {
             plain.extend(b"</item>");
             let id = ArticleId::parse("id", &format!("article-{number}")).unwrap();
             let digest = digest([&plain[start..]]);
-            kept.push(Kept { id, place: start..plain.len(), too_large: None, uses: Uses::default(), digest });
+            kept.push(Kept {
+                id,
+                place: start..plain.len(),
+                too_large: None,
+                uses: Uses::default(),
+                digest,
+                seen: Seen::default(),
+            });
         }
         plain.extend(b"</rss>");
         (plain.into(), kept)

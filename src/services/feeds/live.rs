@@ -7,8 +7,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Changes that a selection keeps in mind: what a feed writes anew at its next build, and what a reader who asks for
-/// the difference alone has not seen. Behind that many everything is written, and sent, whole.
+/// Changes that a selection keeps in mind: what a feed writes anew at its next build. Behind that many it writes all.
 const RECENT_MAX: usize = 256;
 
 /// A selection that at least one feed is asked for by.

@@ -15,6 +15,7 @@ mod live;
 mod name;
 mod rhythm;
 mod shelf;
+mod states;
 
 pub use built::{Built, Coding};
 pub use name::{Name, Part, Profile, Volume};
@@ -28,14 +29,13 @@ use bytes::Bytes;
 use live::{Live, Selected};
 use serde::Serialize;
 use shelf::Shelf;
+use states::States;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Log entries that are marked in one go before others may read on.
 const MARKS_MAX: usize = 256;
-/// States of one feed that a reader may come back from and be sent the difference alone.
-const STATES_MAX: usize = 32;
 /// Feeds with a fault that are told of; more of them have one cause.
 const REFUSED_MAX: usize = 100;
 
@@ -66,8 +66,7 @@ pub struct Feed {
     asked: AtomicU64,
     /// No longer on the shelf, so that no mark reaches it.
     is_down: AtomicBool,
-    /// Hashes of its last states, each with the place in the log that it was built at.
-    states: Mutex<Vec<(Bytes, u64)>>,
+    states: Mutex<States>,
 }
 
 /// What an address leads to.
@@ -245,10 +244,7 @@ impl Feeds {
     /// The items of `built` that a reader who has the state with entity tag `known` has not seen, as a feed of their own
     /// (RFC 3229); none if that state is not remembered, or the difference is everything.
     pub fn delta(&self, feed: &Feed, built: &Built, known: &[u8]) -> Option<Bytes> {
-        let state = |tag: &Bytes| tag.len() > 2 && known.starts_with(&tag[..tag.len() - 1]);
-        let since = feed.states().iter().rev().find(|(tag, _)| state(tag)).map(|(_, seq)| *seq)?;
-        let articles = feed.selected.changed_since(since)?;
-        let delta = built.delta(since, &articles);
+        let delta = built.delta(feed.states().number(known)?)?;
         (delta.len() < built.plain().len()).then_some(delta)
     }
 
@@ -318,20 +314,7 @@ impl Feed {
         self.built.store(None);
     }
 
-    /// A reader may come back with `built`.
-    fn remember(&self, built: &Built) {
-        let tag = built.tag(Coding::Identity).clone();
-        let mut states = self.states();
-        if states.last().is_some_and(|(last, _)| *last == tag) {
-            return;
-        }
-        if states.len() == STATES_MAX {
-            states.remove(0);
-        }
-        states.push((tag, built.state.seq));
-    }
-
-    fn states(&self) -> MutexGuard<'_, Vec<(Bytes, u64)>> {
+    fn states(&self) -> MutexGuard<'_, States> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -167,18 +167,18 @@ async fn answered(
     }
     let built = made(app, feed, &asked.wanted()).await?;
     let now_s = app.clock.now().timestamp();
-    if asked.takes_difference()
-        && let Some(difference) = difference(app, feed, &built, &asked, now_s)
-    {
-        return Ok(difference.into_response());
-    }
     let Some(choice) = Choice::of(&asked, &built, now_s) else {
         return Err(Problem::new(Kind::Internal, "a feed was packed and is not there"));
     };
-    if !choice.is_known()
-        && let Err(wait_s) = is_patient(app, feed, &built, &asked, peer, now_s)
-    {
-        return Ok(impatient(wait_s));
+    if !choice.is_known() {
+        if let Err(wait_s) = is_patient(app, feed, &built, &asked, peer, now_s) {
+            return Ok(impatient(wait_s));
+        }
+        if asked.takes_difference()
+            && let Some(difference) = difference(app, feed, &built, &asked, now_s)
+        {
+            return Ok(difference.into_response());
+        }
     }
     Ok(Answer::new(choice, &built, now_s).in_part(&asked, built.tag(choice.coding)).into_response())
 }
@@ -201,10 +201,6 @@ pub(super) async fn made(app: &App, feed: &Arc<Feed>, wanted: &Wanted) -> Result
 /// The items that the client has not seen, as a feed of their own (RFC 3229); none if it gets the whole.
 fn difference(app: &App, feed: &Feed, built: &Built, asked: &Asked<'_>, now_s: i64) -> Option<Answer> {
     let wanted = asked.wanted();
-    // Who has everything gets a 304.
-    if Choice::of(asked, built, now_s)?.is_known() {
-        return None;
-    }
     let plain = asked.tags().find_map(|tag| app.feeds.delta(feed, built, tag.strip_prefix(b"W/").unwrap_or(tag)))?;
     let is_packed = wanted.codings().contains(&Coding::Gzip) && plain.len() >= PACKED_FROM_BYTES;
     let (coding, body) = if is_packed { (Coding::Gzip, Coding::Gzip.pack(&plain)) } else { (Coding::Identity, plain) };
@@ -225,7 +221,7 @@ fn impatient(wait_s: i64) -> Response<Body> {
     response
 }
 
-/// Is a client that takes the whole feed once more still to be served?
+/// Is a client that takes the feed, or once more the difference to what it had, still to be served?
 ///
 /// Errors: it keeps fetching the same bytes; the seconds that it has to wait.
 pub(super) fn is_patient(
