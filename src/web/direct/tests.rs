@@ -1,6 +1,7 @@
 //! The short way and hyper's answer alike; what is no plain request for a feed goes to hyper, and nothing is lost on the
 //! way there.
 
+use crate::domain::Body;
 use crate::web::server::{Limits, serve_public};
 use crate::web::tests::Newspaper;
 use proptest::prelude::*;
@@ -52,6 +53,20 @@ impl Server {
         let mut said = Vec::new();
         stream.read_to_end(&mut said).await.unwrap();
         said
+    }
+
+    /// Waits until every place is taken: one of them by the wait for the next connection.
+    async fn full(&self) {
+        while self.limits.connections.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Waits, an hour at most, until that many have given their places back.
+    async fn given_back(&self, places: u32) {
+        let all = Arc::clone(&self.limits.connections).acquire_many_owned(places);
+        let within = tokio::time::timeout(Duration::from_secs(3_600), all).await;
+        assert!(within.is_ok(), "they still hold their places after an hour");
     }
 
     async fn end(self) {
@@ -196,9 +211,28 @@ async fn who_sends_nothing_or_half_a_head_gives_the_place_back() {
     let silent = server.connect().await;
     let mut half = server.connect().await;
     half.write_all(b"GET /rss.xml HTTP/1.1\r\nHost:").await.unwrap();
-    // Both places are free only when both were sent away; the third waits for the next connection.
-    let _places = Arc::clone(&server.limits.connections).acquire_many_owned(2).await.unwrap();
+    server.full().await;
+    server.given_back(2).await;
     drop((silent, half));
+    server.end().await;
+}
+
+/// The same for the answers: many in memory, and one from a file.
+#[tokio::test(start_paused = true)]
+async fn who_takes_no_answers_gives_the_place_back() {
+    let server = Server::start(4).await;
+    let text = || Some(Body { html: "<p>Story</p>".repeat(40_000), markdown: None });
+    server.paper.publish("large", "Large", |article| article.content.body = text()).await;
+    let ask = |head: &str, times| format!("GET /science/rss.xml HTTP/1.1\r\nHost: x\r\n{head}\r\n").repeat(times);
+    let mut clients = Vec::new();
+    for (head, times) in [("", 100), ("Accept-Encoding: gzip\r\n", 800), (TO_HYPER, 100)] {
+        let mut client = server.connect().await;
+        client.write_all(ask(head, times).as_bytes()).await.unwrap();
+        clients.push(client);
+    }
+    server.full().await;
+    server.given_back(3).await;
+    drop(clients);
     server.end().await;
 }
 
