@@ -326,6 +326,40 @@ fn a_loop_that_takes_no_304_is_asked_to_wait() {
 }
 
 #[test]
+fn however_many_ask_at_once_a_feed_is_built_once() {
+    let newsroom = Newsroom::start();
+    for n in 0..30 {
+        let body = format!("<p>No. {n}</p>").repeat(1_000);
+        newsroom.publish(json!({ "title": format!("No. {n}"), "categories": ["science"], "body_html": body }));
+    }
+    let builds = || {
+        let metrics = newsroom.get_admin("/metrics").expect(200).text();
+        let count = metrics.lines().find_map(|line| line.strip_prefix("tidings_feed_builds_total "));
+        count.expect("the metric").parse::<u32>().expect("a number")
+    };
+    let ask = || newsroom.get("/science/atom.xml", &[("Accept-Encoding", "gzip")]).expect(200);
+    let all_at_once = || {
+        let begin = std::sync::Barrier::new(30);
+        let answers: Vec<Answer> = std::thread::scope(|scope| {
+            let ask = || {
+                begin.wait();
+                ask()
+            };
+            let asking: Vec<_> = (0..30).map(|_| scope.spawn(ask)).collect();
+            asking.into_iter().map(|one| one.join().expect("an answer")).collect()
+        });
+        assert!(answers.iter().all(|answer| answer.body == answers[0].body));
+    };
+    // From nothing, and after a change.
+    for _ in 0..2 {
+        let before = builds();
+        all_at_once();
+        assert_eq!(builds(), before + 1);
+        newsroom.publish(json!({ "title": "Another", "categories": ["science"] }));
+    }
+}
+
+#[test]
 fn however_many_feeds_are_asked_for_they_stay_within_their_budget() {
     // A small budget and fewer feeds; the benchmark takes the real ones.
     let newsroom = Newsroom::with(crate::harness::Setup { server: "feeds_bytes_max = 1048576", ..Default::default() });

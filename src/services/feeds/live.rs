@@ -149,6 +149,12 @@ impl Live {
         }
     }
 
+    /// Selections that are followed.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.all.len()
+    }
+
     /// Marks everything: the log has a gap before `head`.
     pub(super) fn forget(&self, head: u64) {
         self.all.values().for_each(|(selected, _)| selected.forget(head));

@@ -332,8 +332,7 @@ mod tests {
     use crate::services::newsroom::Newsroom;
     use arc_swap::ArcSwap;
 
-    #[tokio::test]
-    async fn of_what_takes_long_only_the_most_wanted_is_begun() {
+    fn feeds() -> (tempfile::TempDir, Arc<Feeds>) {
         let folder = tempfile::tempdir().unwrap();
         let site = Site {
             title: "The News".into(),
@@ -348,7 +347,29 @@ mod tests {
         let newsroom = Newsroom { site, categories: Categories::default(), hub: None, changed_at: Time::UNIX_EPOCH };
         let newsroom = Arc::new(ArcSwap::from_pointee(newsroom));
         let store = Arc::new(Store::open(folder.path()).unwrap());
-        let feeds = Arc::new(Feeds::new(store, newsroom, Clock::system(), 1 << 20));
+        (folder, Arc::new(Feeds::new(store, newsroom, Clock::system(), 1 << 20)))
+    }
+
+    #[test]
+    fn of_too_many_feeds_those_go_that_nobody_asked_for_the_longest() {
+        let (_folder, feeds) = feeds();
+        let query = |number: usize| format!("q=NOT+tag%3At{number}");
+        let find = |number| feeds.find(&format!("/search/rss.xml?{}", query(number)));
+        for number in 0..=shelf::FEEDS_MAX {
+            let opened = feeds.open("/search/rss.xml", Some(&query(number)));
+            assert!(matches!(opened, Some(Ok(Found::Feed(_)))), "{number}");
+            // The first one is a favourite.
+            assert!(find(0).is_some(), "{number}");
+        }
+        assert!(find(1).is_none() && find(shelf::FEEDS_MAX).is_some());
+        let left = (0..=shelf::FEEDS_MAX).filter(|number| find(*number).is_some()).count();
+        assert!((shelf::FEEDS_MAX / 2..shelf::FEEDS_MAX).contains(&left), "{left}");
+        assert_eq!(feeds.live().count(), left, "a selection is followed for as long as it has a feed");
+    }
+
+    #[tokio::test]
+    async fn of_what_takes_long_only_the_most_wanted_is_begun() {
+        let (_folder, feeds) = feeds();
         let Some(Ok(Found::Feed(feed))) = feeds.open("/rss.xml", None) else { panic!("the newsroom's feed") };
         let built = feeds.current(&feed, Coding::Gzip).await.unwrap();
         feeds.pack(&built, &[Coding::Zstd, Coding::Brotli, Coding::Gzip]).await.unwrap();
