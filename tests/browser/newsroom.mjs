@@ -171,10 +171,35 @@ async function opensFeed(page) {
       assert.doesNotMatch(fetched.headers()["content-type"], /html/, path);
     }
     assert.deepEqual(problems, []);
+    await keepsPageAndFeedApart(person.context().browser());
     await person.getByRole("link", { name: "Get it by e-mail" }).click();
     await person.getByLabel("Your mail address").waitFor();
   } finally {
     await scripted.close();
+  }
+}
+
+/** The browser's own cache has both at one address, and gives neither out for the other, however old it may be. */
+async function keepsPageAndFeedApart(browser) {
+  // What a page of ours may fetch is not asked here.
+  const context = await browser.newContext({ bypassCSP: true });
+  try {
+    const person = await context.newPage();
+    const fetched = () =>
+      person.evaluate(async (address) => {
+        const answer = await fetch(address, { cache: "force-cache" });
+        return `${answer.status} ${answer.headers.get("content-type")}`;
+      }, at("atom.xml"));
+    for (let time = 0; time < 2; time += 1) {
+      const page = await person.goto(at("atom.xml"));
+      assert.match(page.headers()["content-type"], /^text\/html/);
+      await person.getByRole("heading", { name: /^Feed: / }).waitFor();
+      for (let again = 0; again < 2; again += 1) {
+        assert.match(await fetched(), /^200 application\/atom\+xml/);
+      }
+    }
+  } finally {
+    await context.close();
   }
 }
 

@@ -88,6 +88,14 @@ fn each_coding_is_sent_to_who_wants_it_with_a_tag_of_its_own() {
     let newsroom = Newsroom::start();
     newsroom.publish(json!({ "title": "One", "categories": ["science"], "body_html": "<p>again</p>".repeat(500) }));
     let ask = |accept: &str| newsroom.get("/rss.xml", &[("Accept-Encoding", accept)]).expect(200);
+    // Who takes them all, as browsers do, never waits for those that take long, nor is sent away.
+    for n in 0..5 {
+        for more in [&[][..], &[("A-IM", "feed")]] {
+            newsroom.publish_titled(&format!("No. {n}"));
+            let asked = [&[("Accept-Encoding", "gzip, deflate, br, zstd")], more].concat();
+            assert!(newsroom.get("/rss.xml", &asked).expect(200).header("content-encoding").is_some());
+        }
+    }
     let plain = newsroom.get("/rss.xml", &[]).expect(200);
     let mut tags = vec![tag(&plain)];
     for coding in ["br", "zstd"] {

@@ -101,6 +101,17 @@ pub struct Built {
     held: Mutex<Vec<Held>>,
 }
 
+/// What is to be done before an answer, or that it can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// In this coding.
+    Send(Coding),
+    /// This is made while the client waits.
+    Make(Coding),
+    /// This is made while nobody waits.
+    Begin(Coding),
+}
+
 /// That a feed can be subscribed to at a hub (W3C WebSub §4).
 #[derive(Debug, Clone)]
 pub(super) struct Topic {
@@ -238,20 +249,35 @@ impl Built {
 
     /// Which of `codings`, the most wanted first, to send now; none if something is to be made, or begun, before.
     pub fn best_of(&self, codings: &[Coding]) -> Option<Coding> {
+        match self.next_step(codings) {
+            Step::Send(coding) => Some(coding),
+            Step::Make(_) | Step::Begin(_) => None,
+        }
+    }
+
+    /// What is to be done for a client that takes `codings`, the most wanted first. Of what takes long the most wanted is
+    /// begun and no other, since who takes it needs none.
+    pub(super) fn next_step(&self, codings: &[Coding]) -> Step {
+        let mut is_begun = false;
         for &coding in codings {
-            if self.body(coding).is_some() {
-                return Some(coding);
-            }
-            if !self.begun[coding as usize].load(Ordering::Acquire) {
-                return None;
+            match coding {
+                _ if self.body(coding).is_some() => return Step::Send(coding),
+                Coding::Identity | Coding::Gzip => return Step::Make(coding),
+                Coding::Zstd | Coding::Brotli if is_begun => {}
+                Coding::Zstd | Coding::Brotli => {
+                    if !self.begun[coding as usize].load(Ordering::Acquire) {
+                        return Step::Begin(coding);
+                    }
+                    is_begun = true;
+                }
             }
         }
-        Some(Coding::Identity)
+        Step::Send(Coding::Identity)
     }
 
     /// Is the caller the first to ask for `coding`, which nobody has begun to make?
     pub(super) fn begin(&self, coding: Coding) -> bool {
-        self.body(coding).is_none() && !self.begun[coding as usize].swap(true, Ordering::AcqRel)
+        !self.begun[coding as usize].swap(true, Ordering::AcqRel)
     }
 
     /// The feed with the items alone that did not stand in it like this in state `since`; none if it is not known. Plain.

@@ -25,6 +25,7 @@ use super::newsroom::SharedNewsroom;
 use crate::domain::{ArticleId, Clock, Fault, Kind, Problem, Seq};
 use crate::store::{Store, StoreError};
 use arc_swap::ArcSwapOption;
+use built::Step;
 use bytes::Bytes;
 use live::{Live, Selected};
 use serde::Serialize;
@@ -218,27 +219,22 @@ impl Feeds {
     }
 
     /// Makes the bytes of `built` in the best of `codings`, the most wanted first, that can be made while somebody waits.
-    /// What takes longer is begun on the way: the most wanted of that, since who takes it needs no other.
+    /// What takes longer is begun on the way. After that [`Built::best_of`] has one to send.
     ///
     /// Errors: [`Kind::Internal`] if packing broke off.
     pub async fn pack(&self, built: &Arc<Built>, codings: &[Coding]) -> Result<(), Problem> {
-        let mut is_begun = false;
-        for &coding in codings {
-            if built.body(coding).is_some() {
-                return Ok(());
-            }
+        loop {
             let this = Arc::clone(built);
-            match coding {
-                Coding::Identity => return Ok(()),
-                Coding::Gzip => return blocking(move || this.make(coding)).await,
-                Coding::Zstd | Coding::Brotli => {
-                    if !std::mem::replace(&mut is_begun, true) && built.begin(coding) {
+            match built.next_step(codings) {
+                Step::Send(_) => return Ok(()),
+                Step::Make(coding) => blocking(move || this.make(coding)).await?,
+                Step::Begin(coding) => {
+                    if built.begin(coding) {
                         drop(tokio::task::spawn_blocking(move || this.make(coding)));
                     }
                 }
             }
         }
-        Ok(())
     }
 
     /// The items of `built` that a reader who has the state with entity tag `known` has not seen, as a feed of their own
@@ -372,9 +368,19 @@ mod tests {
         let (_folder, feeds) = feeds();
         let Some(Ok(Found::Feed(feed))) = feeds.open("/rss.xml", None) else { panic!("the newsroom's feed") };
         let built = feeds.current(&feed, Coding::Gzip).await.unwrap();
-        feeds.pack(&built, &[Coding::Zstd, Coding::Brotli, Coding::Gzip]).await.unwrap();
-        assert!(!built.begin(Coding::Zstd) && built.begin(Coding::Brotli));
-        feeds.pack(&built, &[Coding::Zstd, Coding::Gzip]).await.unwrap();
-        assert!(built.body(Coding::Gzip).is_some(), "what can be had at once");
+        // Somebody is just making it: nobody waits for that, and no other is begun.
+        assert!(built.begin(Coding::Zstd));
+        for (codings, sent) in [
+            (&[Coding::Zstd, Coding::Brotli, Coding::Identity][..], Coding::Identity),
+            (&[Coding::Zstd, Coding::Brotli, Coding::Gzip], Coding::Gzip),
+            (&[Coding::Gzip, Coding::Brotli], Coding::Gzip),
+            (&[], Coding::Identity),
+        ] {
+            feeds.pack(&built, codings).await.unwrap();
+            assert_eq!(built.best_of(codings), Some(sent), "{codings:?}");
+        }
+        assert!(built.begin(Coding::Brotli), "it was wanted second, and is begun here");
+        feeds.pack(&built, &[Coding::Brotli, Coding::Zstd, Coding::Gzip]).await.unwrap();
+        assert_eq!(built.best_of(&[Coding::Brotli, Coding::Zstd, Coding::Gzip]), Some(Coding::Gzip));
     }
 }
