@@ -7,7 +7,7 @@ use crate::domain::Clock;
 use crate::wire::check::{self, Context, Report, Severity};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LINK};
 use reqwest::redirect;
 use serde::Serialize;
 use std::fs::File;
@@ -58,6 +58,7 @@ struct Fetched {
     bytes: Vec<u8>,
     url: Option<String>,
     content_type: Option<String>,
+    links: Option<Vec<String>>,
 }
 
 /// One feed with what was found in it.
@@ -97,7 +98,8 @@ async fn examine(check: &Check, out: &mut dyn Write) -> Result<Outcome, Failure>
             }
         };
         let url = check.url.as_ref().map(Url::to_string).or(fetched.url);
-        let context = Context { url: url.as_deref(), content_type: fetched.content_type.as_deref(), now: Some(now) };
+        let (content_type, links) = (fetched.content_type.as_deref(), fetched.links.as_deref());
+        let context = Context { url: url.as_deref(), content_type, links, now: Some(now) };
         let mut report = check::examine(&fetched.bytes, &context);
         if check.without_advice {
             report.findings.retain(|finding| finding.severity != Severity::Advice);
@@ -146,7 +148,7 @@ fn tell(examined: &Examined<'_>, out: &mut dyn Write) -> Result<(), Failure> {
 
 /// Errors: why there is nothing to examine.
 async fn fetch(target: &str) -> Result<Fetched, String> {
-    let local = |bytes| Fetched { bytes, url: None, content_type: None };
+    let local = |bytes| Fetched { bytes, url: None, content_type: None, links: None };
     if target == "-" {
         return limited(stdin().lock()).map(local);
     }
@@ -185,6 +187,8 @@ async fn over_http(target: &str) -> Result<Fetched, String> {
         return Err(format!("it came packed ({coding}), though it was asked for as it is"));
     }
     let content_type = header(CONTENT_TYPE);
+    let links = response.headers().get_all(LINK).iter();
+    let links = Some(links.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect());
     let url = Some(response.url().to_string());
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| super::client::root(&error))? {
@@ -193,5 +197,5 @@ async fn over_http(target: &str) -> Result<Fetched, String> {
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Fetched { bytes, url, content_type })
+    Ok(Fetched { bytes, url, content_type, links })
 }

@@ -54,6 +54,7 @@ fn every_rule_is_broken_by_some_file() {
         "ArticleTooLarge",
         "EncodingMismatch",
         "FeedTooLarge",
+        "MissingLinkField",
         "SelfDoesntMatchLocation",
         "TooManyItems",
         "UnexpectedContentType",
@@ -121,6 +122,20 @@ fn what_an_address_answers_is_a_part_of_it() {
     assert_eq!(told.code, Some(1));
     for expected in ["UnexpectedContentType", "EncodingMismatch", &format!("served at {address}/there.xml")] {
         assert!(told.out.contains(expected), "no {expected} in {told:?}");
+    }
+    // A hub, with the fields that lead to it and without.
+    let hub = "<atom:link rel=\"hub\" href=\"https://hub.example/\"/><item>";
+    let rss = String::from_utf8(rss).expect("text").replacen("<item>", hub, 1);
+    let head = "200 OK\r\nContent-Type: application/rss+xml";
+    for (fields, is_told) in [
+        ("", true),
+        ("\r\nLink: <https://hub.example/>; rel=\"hub\"", true),
+        ("\r\nLink: <https://hub.example/>; rel=\"hub\"\r\nLink: </rss.xml>; rel=self", false),
+        ("\r\nLink: <https://hub.example/>; rel=\"hub\", </rss.xml>; rel=\"self\", </x>; rel=self", true),
+    ] {
+        let address = server(vec![answer(&format!("{head}{fields}"), rss.as_bytes())]);
+        let told = said(&["--without-advice", &address], b"");
+        assert_eq!(told.out.contains("MissingLinkField"), is_told, "{fields}: {told:?}");
     }
     for (head, body, expected) in [
         ("404 Not Found", b"gone".to_vec(), "the server answered 404"),

@@ -34,6 +34,8 @@ pub struct Context<'a> {
     pub url: Option<&'a str>,
     /// The `Content-Type` that it was served with.
     pub content_type: Option<&'a str>,
+    /// The `Link` fields that it was served with (RFC 8288); none if nobody has asked HTTP.
+    pub links: Option<&'a [String]>,
     /// When it is looked at: dates behind the next day are not believed.
     pub now: Option<Time>,
 }
@@ -102,7 +104,7 @@ pub fn examine(bytes: &[u8], context: &Context<'_>) -> Report {
     let (text, is_xml) = decoded(bytes, context, &mut findings);
     let tree = read(&text, is_xml, &mut findings);
     let dialect = dialect(&tree, &mut findings);
-    http::look(context.content_type, dialect, &mut findings);
+    http::look(context, dialect, &tree, &mut findings);
     let about = About { dialect, url: context.url, now: context.now, text: &text };
     rules::apply(&tree, &about, false, &mut findings);
     let (findings, left_out) = findings.finish(&text, &tree, "feed");

@@ -52,6 +52,12 @@ book! {
         "application/rss+xml, application/atom+xml or application/feed+json, or application/xml or application/json",
         "RFC 7303, RFC 4287 §8, JSON Feed 1.1 (Suggestions for Publishers)"
     );
+    NO_LINK_FIELD = of_text(
+        Warning,
+        "MissingLinkField",
+        "a hub's address in a Link field with rel=\"hub\", and exactly one with rel=\"self\"",
+        "WebSub §4"
+    );
     TEXT_XML = of_text(
         Warning,
         "UnexpectedContentType",
