@@ -186,6 +186,10 @@ fn in_what_the_daemon_serves_nothing_is_found() {
     let mut open: Vec<String> = paths.iter().cloned().collect();
     while let Some(path) = open.pop() {
         let text = newsroom.get(&path, &[]).expect(200).text();
+        for (_, rest) in text.match_indices(" xmlns:").map(|(at, name)| text.split_at(at + name.len())) {
+            let prefix = rest.split_once('=').expect("a namespace").0;
+            assert!(text.contains(&format!("<{prefix}:")), "{path} declares {prefix} and has nothing of it");
+        }
         let base = newsroom.base_url();
         for (_, rest) in text.match_indices(&base).map(|(at, _)| text[at..].split_at(base.len())) {
             let path = format!(
