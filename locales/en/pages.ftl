@@ -22,6 +22,8 @@ article-by = By { $authors }
 article-updated = Updated { $when }
 article-tags = Tags: { $tags }
 article-source = Originally at { $source }
+article-comments = Comments
+article-comments-counted = Comments: { $count }
 print = Print
 print-links = Links
 

@@ -22,6 +22,8 @@ article-by = Текст: { $authors }
 article-updated = Обновлено { $when }
 article-tags = Теги: { $tags }
 article-source = Источник: { $source }
+article-comments = Комментарии
+article-comments-counted = Комментарии: { $count }
 print = Печать
 print-links = Ссылки
 

@@ -22,6 +22,8 @@ article-by = 作者：{ $authors }
 article-updated = 更新于 { $when }
 article-tags = 标签：{ $tags }
 article-source = 原文：{ $source }
+article-comments = 评论
+article-comments-counted = 评论：{ $count }
 print = 打印
 print-links = 链接
 

@@ -1,6 +1,6 @@
 //! Articles, categories and dates as the templates show them.
 
-use crate::domain::{Article, Category, Content, Folded, Medium, Selection, Site, Slug, Term};
+use crate::domain::{Article, Category, Comments, Content, Folded, Medium, Selection, Site, Slug, Term};
 use crate::services::feeds::Name;
 use crate::services::newsroom::Newsroom;
 use crate::wire::locale::When;
@@ -202,6 +202,10 @@ pub(super) struct Story {
     source: Option<Link>,
     /// What previews of its address show.
     picture: Option<Medium>,
+    /// What stands above the text, and what below it.
+    lead_picture: Option<Shown>,
+    media: Vec<Shown>,
+    comments: Option<Remarks>,
     print: String,
     print_word: String,
 }
@@ -215,7 +219,13 @@ impl Story {
         let dated = article.dated();
         let known = content.categories.iter().filter_map(|slug| newsroom.categories.get(slug.as_str()));
         let is_edited = article.updated_at - dated > TOUCH;
+        let mut media: Vec<Shown> =
+            content.media.iter().filter(|medium| !is_in(body.as_deref(), medium)).map(Shown::new).collect();
+        let lead = media.iter().position(|shown| shown.kind == "image").filter(|_| !has_picture(body.as_deref()));
         Story {
+            lead_picture: lead.map(|lead| media.remove(lead)),
+            media,
+            comments: content.comments.as_ref().map(Remarks::new),
             title: content.title.clone(),
             lead: content.summary.clone(),
             when: When::new(dated, &zone),
@@ -230,6 +240,49 @@ impl Story {
             print_word: print_word(language(article, newsroom)),
         }
     }
+}
+
+/// A picture, a recording, a film or another file beside the text.
+#[derive(Debug, Clone, Serialize)]
+struct Shown {
+    /// `image`, `audio`, `video` or `document`.
+    kind: &'static str,
+    /// What the file is called, for a link to it.
+    name: String,
+    #[serde(flatten)]
+    medium: Medium,
+}
+
+impl Shown {
+    fn new(medium: &Medium) -> Self {
+        let segments = medium.url.path_segments();
+        let name = segments.and_then(|mut segments| segments.next_back()).filter(|name| !name.is_empty());
+        let name = medium.alt.as_deref().or(name).unwrap_or(medium.url.as_str()).to_owned();
+        Shown { kind: medium.medium(), name, medium: medium.clone() }
+    }
+}
+
+/// Where an article is discussed.
+#[derive(Debug, Clone, Serialize)]
+struct Remarks {
+    href: String,
+    count: Option<u32>,
+}
+
+impl Remarks {
+    fn new(comments: &Comments) -> Self {
+        Remarks { href: comments.url.to_string(), count: comments.count }
+    }
+}
+
+/// Does the text show it already?
+fn is_in(body: Option<&str>, medium: &Medium) -> bool {
+    body.is_some_and(|html| html.contains(&html::escape(medium.url.as_str())))
+}
+
+/// Does the text bring pictures of its own? Then it is the newsroom's business where they stand.
+fn has_picture(body: Option<&str>) -> bool {
+    body.is_some_and(|html| html.contains("<img"))
 }
 
 /// The pictures among its media.

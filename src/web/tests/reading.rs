@@ -241,3 +241,55 @@ async fn the_style_sheet_is_kept_for_ever_under_its_version_alone() {
     assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
     assert_eq!(paper.get("/assets/site.css?v=other").await.header("cache-control"), "no-cache");
 }
+
+#[tokio::test]
+async fn an_article_shows_its_pictures_and_plays_its_recordings() {
+    let paper = Newspaper::new();
+    let medium = |address: &str, media_type: &str| crate::domain::Medium {
+        url: address.parse().unwrap(),
+        media_type: media_type.to_owned(),
+        bytes: None,
+        width: Some(640),
+        height: Some(480),
+        alt: Some("A \"rocket\" & crew".into()),
+        credit: Some("B. Lee".into()),
+    };
+    let edit = |article: &mut Article| {
+        article.content.body =
+            text("<p>Text</p><p><audio src=\"https://paper.example/in.mp3?a=1&amp;b=2\"></audio></p>");
+        article.content.media = vec![
+            medium("https://paper.example/in.mp3?a=1&b=2", "audio/mpeg"),
+            medium("https://paper.example/b.mp3", "audio/mpeg"),
+            medium("https://paper.example/a.jpg?x=1&y=2", "image/jpeg"),
+            medium("https://paper.example/c.mp4", "video/mp4"),
+            medium("https://paper.example/d.pdf", "application/pdf"),
+        ];
+        let url = "https://paper.example/talk".parse().unwrap();
+        article.content.comments = Some(crate::domain::Comments { url, feed: None, count: Some(7) });
+    };
+    paper.publish("a1", "Rocket", edit).await;
+    let page = paper.get("/articles/a1/rocket").await;
+    let picture = "<img src=\"https://paper.example/a.jpg?x=1&amp;y=2\" alt=\"A &quot;rocket&quot; &amp; crew\" width=\"640\" height=\"480\"";
+    page.says(&[
+        picture,
+        "<figcaption>B. Lee</figcaption>",
+        "<audio controls preload=\"none\" src=\"https://paper.example/b.mp3\"",
+        "<video controls preload=\"none\" src=\"https://paper.example/c.mp4\"",
+        "<a href=\"https://paper.example/d.pdf\" type=\"application/pdf\">A &quot;rocket&quot; &amp; crew</a>",
+        "<a href=\"https://paper.example/talk\">Comments: 7</a>",
+    ]);
+    assert!(page.text.find(picture) < page.text.find("<p>Text</p>"), "the first picture stands above the text");
+    assert_eq!(page.text.matches("in.mp3").count(), 1, "what the text has is not shown again");
+    let print = paper.get("/articles/a1/print").await;
+    print.says(&[picture]).says_nothing_of(&["<video", "b.mp3", "d.pdf", "/talk"]);
+    // Where the text brings pictures, it says where they stand.
+    let edit = |article: &mut Article| {
+        article.content.body = text("<p>Text</p><p><img src=\"https://paper.example/own.jpg\" alt=\"\"></p>");
+        article.content.media = vec![medium("https://paper.example/a.jpg", "image/jpeg")];
+    };
+    paper.publish("a2", "Own", edit).await;
+    let page = paper.get("/articles/a2/own").await.text;
+    assert!(page.find("/own.jpg") < page.find("<img src=\"https://paper.example/a.jpg"), "{page}");
+    let shown = page.matches("<img src=\"https://paper.example/a.jpg").count();
+    assert_eq!(shown, 1, "{page}");
+}
