@@ -274,6 +274,7 @@ async fn an_article_shows_its_pictures_and_plays_its_recordings() {
         picture,
         "<figcaption>B. Lee</figcaption>",
         "<audio controls preload=\"none\" src=\"https://paper.example/b.mp3\"",
+        "<figcaption>A &quot;rocket&quot; &amp; crew · B. Lee</figcaption>",
         "<video controls preload=\"none\" src=\"https://paper.example/c.mp4\"",
         "<a href=\"https://paper.example/d.pdf\" type=\"application/pdf\">A &quot;rocket&quot; &amp; crew</a>",
         "<a href=\"https://paper.example/talk\">Comments: 7</a>",
