@@ -16,6 +16,7 @@ pub mod quarantine;
 pub mod returns;
 pub mod sources;
 pub mod subscribe;
+mod suppression;
 pub mod watchdog;
 
 use crate::domain::{Change, Seq};

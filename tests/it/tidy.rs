@@ -22,8 +22,14 @@ const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// Who may use whom among the services; everybody may use `newsroom`.
-const SIBLINGS: [(&str, &str); 4] =
-    [("sources", "publish"), ("due", "publish"), ("returns", "subscribe"), ("hub", "feeds")];
+const SIBLINGS: [(&str, &str); 6] = [
+    ("sources", "publish"),
+    ("due", "publish"),
+    ("returns", "subscribe"),
+    ("returns", "suppression"),
+    ("mailer", "suppression"),
+    ("hub", "feeds"),
+];
 
 /// A file of more lines is two files.
 const LINES_MAX: usize = 400;

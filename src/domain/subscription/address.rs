@@ -1,6 +1,9 @@
 //! A mail address: what is let in, and when two are one mailbox.
 
 use crate::domain::Fault;
+use icu_properties::props::{
+    BinaryProperty as _, DefaultIgnorableCodePoint, EnumeratedProperty as _, GeneralCategory, GeneralCategoryGroup,
+};
 use serde::{Deserialize, Serialize};
 use url::Host;
 
@@ -21,8 +24,8 @@ impl Address {
             && !local.starts_with('.')
             && !local.ends_with('.')
             && !local.contains("..")
-            // Letters and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
-            && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
+            // Letters, their marks and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
+            && local.chars().all(|c| c.is_alphanumeric() || is_mark(c) || "!#$%&'*+-/=?^_`{|}~.".contains(c));
         let domain = match Host::parse(domain) {
             Ok(Host::Domain(ascii)) if ascii.contains('.') && !ascii.ends_with('.') && !ascii.contains("..") => ascii,
             _ => return Err(fault()),
@@ -46,6 +49,21 @@ impl Address {
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()
     }
+
+    /// The mailbox that most servers deliver to: without what stands behind a `+` (RFC 5233).
+    pub fn mailbox(&self) -> String {
+        let folded = self.folded();
+        let Some((local, domain)) = folded.rsplit_once('@') else { return folded };
+        match local.split_once('+') {
+            Some((mailbox, _)) if !mailbox.is_empty() => format!("{mailbox}@{domain}"),
+            Some(_) | None => folded,
+        }
+    }
+}
+
+/// A mark on a letter that is no letter by itself, such as the virama of Devanagari or a tone of Thai.
+fn is_mark(c: char) -> bool {
+    GeneralCategoryGroup::Mark.contains(GeneralCategory::for_char(c)) && !DefaultIgnorableCodePoint::for_char(c)
 }
 
 impl<'de> Deserialize<'de> for Address {
@@ -66,6 +84,8 @@ mod tests {
             ("o'brien@пример.рф", "o'brien@xn--e1afmkfd.xn--p1ai"),
             ("пётр.1@example.org", "пётр.1@example.org"),
             ("用户@例子.中国", "用户@xn--fsqu00a.xn--fiqs8s"),
+            ("संपर्क@example.org", "संपर्क@example.org"),
+            ("ติดต่อ.น้ำ@example.org", "ติดต่อ.น้ำ@example.org"),
         ] {
             assert_eq!(Address::parse("address", text).expect(text).as_str(), stored);
         }

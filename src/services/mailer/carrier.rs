@@ -4,7 +4,7 @@
 use super::line::{Lies, Line};
 use super::outcome::Outcome;
 use super::plan::Ready;
-use super::shaping::Lane;
+use super::shaping::{Lane, Shaping};
 use super::{Mailer, locked, outbox};
 use crate::domain::Time;
 use std::path::PathBuf;
@@ -70,10 +70,15 @@ impl Carrier {
         }
     }
 
-    /// Messages that it may have in hand at once, of which all may be in doubt after a crash.
-    pub(super) fn room(&self) -> usize {
+    /// Messages that it may have in hand at once, of which all may be in doubt after a crash: not more than it may carry
+    /// to any destination, whichever those turn out to go to.
+    pub(super) fn room(&self, shaping: &Shaping) -> usize {
         match self {
-            Carrier::Line(line) if line.is_pipelined() => IN_HAND_MAX.min(line.left()),
+            Carrier::Line(line) if line.is_pipelined() => {
+                let fewest = shaping.fewest_per_connection().max(1);
+                let left = line.fewest_left(|lane| shaping.per_connection(lane)).max(1);
+                IN_HAND_MAX.min(line.left()).min(fewest).min(left)
+            }
             // A server that makes us wait for each reply gains little from more.
             Carrier::Line(_) => 1,
             // Writing a file twice makes one file: nothing is in doubt.

@@ -4,7 +4,8 @@ use super::Mailer;
 use super::outcome::Outcome;
 use super::plan::InHand;
 use crate::config::Doubtful;
-use crate::domain::{SubscriptionState, Time};
+use crate::domain::Time;
+use crate::services::suppression;
 use crate::store::{Batch, Became, Counted, Delivery, LedgerKey, LedgerRow, OTHERS, StoreError, Stored, Tally};
 use crate::telemetry;
 use chrono::Duration;
@@ -35,7 +36,7 @@ impl Closing {
 
     /// Does it change more than the message's own row?
     pub(super) fn changes_subscriber(&self) -> bool {
-        matches!(self.outcome, Outcome::Rejected { is_mailbox_gone: true, .. })
+        self.outcome.verdict().is_some()
     }
 }
 
@@ -87,16 +88,13 @@ impl Mailer {
         if let Some(became) = became(&state, &closing.outcome) {
             self.store.tally(tally, &closing.share.counted, became, now)?;
         }
-        self.store.write_message(batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
-        if let Outcome::Rejected { reply, is_mailbox_gone: true } = &closing.outcome
-            && let Some(stored) = self.store.subscription(row.record.subscription)?
+        let next = LedgerRow { state, ..row.record.clone() };
+        self.store.write_message(batch, Some(&row), &next);
+        if let (Some(verdict), Delivery::Failed { reply, .. }) = (closing.outcome.verdict(), &next.state)
+            && let Some(subscription) = self.store.subscription(next.subscription)?
+            && let Some(subscriber) = self.store.subscriber_with(&subscription.record)?
         {
-            match stored.record.state {
-                SubscriptionState::Pending | SubscriptionState::Confirmed { .. } => {
-                    self.store.write_subscription(batch, Some(&stored), &stored.record.refused(now, reply));
-                }
-                SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } => {}
-            }
+            suppression::heed(&self.store, batch, &subscriber, (verdict, reply), now, now)?;
         }
         Ok(())
     }
@@ -104,7 +102,10 @@ impl Mailer {
     /// Tried once more, later each time; or given up.
     fn deferred(&self, row: &LedgerRow, key: &LedgerKey, attempts: u32, reply: &str, now: Time) -> Delivery {
         let attempts = attempts.saturating_add(1);
-        if attempts >= self.settings.attempts_max || now - row.created_at > self.settings.age_max {
+        // One that has just had its turn, however late that was, is not given up for the first refusal: it may be no more
+        // than a greeting (greylisting).
+        let is_old = attempts > 1 && now - row.first_due() > self.settings.age_max;
+        if attempts >= self.settings.attempts_max || is_old {
             return Delivery::Failed { at: now, reply: format!("given up after {attempts} tries: {reply}") };
         }
         Delivery::Pending {

@@ -251,7 +251,8 @@ impl Mailer {
                     break;
                 }
             };
-            let due = self.next_due(own.room().min(share))?;
+            let room = own.room(&locked(&self.shaping));
+            let due = self.next_due(room.min(share))?;
             tally.handled += due.len();
             self.let_go(&mut held);
             let (in_hand, mut messages): (Vec<_>, Vec<_>) =

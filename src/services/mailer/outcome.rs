@@ -1,7 +1,7 @@
 //! What became of one try, as certain as it can be.
 
 use crate::domain::clean_line;
-use crate::wire::mail::status::{is_no_mailbox, is_status};
+use crate::wire::mail::status::{Verdict, is_of_room, is_status, of_reply};
 
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,8 @@ pub(super) enum Outcome {
     Rejected {
         /// Why.
         reply: String,
-        /// Does the server say that there is no such mailbox?
-        is_mailbox_gone: bool,
+        /// What that says of the mailbox, if it is about that.
+        verdict: Option<Verdict>,
     },
     /// The message was sent to its end, and the reply to it never came.
     Doubtful,
@@ -66,9 +66,14 @@ impl Outcome {
     /// `is_worn` whether the connection carried other messages before.
     pub(super) fn of(failure: &Failure, stage: Stage, sent_whole: bool, is_worn: bool) -> Self {
         match failure {
+            // It is about us or our way of sending, not about the message: to be mended, and then tried again. But for one
+            // that is too long.
+            Failure::Reply { code: 500..=551 | 553..=599, text } if stage == Stage::Mail => {
+                Outcome::Deferred { reply: shortened(text), is_lines_fault: false }
+            }
             Failure::Reply { code: 500..=599, text } => {
-                let is_mailbox_gone = stage == Stage::Rcpt && tells_of_no_mailbox(text);
-                Outcome::Rejected { reply: shortened(text), is_mailbox_gone }
+                let verdict = if stage == Stage::Rcpt { of_reply(text) } else { None };
+                Outcome::Rejected { reply: shortened(text), verdict }
             }
             Failure::Reply { code, text } => {
                 Outcome::Deferred { reply: shortened(text), is_lines_fault: *code == CLOSING && is_worn }
@@ -106,6 +111,18 @@ impl Outcome {
         Outcome::Deferred { reply: why, is_lines_fault: true }
     }
 
+    /// What it says of the mailbox once the message has come to its end with it.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Outcome::Rejected { verdict, .. } => *verdict,
+            Outcome::Deferred { reply, .. } => {
+                let status = reply.split_whitespace().nth(1).filter(|word| is_status(word))?;
+                is_of_room(status).then_some(Verdict::Soft)
+            }
+            Outcome::Accepted { .. } | Outcome::Doubtful => None,
+        }
+    }
+
     /// For the log, where a connection ended with it. A server's words about a recipient may name the address.
     pub(super) fn told(&self) -> String {
         match self {
@@ -115,16 +132,6 @@ impl Outcome {
             Outcome::Rejected { .. } => "it refused a message and closed the connection".into(),
             Outcome::Doubtful => "it gave no reply to a whole message".into(),
         }
-    }
-}
-
-/// Is a permanent reply to `RCPT` about the mailbox? Without an enhanced code its number has to do.
-fn tells_of_no_mailbox(text: &str) -> bool {
-    let mut words = text.split_whitespace();
-    let code = words.next();
-    match words.next().filter(|word| is_status(word)) {
-        Some(status) => is_no_mailbox(status),
-        None => matches!(code, Some("550" | "551" | "553")),
     }
 }
 
@@ -143,22 +150,37 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reply_about_the_mailbox_costs_a_subscriber() {
-        for (text, is_mailbox_gone) in [
-            ("550 5.1.1 <a@b.example>: no such user", true),
-            ("550 no such user", true),
-            ("550 5.2.1 mailbox disabled", true),
-            ("554 5.7.1 <a@b.example>: Relay access denied", false),
-            ("550 5.7.515 Access denied", false),
-            ("552 5.2.2 mailbox full", false),
-            ("550 5.1.8 sender unknown", false),
-            ("554 rejected", false),
+    fn only_a_reply_about_the_mailbox_counts_against_a_subscriber() {
+        let (hard, soft) = (Some(Verdict::Hard), Some(Verdict::Soft));
+        for (text, verdict) in [
+            ("550 5.1.1 <a@b.example>: no such user", hard),
+            ("550 5.2.1 mailbox disabled", hard),
+            ("550 no such user", soft),
+            ("550 relay not permitted", soft),
+            ("552 5.2.2 mailbox full", soft),
+            ("554 5.7.1 <a@b.example>: Relay access denied", None),
+            ("550 5.7.515 Access denied", None),
+            ("550 5.1.8 sender unknown", None),
+            ("554 rejected", None),
         ] {
             let outcome = Outcome::of(&reply(text), Stage::Rcpt, false, true);
-            assert_eq!(outcome, Outcome::Rejected { reply: text.into(), is_mailbox_gone }, "{text}");
+            assert_eq!(outcome, Outcome::Rejected { reply: text.into(), verdict }, "{text}");
             let elsewhere = Outcome::of(&reply(text), Stage::Body, true, true);
-            assert_eq!(elsewhere, Outcome::Rejected { reply: text.into(), is_mailbox_gone: false }, "{text}");
+            assert_eq!(elsewhere, Outcome::Rejected { reply: text.into(), verdict: None }, "{text}");
         }
+    }
+
+    #[test]
+    fn what_a_server_has_against_the_sender_ends_no_message() {
+        for text in ["530 5.7.0 authentication required", "550 sender rejected", "553 5.1.8 unknown domain"] {
+            let outcome = Outcome::of(&reply(text), Stage::Mail, false, true);
+            assert_eq!(outcome, Outcome::Deferred { reply: text.into(), is_lines_fault: false }, "{text}");
+            assert_eq!(outcome.verdict(), None, "{text}");
+        }
+        let long = Outcome::of(&reply("552 5.3.4 too long"), Stage::Mail, false, true);
+        assert!(matches!(long, Outcome::Rejected { verdict: None, .. }), "{long:?}");
+        let full = Outcome::of(&reply("452 4.2.2 mailbox full"), Stage::Rcpt, false, true);
+        assert_eq!(full.verdict(), Some(Verdict::Soft));
     }
 
     #[test]

@@ -127,13 +127,15 @@ impl Mailer {
                     | Message::Test { .. } => true,
                     Message::Notice { .. } | Message::Digest { .. } | Message::Correction { .. } => false,
                 };
-                let turn = self.turn(&ready.lane, held, is_booked, is_awaited, now);
+                let turn = self.turn(&ready.lane, held, (is_booked, attempts > 0), is_awaited, now);
                 match turn {
                     Turn::Now => {}
                     Turn::Wait => return Ok(Plan::Wait),
                     Turn::At(due_at) | Turn::Peace(due_at) => {
                         let Delivery::Pending { reply, .. } = row.record.state.clone() else { return Ok(Plan::Wait) };
-                        let state = Delivery::Pending { attempts, due_at, reply, booked: true };
+                        // What waits for the end of a peace has been given no turn of its own.
+                        let booked = is_booked || matches!(turn, Turn::At(_));
+                        let state = Delivery::Pending { attempts, due_at, reply, booked };
                         let mut batch = Batch::default();
                         let next = LedgerRow { state, ..row.record.clone() };
                         // Its own turn is when it is due; that a provider takes nothing now makes it late.

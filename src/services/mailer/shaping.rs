@@ -82,6 +82,12 @@ impl Shaping {
         self.lanes.get(lane).map_or(usize::MAX, |fare| fare.shape.messages_per_connection)
     }
 
+    /// The fewest that a connection may carry to any destination that is configured.
+    pub(super) fn fewest_per_connection(&self) -> usize {
+        let shapes = self.groups.values().chain([&self.others]);
+        shapes.map(|shape| shape.messages_per_connection).min().unwrap_or(usize::MAX)
+    }
+
     /// A connection is done with these.
     pub(super) fn release(&mut self, held: &mut Vec<Lane>) {
         for lane in held.drain(..) {
@@ -187,9 +193,16 @@ impl Mailer {
     }
 
     /// May a message go to `lane` now? `held` are the destinations that the asking connection carries mail to; this
-    /// one is added. `is_booked`: it has had its turn assigned before. `is_awaited`: somebody waits for it, so it is
-    /// counted and not slowed down.
-    pub(super) fn turn(&self, lane: &Lane, held: &mut Vec<Lane>, is_booked: bool, is_awaited: bool, now: Time) -> Turn {
+    /// one is added. `is_booked`: it has had its turn assigned before; `is_retry`: it was tried, so that it has had one of
+    /// the plan for a new domain. `is_awaited`: somebody waits for it, so it is counted and not slowed down.
+    pub(super) fn turn(
+        &self,
+        lane: &Lane,
+        held: &mut Vec<Lane>,
+        (is_booked, is_retry): (bool, bool),
+        is_awaited: bool,
+        now: Time,
+    ) -> Turn {
         let mut shaping = locked(&self.shaping);
         let shaping = &mut *shaping;
         let Some(fare) = shaping.lanes.get_mut(lane) else { return Turn::Now };
@@ -214,7 +227,9 @@ impl Mailer {
                 shaping.changed.insert(Arc::clone(lane));
                 turn = next;
             }
-            turn = turn.max(shaping.warm_turn(now));
+            if !is_retry {
+                turn = turn.max(shaping.warm_turn(now));
+            }
         }
         if turn - now > TOGETHER && !is_awaited {
             return Turn::At(turn.duration_trunc(TOGETHER).unwrap_or(turn) + TOGETHER);

@@ -52,8 +52,10 @@ impl Notify {
     }
 
     /// The article of `change`, if its subscribers are to be told.
-    fn news(&self, change: &Change) -> Result<Option<Article>, StoreError> {
-        if !change.is_news_for(&Selection::all()) {
+    fn news(&self, seq: Seq, change: &Change) -> Result<Option<Article>, StoreError> {
+        // The original of a copied store tells of what was in the log by then.
+        let is_theirs = self.store.dropped()?.is_some_and(|dropped| seq <= dropped.head);
+        if is_theirs || !change.is_news_for(&Selection::all()) {
             return Ok(None);
         }
         Ok(self.store.told_of(change, self.article_age_max)?.map(|stored| stored.record))
@@ -77,7 +79,7 @@ impl Reader for Notify {
             self.hint.notify_one();
         }
         for (seq, change) in changes {
-            if let Some(article) = self.news(&change)? {
+            if let Some(article) = self.news(seq, &change)? {
                 let after = Uuid::from_slice(&done.within).ok().map(SubscriptionId);
                 let (today, standard, grace) = (Arc::clone(&self.today), self.standard.clone(), self.grace);
                 let news = News { seq, change, article, today, standard, grace, counted: HashMap::new() };

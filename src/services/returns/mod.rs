@@ -6,11 +6,13 @@ mod lmtp;
 mod maildir;
 
 use super::subscribe::Subscriptions;
+use super::suppression;
 use crate::config;
-use crate::domain::{Clock, Kind, Misses, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
-use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
+use crate::domain::{Clock, Kind, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
+use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Message, Store, StoreError, Stored, Tally};
 use crate::telemetry;
-use crate::wire::mail::incoming::{Inbox, Incoming, Verdict};
+use crate::wire::mail::incoming::{Inbox, Incoming};
+use crate::wire::mail::status::Verdict;
 use crate::wire::mail::{Mark, Token};
 use chrono::Duration;
 use std::path::PathBuf;
@@ -84,9 +86,9 @@ impl Returns {
                 self.bounced(about.subscription, by, verdict, &told, sent_by).await?;
                 Taken::Done
             }
-            Incoming::Complaint { about, tag } => {
+            Incoming::Complaint { about, tag, is_sure } => {
                 let by = self.by(about, tag).await?;
-                self.complained(about, by).await?;
+                self.complained(about, by, is_sure).await?;
                 Taken::Done
             }
             Incoming::Leave { about, tag } => self.leave(about, tag).await?,
@@ -126,50 +128,32 @@ impl Returns {
         sent_by: Time,
     ) -> Result<(), StoreError> {
         self.change(about, by, Back::Bounce, |batch, subscriber, now| {
-            let is_over = match verdict {
-                Verdict::Hard => true,
-                Verdict::Soft => {
-                    let misses = Misses::and(subscriber.record.misses.as_ref(), now);
-                    let is_over = misses.are_too_many();
-                    let misses = Some(misses).filter(|_| !is_over);
-                    let new = Subscriber { misses, ..subscriber.record.clone() };
-                    if new != subscriber.record {
-                        self.store.write_subscriber(batch, Some(subscriber), &new);
-                    }
-                    is_over
-                }
-            };
-            for old in self.store.subscriptions_of(&subscriber.record)?.iter().filter(|_| is_over) {
-                let is_meant = match old.record.state {
-                    SubscriptionState::Confirmed { at } => at < sent_by,
-                    SubscriptionState::Pending => true,
-                    SubscriptionState::Unsubscribed { .. } | SubscriptionState::Refused { .. } => false,
-                };
-                if is_meant {
-                    self.store.write_subscription(batch, Some(old), &old.record.refused(now, told));
-                }
-            }
-            Ok(())
+            suppression::heed(&self.store, batch, subscriber, (verdict, told), sent_by, now)
         })
         .await
     }
 
-    /// Who has complained wants nothing of us, and no mail that says so either.
-    async fn complained(&self, about: SubscriptionId, by: Option<LedgerKey>) -> Result<(), StoreError> {
+    /// Who has complained wants nothing of us, and no mail that says so either. Where it is not sure that it was the
+    /// reader, it does what the link in the mail can do: that one subscription ends, and its owner is told.
+    async fn complained(&self, about: SubscriptionId, by: Option<LedgerKey>, is_sure: bool) -> Result<(), StoreError> {
         self.change(about, by, Back::Complaint, |batch, subscriber, now| {
             for old in self.store.subscriptions_of(&subscriber.record)? {
-                match old.record.state {
-                    SubscriptionState::Pending
-                    | SubscriptionState::Confirmed { .. }
-                    | SubscriptionState::Refused { .. } => {
-                        self.store.write_subscription(batch, Some(&old), &old.record.left(now));
-                    }
-                    SubscriptionState::Unsubscribed { .. } => {}
+                let is_over = matches!(old.record.state, SubscriptionState::Unsubscribed { .. });
+                if is_over || !is_sure && old.record.id != about {
+                    continue;
+                }
+                let new = old.record.left(now);
+                self.store.write_subscription(batch, Some(&old), &new);
+                if !is_sure && matches!(old.record.state, SubscriptionState::Confirmed { .. }) {
+                    let row = LedgerRow::new(Message::Farewell { round: new.round }, new.id, None, now);
+                    self.store.write_message(batch, None, &row);
                 }
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.subscriptions.wake();
+        Ok(())
     }
 
     /// A canary has come back. One that has come before, an older one, or one whose time is over proves nothing: somebody

@@ -75,6 +75,6 @@ impl Subscriptions {
     }
 
     fn never_hash(&self, address: &Address) -> [u8; 32] {
-        self.keyed(b"tidings: never ask\0", address.folded().as_bytes())
+        self.keyed(b"tidings: never ask\0", address.mailbox().as_bytes())
     }
 }

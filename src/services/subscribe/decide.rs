@@ -1,6 +1,6 @@
 //! What asking and confirming make of what is stored, decided on values alone.
 
-use crate::domain::{Kind, Problem, Reason, Subscriber, Subscription, SubscriptionState, Time};
+use crate::domain::{Digests, Kind, Problem, Reason, Subscriber, Subscription, SubscriptionState, Time};
 use chrono::Duration;
 
 /// What is asked again sooner makes no second mail: a form that is sent in a loop must not fill a mailbox.
@@ -36,10 +36,10 @@ pub(super) fn asked(
     if asks > asks_max {
         return None;
     }
+    // One that was left is its owner's to take back, and anybody can ask: it stays as it is beside the new one.
     let again = subscriptions.iter().find(|old| match old.state {
         SubscriptionState::Pending | SubscriptionState::Refused { .. } => true,
-        SubscriptionState::Unsubscribed { .. } => old.selection == wanted.selection,
-        SubscriptionState::Confirmed { .. } => false,
+        SubscriptionState::Unsubscribed { .. } | SubscriptionState::Confirmed { .. } => false,
     });
     let is_full = subscriptions.len() >= Subscriber::SUBSCRIPTIONS_MAX;
     // Where there is no room, one that is on its way out makes some.
@@ -50,7 +50,9 @@ pub(super) fn asked(
         Some(old) => {
             let round = old.round.saturating_add(1);
             let (id, created_at, address) = (old.id, old.created_at, old.address.clone());
-            Some((Subscription { id, created_at, address, round, feed: old.feed, ..wanted }, subscriber))
+            // A digest of today that it has had bears its name.
+            let digests = Digests { last: old.digests.last.clone(), ..wanted.digests.clone() };
+            Some((Subscription { id, created_at, address, round, feed: old.feed, digests, ..wanted }, subscriber))
         }
         None if is_full => None,
         None => {
@@ -77,9 +79,23 @@ pub(super) fn may_confirm(old: &Subscription, round: u32, now: Time) -> Result<(
     Ok(())
 }
 
-/// May it be taken back that it was left for the `round`th time? Errors: [`Kind::Gone`] says why not.
-pub(super) fn may_undo(old: &Subscription, round: u32) -> Result<(), Problem> {
-    if round == old.round && matches!(old.state, SubscriptionState::Unsubscribed { .. }) || is_confirmed(old) {
+/// `new` takes the place of `old`: what has gathered for its next digest comes in the next one.
+pub(super) fn take_over(new: &mut Subscription, old: &Subscription) {
+    if old.digests.next.is_some() && new.digests.next.is_some() {
+        new.digests.since = new.digests.since.min(old.digests.since);
+    }
+}
+
+/// May it be taken back that it was left for the `round`th time, where `others` are of the same address? Errors:
+/// [`Kind::Gone`] says why not.
+pub(super) fn may_undo<'a>(
+    old: &Subscription,
+    mut others: impl Iterator<Item = &'a Subscription>,
+    round: u32,
+) -> Result<(), Problem> {
+    let is_anew = others.any(|other| other.id != old.id && other.selection == old.selection && is_confirmed(other));
+    let is_left = round == old.round && matches!(old.state, SubscriptionState::Unsubscribed { .. });
+    if is_left && !is_anew || is_confirmed(old) {
         return Ok(());
     }
     Err(Problem::new(Kind::Gone, "this subscription was asked for anew since; please use the link in that mail")

@@ -66,6 +66,12 @@ struct Known {
     subscriptions: Vec<Stored<Subscription>>,
 }
 
+impl Known {
+    fn records(&self) -> impl Iterator<Item = &Subscription> {
+        self.subscriptions.iter().map(|stored| &stored.record)
+    }
+}
+
 impl Subscriptions {
     /// At most `confirmations_per_hour_max` confirmation mails go out in an hour, to all addresses together. `standard` holds for who does not say otherwise. `hint` wakes the mailer.
     pub fn new(
@@ -131,7 +137,10 @@ impl Subscriptions {
         let (token, stored) = self.open(token)?;
         match token.purpose {
             Purpose::Confirm => decide::may_confirm(&stored.record, token.round, self.clock.now())?,
-            Purpose::Undo => decide::may_undo(&stored.record, token.round)?,
+            Purpose::Undo => {
+                let known = self.known(&stored.record.address)?.ok_or_else(unknown)?;
+                decide::may_undo(&stored.record, known.records(), token.round)?;
+            }
             Purpose::Leave | Purpose::Never => {}
             // These are no links to a page of one subscription.
             Purpose::Preferences | Purpose::Feed => return Err(unknown()),
@@ -171,14 +180,15 @@ impl Subscriptions {
                     wished.begun(now, self.store.head(), self.zone(&known.subscriber.record))
                 }
             };
-            let new = Subscription { consent, ..new };
-            self.store.write_subscription(&mut batch, Some(&old), &new);
+            let mut new = Subscription { consent, ..new };
             for other in &known.subscriptions {
                 let is_same = other.record.selection == new.selection && other.record.id != new.id;
                 if is_same && decide::is_confirmed(&other.record) {
+                    decide::take_over(&mut new, &other.record);
                     self.store.write_subscription(&mut batch, Some(other), &other.record.left(now));
                 }
             }
+            self.store.write_subscription(&mut batch, Some(&old), &new);
             Ok((batch, new))
         })
         .await
@@ -257,7 +267,7 @@ impl Subscriptions {
                 (wanted, subscriber)
             }
             Some(known) => {
-                let records: Vec<_> = known.subscriptions.iter().map(|stored| &stored.record).collect();
+                let records: Vec<_> = known.records().collect();
                 let asks_max = self.standard.confirmations_per_address_per_day_max;
                 match decide::asked(&known.subscriber.record, &records, wanted, asks_max, now) {
                     Some(asked) => asked,
@@ -325,8 +335,13 @@ impl Subscriptions {
     /// As above; then the mailer looks for what it owes.
     async fn change_and_mail<T>(&self, decide: impl FnMut() -> Result<(Batch, T), Problem>) -> Result<T, Problem> {
         let value = self.change(decide).await?;
-        self.hint.notify_one();
+        self.wake();
         Ok(value)
+    }
+
+    /// The mailer looks for what it owes.
+    pub(super) fn wake(&self) {
+        self.hint.notify_one();
     }
 
     /// Do the categories of `selection` exist? Errors: [`Kind::Invalid`] names all that are unknown.

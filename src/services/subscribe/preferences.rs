@@ -157,12 +157,12 @@ impl Subscriptions {
     pub async fn undo(&self, token: &str) -> Result<Subscription, Problem> {
         self.change(|| {
             let (token, old) = self.open_for(Purpose::Undo, token)?;
-            decide::may_undo(&old.record, token.round)?;
+            let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
+            decide::may_undo(&old.record, known.records(), token.round)?;
             let mut batch = Batch::default();
             if decide::is_confirmed(&old.record) {
                 return Ok((batch, old.record));
             }
-            let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
             let zone = self.zone(&known.subscriber.record);
             // A digest still tells of what came out meanwhile; mails that come one by one are not sent late.
             let head = if old.record.cadence.is_instant() { self.store.head() } else { old.record.digests.since };

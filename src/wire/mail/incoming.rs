@@ -2,7 +2,7 @@
 //! answer by themselves. Whose a mail is, signed addresses and tokens tell alone: anybody can write anything else.
 
 use super::canary::{HEADER as CANARY, Mark};
-use super::status::{is_no_mailbox, is_status};
+use super::status::{Verdict, is_status, of_report};
 use super::{Purpose, Returned, Token};
 use crate::config::ReturnAddress;
 use crate::domain::{SubscriptionId, clean_line};
@@ -46,6 +46,9 @@ pub enum Incoming {
         about: SubscriptionId,
         /// As of a bounce.
         tag: u32,
+        /// Is that known by the envelope, which nobody but the mailbox's servers has seen? Else by the link to leave,
+        /// which whoever the mail was passed on to has as well.
+        is_sure: bool,
     },
     /// Its reader wants no more mails.
     Leave {
@@ -60,15 +63,6 @@ pub enum Incoming {
     Automatic,
     /// Something for a person to read; why it is nothing else.
     Other(&'static str),
-}
-
-/// What a bounce says of the mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// There is no such mailbox, and will not be.
-    Hard,
-    /// It took nothing this time: it is full, or its server does not like the mail.
-    Soft,
 }
 
 impl Inbox<'_> {
@@ -109,12 +103,17 @@ impl Inbox<'_> {
         if let Some(report) = part(&mail, "message", "delivery-status") {
             return self.bounce(&mail, &outcome(report), tail);
         }
+        // Before what is automatic is put aside: some readers' programs say so of what their owner has pressed.
+        let leaves = (tail == LEAVE).then(|| self.leave(&mail));
+        if let Some(leave @ Incoming::Leave { .. }) = leaves {
+            return leave;
+        }
         // Only behind the reports: those are automatic as well.
         if is_automatic(&mail) {
             return Incoming::Automatic;
         }
-        if tail == LEAVE {
-            return self.leave(&mail);
+        if let Some(other) = leaves {
+            return other;
         }
         if is_from_server(&mail) {
             return self.bounce(&mail, &unstructured(&mail), tail);
@@ -161,10 +160,12 @@ impl Inbox<'_> {
             self.tail(address).and_then(|tail| self.returned(tail))
         };
         let about = self.returned(tail).or_else(|| of("original-mail-from").and_then(by_address));
-        let about = about.map(|returned| returned.subscription).or_else(|| self.mentioned(mail));
-        about.map_or(Incoming::Other("it is a complaint, about no mail of ours"), |about| Incoming::Complaint {
-            about,
-            tag: self.tag(mail, about),
+        if let Some(about) = about.map(|returned| returned.subscription).or_else(|| self.sent_to(mail)) {
+            return Incoming::Complaint { about, tag: self.tag(mail, about), is_sure: true };
+        }
+        // Its link may have come along with a mail that was passed on.
+        self.leave_link(mail).map_or(Incoming::Other("it is a complaint, about no mail of ours"), |token| {
+            Incoming::Complaint { about: token.subscription, tag: token.round, is_sure: false }
         })
     }
 
@@ -182,16 +183,20 @@ impl Inbox<'_> {
         words.filter_map(|word| Token::open(word, self.secret)).collect()
     }
 
-    /// Whose mail is enclosed, by its sender or by the link with which one leaves.
-    fn mentioned(&self, mail: &Message<'_>) -> Option<SubscriptionId> {
-        enclosed(mail).find_map(|(name, value)| match name.as_str() {
-            "return-path" => {
-                let address = value.trim().trim_start_matches('<').trim_end_matches('>');
-                Some(self.returned(self.tail(address)?)?.subscription)
-            }
-            "list-unsubscribe" => self.tokens(&value).first().map(|token| token.subscription),
-            _ => None,
+    /// Whose mail is enclosed, by its sender.
+    fn sent_to(&self, mail: &Message<'_>) -> Option<SubscriptionId> {
+        let mut senders = enclosed(mail).filter(|(name, _)| name == "return-path");
+        senders.find_map(|(_, value)| {
+            let address = value.trim().trim_start_matches('<').trim_end_matches('>');
+            Some(self.returned(self.tail(address)?)?.subscription)
         })
+    }
+
+    /// The link with which one leaves the enclosed mail.
+    fn leave_link(&self, mail: &Message<'_>) -> Option<Token> {
+        let links = enclosed(mail).filter(|(name, _)| name == "list-unsubscribe");
+        let mut tokens = links.flat_map(|(_, value)| self.tokens(&value));
+        tokens.find(|token| token.purpose == Purpose::Leave)
     }
 
     /// The subject holds the token, as the mail's own link has put it there.
@@ -238,8 +243,7 @@ fn outcome(report: &MessagePart<'_>) -> Outcome {
                 // Some say 5.0.0 there and what they mean in the server's own words.
                 let exact = diagnostic.split_whitespace().find_map(refusal);
                 let status = exact.or(status).unwrap_or_default();
-                let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
-                return Outcome::Failed(verdict, format!("{status} {diagnostic}"));
+                return Outcome::Failed(of_report(status), format!("{status} {diagnostic}"));
             }
             "delayed" | "delivered" | "relayed" | "expanded" => found = Outcome::Nothing,
             _ => {}
@@ -254,8 +258,7 @@ fn unstructured(mail: &Message<'_>) -> Outcome {
     let mut told = text.lines().take(LINES_MAX).filter_map(|line| {
         let words = line.split(|c: char| c.is_whitespace() || "()<>[]#,;:".contains(c));
         let status = words.map(|word| word.trim_end_matches('.')).find_map(refusal)?;
-        let verdict = if is_no_mailbox(status) { Verdict::Hard } else { Verdict::Soft };
-        Some(Outcome::Failed(verdict, line.trim().to_owned()))
+        Some(Outcome::Failed(of_report(status), line.trim().to_owned()))
     });
     told.next().unwrap_or(Outcome::Unclear)
 }

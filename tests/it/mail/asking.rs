@@ -163,3 +163,32 @@ async fn a_link_that_is_old_or_not_ours_does_nothing() {
         "who left stays away"
     );
 }
+
+#[tokio::test]
+async fn what_a_stranger_asks_takes_nothing_from_who_has_left() {
+    let room = Room::open();
+    let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
+    room.clock.advance(Duration::minutes(1));
+    let record = || room.store.subscription(reader.id).unwrap().unwrap().record;
+    let undo = async |left: &Subscription| {
+        let token = Token::undo(left).seal(&room.store.identity().secret);
+        room.subscriptions.undo(&token).await
+    };
+    let ask = async || {
+        room.clock.advance(Duration::hours(1));
+        room.subscriptions.ask(Asking::new(reader.address.clone(), reader.selection.clone())).await.unwrap();
+    };
+    room.subscriptions.leave(&room.leaving(&reader)).await.unwrap();
+    let left = record();
+    ask().await;
+    assert_eq!(record(), left, "its record of consent, and when it is erased");
+    assert!(undo(&left).await.unwrap().active_since().is_some());
+    // Whoever has confirmed anew has no second one of the same.
+    room.subscriptions.leave(&room.leaving(&reader)).await.unwrap();
+    let left = record();
+    ask().await;
+    let asked = room.subscription("reader0@example.net");
+    assert_ne!(asked.id, reader.id);
+    room.subscriptions.confirm(&room.confirming(&asked), None, Language::English).await.unwrap();
+    assert_eq!(undo(&left).await.unwrap_err().kind, Kind::Gone);
+}

@@ -68,7 +68,8 @@ async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscri
         let log = peer.log.lock().unwrap();
         log.mails.iter().filter(|mail| mail.kept && mail.to == reader.address.as_str()).count()
     };
-    let is_no = matches!(act, Act::Say(words) if words.starts_with("55"));
+    // What a server has against the sender is not the message's fault.
+    let is_no = at != At::Mail && matches!(act, Act::Say(words) if words.starts_with("55"));
     let (mut failed, mut doubtful) = (0, 0);
     for reader in readers {
         let copies = copies(reader);

@@ -54,6 +54,30 @@ async fn a_restored_store_sends_nothing_until_it_is_released() {
 }
 
 #[tokio::test]
+async fn what_the_original_was_just_telling_of_is_its_own_too() {
+    for (owed, expected) in [(Owed::Drop, &["After"][..]), (Owed::Send, &["After", "Before"])] {
+        let original = Room::open();
+        original.subscribed(1, &Selection::all()).await;
+        original.clock.advance(Duration::minutes(1));
+        original.publish("Before", &["science"]).await;
+        let mut exported = Vec::new();
+        export(&original.store, &mut exported).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        import(&folder.path().join("store"), &mut exported.as_slice()).unwrap();
+        let copy = Room::open_in(folder, original.clock.clone());
+        copy.clock.advance(Duration::minutes(1));
+        let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
+        quarantine.look().await.unwrap();
+        // Nobody has made its rows yet.
+        quarantine.release(owed).await.unwrap();
+        copy.clock.advance(Duration::minutes(1));
+        copy.publish("After", &["science"]).await;
+        copy.notified().await;
+        assert_eq!(sent(&copy).await, expected, "{owed:?}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_who_release_at_once_one_is_told_that_it_is_done_and_the_other_that_there_is_nothing_to_do() {
     for (one, other) in [(Owed::Send, Owed::Send), (Owed::Send, Owed::Drop), (Owed::Drop, Owed::Drop)] {
         let (_original, copy, quarantine) = restored().await;

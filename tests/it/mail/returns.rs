@@ -127,6 +127,25 @@ async fn who_complains_gets_nothing_more_and_who_leaves_by_mail_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_complaint_by_a_link_that_was_passed_on_ends_one_subscription_and_tells_its_owner() {
+    let room = Room::open();
+    let readers = readers(&room).await;
+    let token = tidings::wire::mail::Token::leave(readers[0].id).seal(&room.store.identity().secret);
+    let forged = format!(
+        "From: x@example.com\r\nMIME-Version: 1.0\r\n\
+         Content-Type: multipart/report; report-type=feedback-report; boundary=\"b\"\r\n\r\n--b\r\n\
+         Content-Type: message/feedback-report\r\n\r\nFeedback-Type: abuse\r\n\r\n--b\r\n\
+         Content-Type: text/rfc822-headers\r\n\r\nList-Unsubscribe: <https://news.example.org/subscriptions/{token}>\r\n\r\n--b--\r\n"
+    );
+    returns(&room).take("bounces@news.example.org", forged.as_bytes()).await.unwrap();
+    assert_eq!(states(&room, &readers), ["left", "confirmed", "confirmed"]);
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails: Vec<String> = room.mails().iter().map(|mail| String::from_utf8_lossy(mail).into_owned()).collect();
+    assert!(mails.len() == 1 && mails[0].contains("To: reader0@example.net"), "{mails:?}");
+}
+
+#[tokio::test]
 async fn a_maildir_is_emptied_and_what_is_for_a_person_stays_unread() {
     let room = Room::open();
     let readers = readers(&room).await;

@@ -60,18 +60,64 @@ async fn a_mailbox_that_does_not_exist_gets_nothing_more() {
 
 #[tokio::test]
 async fn a_refusal_of_the_message_keeps_the_subscriber() {
-    for (at, reply) in [
-        (At::Mail, "550 5.7.1 not from you"),
-        (At::Rcpt, "554 5.7.1 relay access denied"),
-        (At::Data, "554 no"),
-        (At::Body, "550 5.7.1 looks like spam"),
-    ] {
+    for (at, reply) in
+        [(At::Rcpt, "554 5.7.1 relay access denied"), (At::Data, "554 no"), (At::Body, "550 5.7.1 looks like spam")]
+    {
         let (room, peer, article, reader) = on_its_way().await;
         let mailer = room.mailer(settings(Some(smtp(&peer))));
         peer.will(at, Act::Say(reply));
         mailer.step().await.unwrap();
         assert!(matches!(room.delivery(&article, &reader), Delivery::Failed { .. }), "{at:?}");
         assert_eq!(room.subscription(reader.address.as_str()), reader, "{at:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_setting_that_is_wrong_ends_neither_mails_nor_subscriptions() {
+    for (at, reply) in [(At::Mail, "530 5.7.0 authentication required"), (At::Rcpt, "550 relay not permitted")] {
+        let (room, peer, article, reader) = on_its_way().await;
+        let mailer = room.mailer(settings(Some(smtp(&peer))));
+        peer.will(at, Act::Say(reply));
+        mailer.step().await.unwrap();
+        let state = room.subscription(reader.address.as_str()).state;
+        assert!(matches!(state, SubscriptionState::Confirmed { .. }), "{at:?}: {state:?}");
+        if at == At::Mail {
+            room.until_due();
+            mailer.step().await.unwrap();
+            assert!(matches!(room.delivery(&article, &reader), Delivery::Sent { .. }), "once it is mended");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_says_of_a_mailbox_is_about_all_that_goes_there() {
+    let room = Room::open();
+    room.subscribed(1, &only(&["science"])).await;
+    let known = room.store.subscriber_of(&address("reader0@example.net")).unwrap().unwrap();
+    let mut other = room.subscription("reader0@example.net");
+    (other.id, other.selection) = (SubscriptionId(Uuid::from_u128(77)), only(&["economy"]));
+    let mut subscriber = known.record.clone();
+    subscriber.subscriptions.push(other.id);
+    let mut batch = Batch::default();
+    room.store.write_subscription(&mut batch, None, &other);
+    room.store.write_subscriber(&mut batch, Some(&known), &subscriber);
+    room.store.commit(batch).await.unwrap();
+    let peer = Peer::start(Security::Plain).await;
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
+    // A full mailbox gets four days; then nothing more goes there, whatever it asked for.
+    for day in 0..4 {
+        let state = |id| room.store.subscription(id).unwrap().unwrap().record.state;
+        let is_on = |id| matches!(state(id), SubscriptionState::Confirmed { .. });
+        assert!(subscriber.subscriptions.iter().all(|id| is_on(*id)), "day {day}");
+        room.publish("News", &["science"]).await;
+        room.notified().await;
+        peer.will(At::Rcpt, Act::Say("552 5.2.2 mailbox full"));
+        mailer.step().await.unwrap();
+        room.clock.advance(Duration::days(1));
+    }
+    for id in &subscriber.subscriptions {
+        let state = room.store.subscription(*id).unwrap().unwrap().record.state;
+        assert!(matches!(state, SubscriptionState::Refused { .. }), "{state:?}");
     }
 }
 

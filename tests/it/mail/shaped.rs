@@ -154,3 +154,61 @@ async fn a_provider_is_served_by_as_many_connections_as_it_likes_and_all_get_the
     assert!(log.at_once.get("quick.example").is_some_and(|count| *count > 1), "{:?}", log.at_once);
     assert!(log.quits >= 2, "a connection is closed when it has carried its share");
 }
+
+#[tokio::test]
+async fn a_peace_makes_nobody_free_of_the_rate() {
+    let room = Room::open();
+    readers_at(&room, "tired.example", 60).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::start(Security::Plain).await;
+    let tired = Shape { refusals_max: 2, messages_per_minute: 60, ..shape("tired", &["tired.example"]) };
+    let settings = Mail { shapes: vec![tired, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
+    peer.refuse("tired.example", Some("451 4.7.1 greylisted, try again later"));
+    let mailer = room.mailer(settings);
+    all_steps(&mailer).await;
+    peer.refuse("tired.example", None);
+    room.clock.advance(Duration::minutes(6));
+    let before = accepted_at(&peer, "tired.example");
+    for second in 0..12 {
+        all_steps(&mailer).await;
+        let taken = accepted_at(&peer, "tired.example") - before;
+        assert!(taken <= 12 + second, "{taken} after {second} seconds, at one a second");
+        room.clock.advance(Duration::seconds(1));
+    }
+    for _ in 0..60 {
+        room.clock.advance(Duration::minutes(1));
+        all_steps(&mailer).await;
+    }
+    assert_eq!(accepted_at(&peer, "tired.example"), 60, "all get their mail");
+}
+
+#[tokio::test]
+async fn who_has_his_turn_late_is_not_given_up_for_a_first_greeting() {
+    let room = Room::open();
+    readers_at(&room, "grey.example", 1).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::start(Security::Plain).await;
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
+    // A relay that was away, a quarantine: the first try comes when others are given up.
+    room.clock.advance(Duration::days(9));
+    peer.will(At::Rcpt, Act::Say("451 4.7.1 greylisted"));
+    all_steps(&mailer).await;
+    room.clock.advance(Duration::minutes(10));
+    all_steps(&mailer).await;
+    assert_eq!(accepted_at(&peer, "grey.example"), 1);
+}
+
+#[tokio::test]
+async fn a_connection_carries_no_more_to_a_provider_than_that_likes() {
+    let room = Room::open();
+    readers_at(&room, "few.example", 50).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let few = Shape { messages_per_connection: 20, connections: 1, ..shape("few", &["few.example"]) };
+    let settings = Mail { shapes: vec![few, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
+    all_steps(&room.mailer(settings)).await;
+    assert_eq!((accepted_at(&peer, "few.example"), peer.log.lock().unwrap().connections), (50, 3));
+}

@@ -58,7 +58,7 @@ pub(super) async fn exchange(line: &mut Line, messages: &[Ready]) -> Vec<Outcome
 impl Line {
     /// Says no for the server, where it has said beforehand what it does not take.
     fn refuse(&self, message: &Ready) -> Option<Outcome> {
-        let refused = |reply: String| Some(Outcome::Rejected { reply, is_mailbox_gone: false });
+        let refused = |reply: String| Some(Outcome::Rejected { reply, verdict: None });
         let bytes = message.bytes.len() as u64;
         if let Some(max) = self.offers.size_max.filter(|max| bytes > *max) {
             return refused(format!("552 5.3.4 a message of {bytes} bytes, and the server takes {max}; not sent"));

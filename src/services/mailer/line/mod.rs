@@ -102,6 +102,13 @@ impl Line {
         *count
     }
 
+    /// The fewest messages that it may still carry to any destination that it has carried some to, where `limit` says how
+    /// many it may in all.
+    pub(super) fn fewest_left(&self, limit: impl Fn(&Lane) -> usize) -> usize {
+        let left = self.counted.iter().map(|(lane, count)| limit(lane).saturating_sub(*count));
+        left.min().unwrap_or(usize::MAX)
+    }
+
     /// What the server promised and did not keep, on this connection.
     pub(super) fn lies(&self) -> Lies {
         self.lies
