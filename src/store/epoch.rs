@@ -15,6 +15,8 @@ use std::time::UNIX_EPOCH;
 pub(super) const KEY: &[u8] = b"epoch";
 /// The engine's file, which it makes once and never again.
 const FILE: &str = "db";
+/// One that it writes once and never again.
+const WRITTEN_ONCE: &str = "conf";
 
 /// Which of its lives the store leads, and where.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,22 +46,39 @@ impl Record for Epoch {
     const SCHEMA: u8 = 1;
 }
 
-/// What a file keeps when it is renamed and a copy of it does not have: its inode, and the moment it was made, where the
-/// file system tells that. A copy of a whole file system has both; nothing here tells it from the original.
+/// What a file keeps when its folder is renamed and a copy of it does not have: its inode, and the moment it was made,
+/// where the file system tells that. What is written back over a file keeps both, but not the moment of its last change,
+/// which nothing but the system can set. A copy of a whole file system has all of it; nothing here tells it from the
+/// original.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     inode: u64,
     /// Nanoseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     made_ns: Option<u64>,
+    /// When what is written once was written, or its owner or mode was changed (ctime). Unknown of stores that were made
+    /// before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    written_ns: Option<i64>,
 }
 
 impl Place {
     fn of(folder: &Path) -> Result<Self, StoreError> {
-        let file = folder.join(ENGINE).join(FILE);
-        let about = file.metadata().map_err(|error| StoreError::Engine(format!("{}: {error}", file.display())))?;
-        let made = about.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
-        Ok(Place { inode: about.ino(), made_ns: made.and_then(|made| u64::try_from(made.as_nanos()).ok()) })
+        let about = |name: &str| {
+            let file = folder.join(ENGINE).join(name);
+            file.metadata().map_err(|error| StoreError::Engine(format!("{}: {error}", file.display())))
+        };
+        let (file, once) = (about(FILE)?, about(WRITTEN_ONCE)?);
+        let made = file.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok());
+        let made_ns = made.and_then(|made| u64::try_from(made.as_nanos()).ok());
+        let written_ns = once.ctime().checked_mul(1_000_000_000).and_then(|ns| ns.checked_add(once.ctime_nsec()));
+        Ok(Place { inode: file.ino(), made_ns, written_ns })
+    }
+
+    /// Is it the one that `self` was, as far as that is known?
+    fn is_still(&self, now: &Place) -> bool {
+        let is_written_anew = self.written_ns.is_some() && self.written_ns != now.written_ns;
+        self.inode == now.inode && self.made_ns == now.made_ns && !is_written_anew
     }
 }
 
@@ -94,6 +113,7 @@ impl Store {
         let found = Copied { at: now, head: self.head() };
         let new = match old.as_ref().map(|old| &old.record) {
             Some(old) if old.place == place => return Ok(()),
+            Some(old) if old.place.is_still(&place) => Epoch { place, ..old.clone() },
             Some(old) => Epoch { place, held: Some(old.held.unwrap_or(found)), ..*old },
             // Every store gets one when it is made, so nobody knows where this one comes from.
             None => Epoch { number: 1, place, held: Some(found), dropped: None },
@@ -163,6 +183,15 @@ mod tests {
 
         std::fs::rename(at("original"), at("moved")).unwrap();
         assert_eq!(open(&at("moved"), day_2).1, None);
+        // A backup that is written back over the files themselves.
+        let inode = |name: &str| at(name).metadata().unwrap().ino();
+        let before = inode("moved/sled/db");
+        for file in ["HEAD", "sled/db", "sled/conf"] {
+            let bytes = std::fs::read(at("moved").join(file)).unwrap();
+            std::fs::write(at("moved").join(file), bytes).unwrap();
+        }
+        assert_eq!(inode("moved/sled/db"), before);
+        assert_eq!(open(&at("moved"), day_2).1, Some(day_2));
 
         import(&at("imported"), &mut exported.as_slice()).unwrap();
         let (store, since) = open(&at("imported"), day_2);
