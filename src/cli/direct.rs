@@ -63,6 +63,7 @@ pub(super) fn check(config_file: &Path) -> Result<Report, Failure> {
     };
     Ok(Report {
         ok: report.findings.is_empty(),
+        more: report.more,
         articles: report.articles,
         changes: report.changes,
         findings: report.findings.into_iter().map(finding).collect(),
@@ -71,8 +72,9 @@ pub(super) fn check(config_file: &Path) -> Result<Report, Failure> {
 
 fn open(config_file: &Path) -> Result<Arc<Store>, Failure> {
     let folder = config::load_store(config_file)?.folder;
-    // A command that only looks must not leave a new store behind where the folder's name was mistyped.
-    if !folder.exists() {
+    // A command that only looks must not leave a new store behind where the folder's name was mistyped or its disk is not
+    // mounted: an export of that would take the place of a good one.
+    if !Store::is_in(&folder) {
         return Err(anyhow::anyhow!("there is no store in {}", folder.display()).into());
     }
     Ok(Arc::new(Store::open(&folder).map_err(anyhow::Error::from)?))

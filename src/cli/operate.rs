@@ -46,6 +46,9 @@ pub(super) struct Report {
     /// What is wrong.
     #[serde(default)]
     pub(super) findings: Vec<Finding>,
+    /// Further findings that are not listed.
+    #[serde(default)]
+    pub(super) more: u64,
     /// Articles read.
     pub(super) articles: u64,
     /// Entries of the change log read.
@@ -137,7 +140,11 @@ pub(super) async fn check(config_file: &Path, out: &mut dyn Write) -> Result<Out
     for Finding { table, key, what } in &report.findings {
         writeln!(out, "{table} {key}: {what}")?;
     }
-    let verdict = if report.ok { "good".to_owned() } else { format!("{} findings", report.findings.len()) };
+    let verdict = match (report.ok, report.findings.len(), report.more) {
+        (true, ..) => "good".to_owned(),
+        (false, listed, 0) => format!("{listed} findings"),
+        (false, listed, more) => format!("{listed} findings, and {more} more that are not listed"),
+    };
     writeln!(out, "{verdict}; {} articles, {} changes", report.articles, report.changes)?;
     Ok(if report.ok { Outcome::Done } else { Outcome::Bad })
 }

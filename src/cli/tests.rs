@@ -215,10 +215,13 @@ fn keys_are_made_listed_and_revoked() {
 fn a_check_with_findings_is_bad() {
     let newsroom = newsroom(|_| {
         let finding = json!({"table": "articles", "key": "a1", "what": "its checksum does not fit"});
-        (200, json!({"ok": false, "findings": [finding], "articles": 11, "changes": 12}))
+        (200, json!({"ok": false, "findings": [finding], "more": 3, "articles": 11, "changes": 12}))
     });
     let (out, outcome) = tidings(&newsroom.folder, &["check"]);
-    assert_eq!(out, "articles a1: its checksum does not fit\n1 findings; 11 articles, 12 changes\n");
+    assert_eq!(
+        out,
+        "articles a1: its checksum does not fit\n1 findings, and 3 more that are not listed; 11 articles, 12 changes\n"
+    );
     assert_eq!(outcome.expect("it was done"), Outcome::Bad);
 }
 
@@ -292,6 +295,15 @@ fn without_a_store_nothing_is_listed_and_none_is_made_and_a_first_key_makes_a_pr
         assert_eq!(failure.to_string(), format!("there is no store in {}", data.display()), "{look:?}");
         assert!(!data.exists(), "{look:?}");
     }
+    // A disk that is not mounted leaves an empty folder, and must not take the place of a good backup.
+    fs::create_dir(&data).expect("new");
+    let backup = folder.path().join("backup.jsonl");
+    fs::write(&backup, "good").expect("writable");
+    let failure = tidings(&folder, &["export", "--output", backup.to_str().expect("text")]).1.expect_err("no store");
+    assert!(failure.to_string().starts_with("there is no store in "), "{failure}");
+    assert_eq!(fs::read_to_string(&backup).expect("readable"), "good");
+    assert_eq!(fs::read_dir(&data).expect("there").count(), 0);
+    fs::remove_dir(&data).expect("empty");
     assert_eq!(tidings(&folder, &["keys", "create", "desk"]).1.expect("made"), Outcome::Done);
     assert_eq!(fs::metadata(&data).expect("there").permissions().mode() & 0o777, 0o700);
     let (listed, _) = tidings(&folder, &["keys", "list"]);

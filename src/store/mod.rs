@@ -170,6 +170,11 @@ pub struct Store {
 }
 
 impl Store {
+    /// Is there a store in `folder`, whole or not?
+    pub fn is_in(folder: &Path) -> bool {
+        [sled::open::ENGINE, sled::open::HEAD].iter().any(|name| folder.join(name).exists())
+    }
+
     /// Opens the store in `folder`; makes a new one where there is nothing at all.
     ///
     /// Errors: [`StoreError`] for a store that is locked, damaged, shorter than acknowledged, or newer.

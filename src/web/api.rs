@@ -6,7 +6,7 @@ use super::problem::ApiProblem;
 use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, State as ArticleState, Term};
 use crate::services::publish::{Idempotency, Outcome};
 use crate::store::{Order, Place};
-use crate::wire::source::{Door, from_json};
+use crate::wire::source::{Door, from_json, json_problem};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, Query, Request, State};
@@ -246,15 +246,13 @@ pub(super) async fn read_json(app: &App, request: Request) -> Result<Bytes, Prob
         let detail = format!("`Content-Type`: found {found}, expected application/json");
         return Err(Problem::new(Kind::UnsupportedMedia, detail));
     }
-    read_body(request.into_body(), app.body_bytes_max).await
+    let (parts, body) = request.into_parts();
+    read_body(&parts.headers, body, app.body_bytes_max).await
 }
 
-/// A body as what is expected. Errors: [`Kind::Malformed`] for what is no JSON, else [`Kind::Invalid`].
+/// A body as what is expected. Errors: [`Kind::Malformed`] for what is no JSON, else [`Kind::Invalid`] with the field.
 pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
-        Problem::new(kind, format!("the body is not what is expected: {error}"))
-    })
+    serde_json::from_slice(body).map_err(|error| json_problem(body, &error))
 }
 
 fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {

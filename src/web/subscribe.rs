@@ -141,7 +141,7 @@ pub(super) async fn act(
 ) -> Result<Response, PageProblem> {
     let token = segments(path)?;
     let purpose = app.subscriptions.purpose(&token)?;
-    let sent = read_body(body, FORM_BYTES_MAX).await?;
+    let sent = read_body(&headers, body, FORM_BYTES_MAX).await?;
     let is_form = is_form(&headers);
     let newsroom = app.newsroom.load_full();
     let ui = spoken_to(&app, &token)?;
@@ -370,7 +370,7 @@ async fn form_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
         let detail = "`Content-Type`: expected application/x-www-form-urlencoded, as the form sends it";
         return Err(Problem::new(Kind::UnsupportedMedia, detail));
     }
-    read_body(body, FORM_BYTES_MAX).await
+    read_body(headers, body, FORM_BYTES_MAX).await
 }
 
 fn is_form(headers: &HeaderMap) -> bool {

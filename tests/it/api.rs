@@ -2,6 +2,7 @@
 
 use crate::harness::{Newsroom, Setup, id};
 use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
 
 fn economy(title: &str) -> Value {
     json!({ "title": title, "categories": ["economy"] })
@@ -180,6 +181,23 @@ fn an_id_or_a_name_that_is_taken_is_a_conflict() {
 }
 
 #[test]
+fn whatever_is_asked_the_field_that_is_wrong_is_named() {
+    let newsroom = Newsroom::start();
+    let article = newsroom.publish_titled("One");
+    let corrections = format!("/articles/{article}/corrections");
+    for (path, body, field) in [
+        ("/subscriptions", r#"{"address": "a@example.org", "nonsense": 1}"#, "nonsense"),
+        ("/subscriptions", r#"{}"#, "address"),
+        ("/subscriptions", r#"{"address": "a@example.org", "address": "b@example.org"}"#, "address"),
+        ("/subscriptions", "{\"cadence\": \"daily: 7\",\n \"address\": 5}", "address"),
+        (corrections.as_str(), r#"{"note": "x", "dry_run": "yes"}"#, "dry_run"),
+    ] {
+        let answer = newsroom.api("POST", path, &[], body).expect(422);
+        assert_eq!(answer.fields(), [field], "{path} {body}: {}", answer.text());
+    }
+}
+
+#[test]
 fn a_body_over_the_limit_is_refused_and_nothing_of_it_is_kept() {
     let newsroom = Newsroom::with(Setup { server: "body_bytes_max = 4096", ..Setup::default() });
     let mut article = economy("Long");
@@ -189,6 +207,26 @@ fn a_body_over_the_limit_is_refused_and_nothing_of_it_is_kept() {
     assert_eq!(newsroom.titles("/economy/rss.xml"), [""; 0]);
     article["body_html"] = "x".repeat(3_000).into();
     newsroom.publish(article);
+    // Far beyond it, the client still reads why; and one that waits to be asked need not send it.
+    let long = json!({ "title": "x".repeat(20 << 20) }).to_string();
+    newsroom.api("POST", "/articles", &[], &long).expect(413);
+    let mut client = newsroom.client();
+    let bearer = format!("Bearer {}", newsroom.key());
+    let headers =
+        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Expect", "100-continue")];
+    client.begin("POST", "/api/v1/articles", &headers, long.len(), b"").expect("sent");
+    client.finish("POST").expect("an answer").expect(413);
+    // Without a length it is counted as it comes.
+    let head = format!(
+        "POST /api/v1/articles HTTP/1.1\r\nHost: x\r\nAuthorization: {bearer}\r\nContent-Type: application/json\r\n\
+         Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n{:x}\r\n{long}\r\n0\r\n\r\n",
+        long.len()
+    );
+    let mut stream = std::net::TcpStream::connect(newsroom.public()).expect("connected");
+    stream.write_all(head.as_bytes()).expect("taken");
+    let mut said = String::new();
+    stream.read_to_string(&mut said).expect("an answer");
+    assert!(said.starts_with("HTTP/1.1 413 "), "{said}");
 }
 
 #[test]

@@ -46,6 +46,9 @@ pub struct Subscriber {
     /// When the last of them was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
     pub link_at: Option<Time>,
+    /// How many were asked for on the day (UTC) of the last one.
+    #[serde(default)]
+    pub links_today: u32,
     /// How often it took no mail of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misses: Option<Misses>,
@@ -72,6 +75,7 @@ impl Subscriber {
             asks: 1,
             links: 0,
             link_at: None,
+            links_today: 0,
             misses: None,
         }
     }

@@ -13,6 +13,8 @@ use std::net::IpAddr;
 
 /// A second link within this time is not mailed: whoever finds a mail must not fill its owner's mailbox.
 const LINK_AGAIN: Duration = Duration::minutes(10);
+/// Nor so many in a day (UTC).
+const LINKS_A_DAY_MAX: u32 = 5;
 
 /// All that holds for an address.
 #[derive(Debug, Clone)]
@@ -104,11 +106,15 @@ impl Subscriptions {
     fn link(&self, batch: &mut Batch, known: &Known, now: Time, due_at: Time) -> bool {
         let old = &known.subscriber.record;
         let is_again = old.link_at.is_some_and(|at| now - at < LINK_AGAIN);
-        let Some(one) = known.subscriptions.first().filter(|_| !is_again) else {
+        let is_same_day = old.link_at.is_some_and(|at| at.date_naive() == now.date_naive());
+        let links_today = if is_same_day { old.links_today.saturating_add(1) } else { 1 };
+        let may_be = !is_again && links_today <= LINKS_A_DAY_MAX;
+        let Some(one) = known.subscriptions.first().filter(|_| may_be) else {
             self.store.write_subscriber(batch, Some(&known.subscriber), old);
             return false;
         };
-        let new = Subscriber { links: old.links.saturating_add(1), link_at: Some(now), ..old.clone() };
+        let links = old.links.saturating_add(1);
+        let new = Subscriber { links, link_at: Some(now), links_today, ..old.clone() };
         self.store.write_subscriber(batch, Some(&known.subscriber), &new);
         let message = Message::Preferences { round: new.links };
         let row = LedgerRow::new(message, one.record.id, None, now).due_at(due_at);

@@ -57,7 +57,13 @@ pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreErr
         (false, Some(head)) if head.writes > 1 => {
             return Err(damaged(format!("its folder {ENGINE} is gone; {head} are missing")));
         }
-        (false, Some(_) | None) => found(folder, SEGMENT_BYTES)?,
+        (false, None) if folder.join(HEAD).exists() => {
+            return Err(damaged(format!("its folder {ENGINE} is gone, and its file {HEAD} cannot be read")));
+        }
+        (false, Some(_) | None) => {
+            tracing::info!("a new store is begun in {}: there is none", folder.display());
+            found(folder, SEGMENT_BYTES)?;
+        }
         (true, None) => {
             let folder = folder.display();
             tracing::warn!(

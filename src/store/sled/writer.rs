@@ -184,6 +184,11 @@ impl Writer {
 
     fn fail(&self, error: StoreError) {
         tracing::error!(%error, "the store stops: {error}");
+        // Whatever was at fault: from here on nothing is taken, and a restart may help.
+        let error = match error {
+            StoreError::Engine(what) => StoreError::Stopped(what),
+            other => other,
+        };
         // The first failure is the one that tells why.
         let _ = self.failed.set(error);
     }

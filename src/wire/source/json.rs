@@ -56,6 +56,43 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
+/// What is wrong with `bytes`, which were read as something else than an article: the field, as far as the parser's words
+/// and the place tell it.
+pub fn problem(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    if !error.is_data() {
+        return syntax(bytes, error);
+    }
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    let named = |start: &str| message.strip_prefix(start)?.split_once('`');
+    let fault = if let Some((name, rest)) = named("unknown field `") {
+        Fault::new(name, "an unknown field", rest.trim_start_matches([',', ' ']).trim_start_matches("expected "))
+    } else if let Some((name, _)) = named("missing field `") {
+        Fault::new(name, "nothing", "a value")
+    } else if let Some((name, _)) = named("duplicate field `") {
+        Fault::new(name, "it twice", "each field once")
+    } else {
+        let (found, expected) =
+            message.split_once(", expected ").unwrap_or((message, "what is described in the reference"));
+        let found = found.trim_start_matches("invalid type: ").trim_start_matches("invalid value: ");
+        Fault::new(name_before(bytes, error.line(), error.column()), found, expected)
+    };
+    Problem::invalid(vec![fault])
+}
+
+/// The name of the last member that begins before this place.
+fn name_before(bytes: &[u8], line: usize, column: usize) -> String {
+    let before = text_before(bytes, line, column);
+    let mut ends = before.rmatch_indices(':').map(|(at, _)| before[..at].trim_end());
+    let name = ends.find_map(|before| before.strip_suffix('"')?.rsplit_once('"').map(|(_, name)| name));
+    name.unwrap_or("body").to_owned()
+}
+
+fn text_before(bytes: &[u8], line: usize, column: usize) -> String {
+    let line_start: usize = bytes.split_inclusive(|&b| b == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+    String::from_utf8_lossy(&bytes[..bytes.len().min(line_start + column)]).into_owned()
+}
+
 fn syntax(bytes: &[u8], error: &serde_json::Error) -> Problem {
     let message = error.to_string();
     // Good JSON by its grammar (RFC 8259 §8.2), and yet no text: the field is at fault and not the syntax.
@@ -76,8 +113,7 @@ fn syntax(bytes: &[u8], error: &serde_json::Error) -> Problem {
 /// The field whose value stands at this place: the last of our names before it that is followed by a colon. Within a
 /// text a quotation mark has a backslash before it, so no text can look like a name.
 fn field_before(bytes: &[u8], line: usize, column: usize) -> &'static str {
-    let line_start: usize = bytes.split_inclusive(|&b| b == b'\n').take(line.saturating_sub(1)).map(<[u8]>::len).sum();
-    let before = String::from_utf8_lossy(&bytes[..bytes.len().min(line_start + column)]);
+    let before = text_before(bytes, line, column);
     let last = |field: &'static str| {
         let name = format!("\"{field}\"");
         let is_name = |at: &usize| before[at + name.len()..].trim_start().starts_with(':');

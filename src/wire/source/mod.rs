@@ -6,7 +6,7 @@ mod file;
 mod json;
 
 pub use file::{FileFault, from_file, name_of_file};
-pub use json::from_json;
+pub use json::{from_json, problem as json_problem};
 
 use super::html;
 use crate::domain::{

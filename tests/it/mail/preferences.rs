@@ -75,6 +75,27 @@ async fn a_link_to_the_preferences_works_for_a_day_and_until_the_next_one() {
 }
 
 #[tokio::test]
+async fn nobody_fills_a_mailbox_with_links_to_preferences() {
+    let room = Room::open();
+    let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
+    let mut last = String::new();
+    for hour in 0..8 {
+        if hour < 5 {
+            last = linked(&room, &reader).await;
+        } else {
+            room.subscriptions.send_link(&room.leaving(&reader)).await.unwrap();
+            room.subscriptions.send_link_to(&reader.address, true).await.unwrap();
+            sent(&room).await;
+        }
+        room.clock.advance(Duration::hours(1));
+    }
+    assert_eq!(texts(&room, "the link to your preferences").len(), 5);
+    room.subscriptions.preferences(&last).unwrap();
+    room.clock.advance(Duration::days(1));
+    linked(&room, &reader).await;
+}
+
+#[tokio::test]
 async fn who_has_the_link_changes_what_when_and_how_often() {
     let room = Room::open();
     let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
