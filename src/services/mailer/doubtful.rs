@@ -1,6 +1,7 @@
 //! The messages of which nobody here knows whether the server took them: found, listed, and decided on.
 
-use super::{Mailer, PAGE_ROWS_MAX, locked};
+use super::queue::PAGE_ROWS_MAX;
+use super::{Mailer, locked};
 use crate::config::Doubtful;
 use crate::domain::{Address, Time};
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};

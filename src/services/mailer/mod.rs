@@ -38,13 +38,13 @@ use crate::telemetry;
 use crate::wire::mail::Templates;
 use crate::wire::mail::dkim::SigningKey;
 use arc_swap::ArcSwap;
-use carrier::{Carrier, Distrust, Server};
+use carrier::{Carrier, Distrust, IN_HAND_MAX, Server};
 use closing::{Closing, Share};
 use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
 use plan::{InHand, Plan, Ready};
-use queue::{PAGE_ROWS_MAX, Queue};
+use queue::Queue;
 use shaping::{Lane, Shaping};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,8 @@ use tokio_util::sync::CancellationToken;
 
 /// A connection without work is closed after this: servers dislike idle ones.
 const IDLE_MAX: Duration = Duration::from_secs(10);
+/// While some connections are at work and others could be.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// After an error of the store.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of a connection in one step: then the work is spread over all connections anew.
@@ -181,15 +183,14 @@ impl Mailer {
         if locked(&self.server).not_before.is_some_and(|at| now < at) {
             return Ok(Step::Idle);
         }
-        let page = self.store.messages_due(now, None, PAGE_ROWS_MAX)?;
-        if page.is_empty() {
+        let due = self.count_next()?;
+        if due == 0 {
             return Ok(Step::Idle);
         }
-        let connections = self.settings.smtp.as_ref().map_or(1, |smtp| smtp.connections);
-        let connections = connections.min(page.len());
+        let connections_max = self.settings.smtp.as_ref().map_or(1, |smtp| smtp.connections);
+        let connections = connections_max.min(due);
         // So that a few messages are spread over all connections.
-        let share = page.len().div_ceil(connections);
-        locked(&self.queue).due.extend(page);
+        let share = due.div_ceil(connections);
         let mut workers = JoinSet::new();
         for _ in 0..connections {
             workers.spawn(Arc::clone(self).work(share, stop.clone()));
@@ -197,7 +198,18 @@ impl Mailer {
         let mut failed = None;
         let mut sum = Tally::default();
         let mut has_one_ended_well = false;
-        while let Some(worker) = workers.join_next().await {
+        loop {
+            let worker = tokio::select! {
+                worker = workers.join_next() => worker,
+                // One that waits for a server's word keeps nobody else waiting: what has come to be due gets a connection.
+                () = self.look_again(), if workers.len() < connections_max => {
+                    if !stop.is_cancelled() && self.is_any_in_hand() && self.count_next()? > 0 {
+                        workers.spawn(Arc::clone(self).work(IN_HAND_MAX, stop.clone()));
+                    }
+                    continue;
+                }
+            };
+            let Some(worker) = worker else { break };
             let broke_off = |panic| Err(StoreError::Engine(format!("a connection's task broke off: {panic}")));
             let tally = match worker.unwrap_or_else(broke_off) {
                 Ok(tally) => tally,
@@ -222,6 +234,14 @@ impl Mailer {
         Ok(if sum.handled > 0 { Step::Worked } else { Step::Idle })
     }
 
+    /// Until something may have come to be due.
+    async fn look_again(&self) {
+        tokio::select! {
+            () = self.hint.notified() => {}
+            () = tokio::time::sleep(LOOK_AGAIN) => {}
+        }
+    }
+
     /// One connection: as long as there is something due and it holds. `share` is its part of what is due now.
     async fn work(self: Arc<Self>, share: usize, stop: CancellationToken) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
@@ -229,7 +249,7 @@ impl Mailer {
         let mut closings: Vec<Closing> = Vec::new();
         let mut held: Vec<Lane> = Vec::new();
         for _ in 0..ROUNDS_MAX {
-            if stop.is_cancelled() || !self.is_anything_due()? {
+            if stop.is_cancelled() || self.count_next()? == 0 {
                 break;
             }
             // Connected before anything is claimed: a server that cannot be reached leaves no message in doubt.

@@ -9,7 +9,7 @@ use super::ready::Made;
 use super::shaping::{Lane, Turn};
 use super::told::Prints;
 use crate::domain::{Fault, Time};
-use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError, Stored};
+use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, StoreError, Stored};
 use std::sync::Arc;
 
 /// What is to be done.
@@ -118,16 +118,7 @@ impl Mailer {
         };
         let (state, closed) = match self.ready(&row.record, now, &mut batch) {
             Ok(Made { ready, article, told }) => {
-                // Somebody sits and waits for these.
-                let is_awaited = match row.record.message {
-                    Message::Confirmation { .. }
-                    | Message::Preferences { .. }
-                    | Message::Farewell { .. }
-                    | Message::Canary { .. }
-                    | Message::Test { .. } => true,
-                    Message::Notice { .. } | Message::Digest { .. } | Message::Correction { .. } => false,
-                };
-                let turn = self.turn(&ready.lane, held, (is_booked, attempts > 0), is_awaited, now);
+                let turn = self.turn(&ready.lane, held, (is_booked, attempts > 0), key.is_awaited(), now);
                 match turn {
                     Turn::Now => {}
                     Turn::Wait => return Ok(Plan::Wait),

@@ -8,6 +8,8 @@ use std::collections::{HashSet, VecDeque};
 
 /// Due rows that are read at once.
 pub(super) const PAGE_ROWS_MAX: usize = 256;
+/// Rows at the end of what is due that are looked at for what somebody waits for, each time that a page is read.
+const LAST_ROWS_MAX: usize = 64;
 
 /// What is shared by the connections of a step.
 #[derive(Default)]
@@ -35,11 +37,16 @@ impl Mailer {
         }
     }
 
-    /// Is there a message that no connection has?
-    pub(super) fn is_anything_due(&self) -> Result<bool, StoreError> {
+    /// How many of the next messages no connection has; none if nothing is due.
+    pub(super) fn count_next(&self) -> Result<usize, StoreError> {
         let mut queue = locked(&self.queue);
         self.fill(&mut queue)?;
-        Ok(!queue.due.is_empty())
+        Ok(queue.due.len())
+    }
+
+    /// Has a connection found a server, and taken messages in hand?
+    pub(super) fn is_any_in_hand(&self) -> bool {
+        !locked(&self.queue).held.is_empty()
     }
 
     /// The next messages that no connection has, `max` at most.
@@ -60,6 +67,13 @@ impl Mailer {
             queue.read_to = page.last().filter(|_| page.len() == PAGE_ROWS_MAX).cloned();
             let is_waiting = |row: &(Time, LedgerKey)| queue.waiting.contains(row);
             queue.due = page.into_iter().filter(|row| !queue.held.contains(&row.1) && !is_waiting(row)).collect();
+            if queue.read_to.is_some() {
+                for row in self.store.messages_awaited(self.clock.now(), LAST_ROWS_MAX)? {
+                    if !queue.held.contains(&row.1) && !queue.waiting.contains(&row) && !queue.due.contains(&row) {
+                        queue.due.push_front(row);
+                    }
+                }
+            }
             // At the end of what is due; something may have come before it meanwhile.
             if is_from_start && queue.read_to.is_none() {
                 break;

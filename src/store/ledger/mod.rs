@@ -172,6 +172,12 @@ impl LedgerKey {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Does somebody sit and wait for its message, or is it to prove that mail goes out? Told by the first byte, as
+    /// [`LedgerKey::of`] sets it: a confirmation, a farewell, a link to preferences, a canary, a test.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.0.first(), Some(b'c' | b'f' | b'p' | b'q' | b't'))
+    }
 }
 
 impl LedgerRow {
@@ -267,6 +273,16 @@ impl Store {
         Ok(page)
     }
 
+    /// What somebody waits for among the `looked` messages that came to be due last, by `now`: the last first. However many
+    /// are due before them, these need not wait for all of that.
+    pub fn messages_awaited(&self, now: Time, looked: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+        let until = due(Due::Message, now + chrono::Duration::milliseconds(1), b"");
+        let range = Range::prefix(Due::Message.prefix()).until(until).reverse().limit(looked);
+        let mut last = self.due_rows(range)?;
+        last.retain(|(_, key)| key.is_awaited());
+        Ok(last)
+    }
+
     /// Takes out a due row that its ledger row knows nothing of. The batch requires that it still does not.
     pub fn drop_due_message(&self, batch: &mut Batch, at: Time, key: &LedgerKey) -> Result<(), StoreError> {
         match self.kv.get(Table::Ledger, &key.0)? {
@@ -297,6 +313,10 @@ impl Store {
         if let Some((at, key)) = after {
             range = range.after(due(kind, *at, &key.0));
         }
+        self.due_rows(range)
+    }
+
+    fn due_rows(&self, range: Range) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
         let rows = self.kv.range(Table::Due, range)?;
         let read = |(key, _): (Vec<u8>, Vec<u8>)| Some((time_from_key(&key[1..])?, LedgerKey(key.get(9..)?.to_vec())));
         Ok(rows.into_iter().filter_map(read).collect())

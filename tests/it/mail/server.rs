@@ -58,6 +58,63 @@ async fn a_mailbox_that_does_not_exist_gets_nothing_more() {
     assert!(peer.accepted().is_empty());
 }
 
+/// Steps until `to` has a mail, and leaves the step then.
+async fn steps_until(mailer: &Arc<Mailer>, peer: &Peer, to: &str) {
+    let stepping = {
+        let mailer = Arc::clone(mailer);
+        tokio::spawn(async move { while mailer.step().await.unwrap() == Step::Worked {} })
+    };
+    let arrived = async {
+        while !peer.accepted().iter().any(|known| known == to) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), arrived).await.expect("it is sent at once");
+    stepping.abort();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_mail_waits_for_no_stalled_connection() {
+    let (room, peer, ..) = on_its_way().await;
+    let patient = std::time::Duration::from_secs(600);
+    let smtp = Smtp { connections: 2, timeout: patient, timeout_end: patient, ..smtp(&peer) };
+    let mailer = room.mailer(settings(Some(smtp)));
+    peer.will(At::Body, Act::Stall);
+    let stepping = {
+        let mailer = Arc::clone(&mailer);
+        tokio::spawn(async move { mailer.step().await })
+    };
+    // The server has the message, and says nothing.
+    while peer.log.lock().unwrap().mails.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let asking = Asking::new(address("new@example.net"), only(&["science"]));
+    room.subscriptions.ask(asking).await.unwrap();
+    let arrived = async {
+        while !peer.accepted().iter().any(|to| to == "new@example.net") {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), arrived).await.expect("by another connection");
+    stepping.abort();
+}
+
+#[tokio::test]
+async fn who_waits_for_a_mail_does_not_wait_for_all_that_was_due_before() {
+    let room = Room::open();
+    room.subscribed(2_000, &only(&["science"])).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    room.clock.advance(Duration::minutes(1));
+    let asking = Asking::new(address("new@example.net"), only(&["science"]));
+    room.subscriptions.ask(asking).await.unwrap();
+    let peer = Peer::start(Security::Plain).await;
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
+    steps_until(&mailer, &peer, "new@example.net").await;
+    let before = peer.accepted().iter().position(|to| to == "new@example.net").unwrap();
+    assert!(before < 300, "behind {before} others");
+}
+
 #[tokio::test]
 async fn a_refusal_of_the_message_keeps_the_subscriber() {
     for (at, reply) in
