@@ -62,11 +62,3 @@ pub(super) fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
     })?;
     Ok((text, digest))
 }
-
-/// Tells the newsroom of a file that is left out, once for each version of it.
-pub(super) fn report(path: &Path, fault: Option<&str>) {
-    if let Some(fault) = fault {
-        let folder = path.parent().unwrap_or(path).display();
-        tracing::warn!(%folder, "an article file is left out: {fault}");
-    }
-}

@@ -24,6 +24,9 @@ const KEYS: [&str; 14] = [
     "source",
 ];
 
+/// How the name of a file that names itself nothing else begins.
+pub const NAME_START: &str = "file:";
+
 const FENCE: &str = "+++";
 
 /// Why an article file is refused.
@@ -121,9 +124,18 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
     }
 }
 
+/// The `id` and the `external_id` that an article file names, unchecked: what can be known of it before it is read whole.
+/// Where it cannot be read so far, it names none.
+pub fn names_in_file(text: &str) -> (Option<String>, Option<String>) {
+    let Ok(parts) = Parts::of(text) else { return (None, None) };
+    let Ok(table) = DeTable::parse(parts.front) else { return (None, None) };
+    let named = |key: &str| table.get_ref().get(key)?.get_ref().as_str().map(str::to_owned);
+    (named("id"), named("external_id"))
+}
+
 /// What a file that names itself nothing else is called: `file:<category>/<file name>`.
 pub fn name_of_file(category: &Slug, file_name: &str) -> String {
-    format!("file:{category}/{file_name}")
+    format!("{NAME_START}{category}/{file_name}")
 }
 
 /// The file's own name for a field of [`Input`].
