@@ -133,7 +133,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
     let sources = Arc::new(Sources::new(Arc::clone(&store), app.publisher.clone(), Arc::clone(&newsroom)));
-    let look = sources.look().await?;
+    let look = sources.first_look().await?;
     running.start("sources", {
         let (sources, stop) = (Arc::clone(&sources), stop.clone());
         async move { sources.run(stop).await }

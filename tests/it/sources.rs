@@ -1,14 +1,7 @@
 //! Articles by folder: files that come, change, move, go, and files with mistakes.
 
 use crate::harness::{Newsroom, Setup, eventually, id};
-use arc_swap::ArcSwap;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidings::domain::{Categories, Category, Clock, Site, Slug, Time};
-use tidings::services::newsroom::Newsroom as NewsroomNow;
-use tidings::services::publish::Publisher;
-use tidings::services::sources::Sources;
-use tidings::store::Store;
 
 const FEED: &str = "/science/atom.xml";
 
@@ -126,42 +119,6 @@ fn a_file_that_names_a_category_too_early_is_taken_once_there_is_one() {
     newsroom.daemon().signal("HUP");
     newsroom.shows(FEED, &["Early"]);
     newsroom.shows("/culture/rss.xml", &["Early"]);
-}
-
-#[tokio::test]
-async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join("a.md"), format!("+++\n{}\n+++\n", titled("Waits"))).expect("writable");
-    let store = Arc::new(Store::open(&folder.path().join("store")).expect("a new store"));
-    let clock = Clock::test(Time::UNIX_EPOCH + chrono::Duration::days(20_000));
-    let science = Category {
-        slug: Slug::parse("slug", "science").expect("a slug"),
-        title: "Science".into(),
-        description: String::new(),
-        language: "en".into(),
-        articles: Some(folder.path().to_owned()),
-        zone: jiff::tz::TimeZone::UTC,
-        limit: 50,
-    };
-    let site = Site {
-        title: "News".into(),
-        description: String::new(),
-        language: "en".into(),
-        base_url: "https://news.example.org/".parse().expect("an address"),
-        icon: None,
-        logo: None,
-        accent_color: None,
-        print_line: true,
-    };
-    let categories = Categories::new(vec![science]);
-    let newsroom = NewsroomNow { site, categories, hub: None, changed_at: clock.now() };
-    let publisher = Publisher::new(Arc::clone(&store), clock, 0);
-    let sources = Sources::new(Arc::clone(&store), publisher, Arc::new(ArcSwap::from_pointee(newsroom)));
-    store.close();
-    for look in 0..2 {
-        let look_found = sources.look().await.expect("readable");
-        assert_eq!((look_found.waiting, look_found.faults), (1, 0), "tried again at look {look}");
-    }
 }
 
 #[test]

@@ -1,8 +1,11 @@
 //! A folder of article files: what lies in it, and what the files hold.
 
+use super::SETTLE;
+use crate::domain::Clock;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::BTreeMap;
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -21,6 +24,15 @@ pub(super) struct Looks {
 impl Looks {
     fn of(found: &Metadata) -> Self {
         Looks { inode: found.ino(), changed: (found.ctime(), found.ctime_nsec()), bytes: found.len() }
+    }
+
+    /// Has it changed so lately that somebody may still be writing? A change that lies ahead is by another clock, and may
+    /// be as late.
+    pub(super) fn is_young(&self) -> bool {
+        let (s, ns) = self.changed;
+        let changed_ms = s.saturating_mul(1_000).saturating_add(ns / 1_000_000);
+        let age_ms = Clock::system().now().timestamp_millis().saturating_sub(changed_ms);
+        u128::try_from(age_ms).map_or(true, |age_ms| age_ms < SETTLE.as_millis())
     }
 }
 
@@ -46,19 +58,73 @@ pub(super) fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
     Ok(files)
 }
 
-/// A file's text and its SHA-256.
-pub(super) fn read(path: &Path) -> Result<(String, Vec<u8>), String> {
+/// Why a file was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is not the file that was looked at, or no longer.
+    Changed,
+    /// It is no text that is read here.
+    Fault(String),
+}
+
+/// The text of a file that has these `looks`, and its SHA-256.
+pub(super) fn read(path: &Path, looks: Looks) -> Result<(String, Vec<u8>), Unread> {
+    read_while(path, looks, || {})
+}
+
+/// The same, with what happens to the file before the end.
+fn read_while(path: &Path, looks: Looks, meanwhile: impl FnOnce()) -> Result<(String, Vec<u8>), Unread> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let length = std::fs::metadata(path).map_err(|error| format!("{name}: {error}"))?.len();
-    if length > FILE_BYTES_MAX {
-        return Err(format!("{name}: found {length} bytes, expected at most {FILE_BYTES_MAX}"));
+    let failed = |error: std::io::Error| Unread::Fault(format!("{name}: {error}"));
+    let file = File::open(path).map_err(failed)?;
+    let still = || file.metadata().map(|found| Looks::of(&found) == looks).map_err(failed);
+    if !still()? {
+        return Err(Unread::Changed);
     }
-    let bytes = std::fs::read(path).map_err(|error| format!("{name}: {error}"))?;
+    if looks.bytes > FILE_BYTES_MAX {
+        let told = format!("{name}: found {} bytes, expected at most {FILE_BYTES_MAX}", looks.bytes);
+        return Err(Unread::Fault(told));
+    }
+    let mut bytes = Vec::new();
+    (&file).take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    meanwhile();
+    // Who writes at this very moment has made half a file of it.
+    if !still()? {
+        return Err(Unread::Changed);
+    }
     let digest = digest(&SHA256, &bytes).as_ref().to_vec();
     let text = String::from_utf8(bytes).map_err(|error| {
         let line =
             1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
-        format!("{name}:{line}: found bytes that are not UTF-8, expected a text file in UTF-8")
+        Unread::Fault(format!("{name}:{line}: found bytes that are not UTF-8, expected a text file in UTF-8"))
     })?;
     Ok((text, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_written_to_while_it_is_read_is_not_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("a.md");
+        std::fs::write(&path, "Half").expect("writable");
+        let looks = || list(folder.path()).expect("readable")["a.md"];
+        let half = looks();
+        let write = || std::fs::write(&path, "The whole").expect("writable");
+        assert_eq!(read_while(&path, half, write), Err(Unread::Changed));
+        assert_eq!(read(&path, half), Err(Unread::Changed), "nor if it was written to before");
+        assert_eq!(read(&path, looks()).expect("at rest").0, "The whole");
+    }
+
+    #[test]
+    fn a_file_is_young_until_it_has_lain_for_long_enough() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::write(folder.path().join("a.md"), "").expect("writable");
+        let looks = list(folder.path()).expect("readable")["a.md"];
+        let (s, ns) = looks.changed;
+        assert!(Looks { changed: (s + 60, ns), ..looks }.is_young(), "another clock tells nothing of its age");
+        assert!(!Looks { changed: (s - 60, ns), ..looks }.is_young());
+    }
 }

@@ -136,7 +136,7 @@ impl Memory {
         let mut settled = BTreeMap::new();
         for folder in survey.0.values() {
             let Some(files) = &folder.files else { continue };
-            // At the first look nobody is assumed to be writing: the files lay there before the daemon came.
+            // At the first look a file's age tells whether somebody may be writing: most lay there before the daemon came.
             let is_first = self.folders.insert(folder.path.to_owned());
             for (name, looks) in files {
                 let place = Place { category: folder.category.slug.clone(), name: name.clone() };
@@ -153,7 +153,7 @@ impl Memory {
             Some(Seen::Done { looks: before }) if *before == looks => false,
             Some(Seen::Left { looks: before, left }) if *before == looks => left.why != Why::Fault,
             Some(Seen::Changing { looks: before, since }) if *before == looks => since.elapsed() >= SETTLE,
-            None if is_first => true,
+            None if is_first && !looks.is_young() => true,
             Some(Seen::Done { .. } | Seen::Left { .. } | Seen::Changing { .. }) | None => {
                 self.changing(place, looks);
                 false

@@ -27,6 +27,8 @@ use watched::Watched;
 const SETTLE: Duration = Duration::from_millis(300);
 /// Without a hint the folders are looked at this often: network file systems send none.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// At the start files that were written just before are waited for so often; who keeps writing does not hold it up.
+const FIRST_WAITS_MAX: usize = 2;
 /// Files that are pushed side by side, so that they share durable writes.
 const PUSHES_MAX: usize = 64;
 
@@ -90,6 +92,22 @@ impl Sources {
         }
         metrics::gauge!(telemetry::SOURCE_FAULTS).set(look.faults as f64);
         Ok(look)
+    }
+
+    /// The look at the start. A file that was written just before is waited for, so that it is there once the daemon is up.
+    ///
+    /// Errors: as for [`Sources::look`].
+    pub async fn first_look(&self) -> Result<Look, Problem> {
+        let mut total = self.look().await?;
+        for _ in 0..FIRST_WAITS_MAX {
+            if total.unsettled == 0 {
+                break;
+            }
+            tokio::time::sleep(SETTLE).await;
+            let look = self.look().await?;
+            total = Look { taken: total.taken + look.taken, retracted: total.retracted + look.retracted, ..look };
+        }
+        Ok(total)
     }
 
     /// What was taken in from the folders of all categories.

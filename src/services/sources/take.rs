@@ -1,7 +1,7 @@
 //! Takes files in: reads what has settled, and pushes or revises the articles that the files are.
 
 use super::claims::{Candidate, Found};
-use super::folder::{Looks, read};
+use super::folder::{Looks, Unread, read};
 use super::memory::{Folder, Left, Memory, Place, Rows, Survey, Why};
 use super::{PUSHES_MAX, Sources};
 use crate::domain::{ArticleId, Draft, ExternalId, Fault, Kind, Problem, State, hex};
@@ -49,12 +49,13 @@ impl Sources {
         let mut files = Vec::with_capacity(settled.len());
         for (place, looks) in settled {
             let Some(folder) = survey.folder(place) else { continue };
-            match read(&folder.path.join(&place.name)) {
+            match read(&folder.path.join(&place.name), *looks) {
                 Ok((text, digest)) => match self.candidate(place, &text, digest)? {
                     Ok(file) => files.push(file),
                     Err(left) => memory.left(place.clone(), *looks, left, survey),
                 },
-                Err(told) => {
+                Err(Unread::Changed) => memory.changing(place, *looks),
+                Err(Unread::Fault(told)) => {
                     let left = Left { why: Why::Fault, told, claims: None };
                     memory.left(place.clone(), *looks, left, survey);
                 }
@@ -118,7 +119,7 @@ impl Sources {
                 let (Some(folder), Some(looks)) = (survey.folder(&file.place), survey.looks(&file.place)) else {
                     continue;
                 };
-                match self.way(newsroom, folder, file, found) {
+                match self.way(newsroom, folder, looks, file, found) {
                     Ok(Some(way)) => takings.push(Taking { at, way }),
                     // Not what it was a moment ago.
                     Ok(None) => memory.changing(&file.place, looks),
@@ -148,6 +149,7 @@ impl Sources {
         &self,
         newsroom: &Newsroom,
         folder: &Folder<'_>,
+        looks: Looks,
         file: &Candidate,
         found: &Found,
     ) -> Result<Option<Way>, Left> {
@@ -160,10 +162,11 @@ impl Sources {
         {
             return Ok(Some(Way::Keep(article.clone())));
         }
-        let (text, digest) = read(&folder.path.join(name)).map_err(refused)?;
-        if digest != file.digest {
-            return Ok(None);
-        }
+        let text = match read(&folder.path.join(name), looks) {
+            Ok((text, digest)) if digest == file.digest => text,
+            Ok(_) | Err(Unread::Changed) => return Ok(None),
+            Err(Unread::Fault(told)) => return Err(refused(told)),
+        };
         let door = Door { categories: &newsroom.categories, site: &newsroom.site };
         let draft = from_file(&text, name, folder.category, &door).map_err(|fault| refused(fault.report(name)))?;
         let way = match found {

@@ -240,3 +240,25 @@ async fn an_article_that_was_withdrawn_over_the_api_stays_so_wherever_its_file_g
     world.look().await;
     assert_eq!(world.article("economy/a.md").state, State::Retracted);
 }
+
+#[tokio::test]
+async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
+    let world = World::new();
+    world.file("science/a.md", "Waits", "");
+    world.store.close();
+    for _ in 0..2 {
+        let look = world.look().await;
+        assert_eq!((look.waiting, look.faults, look.taken), (1, 0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_written_just_before_the_first_look_is_waited_for() {
+    let world = World::new();
+    world.file("science/a.md", "Young", "");
+    let look = world.sources.look().await.expect("the store is open");
+    assert_eq!((look.unsettled, look.taken), (1, 0));
+    world.file("science/b.md", "Younger", "");
+    let look = world.sources.first_look().await.expect("the store is open");
+    assert_eq!((look.unsettled, look.taken), (0, 2));
+}
