@@ -5,7 +5,7 @@ use crate::domain::Clock;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -51,7 +51,7 @@ pub(super) fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
                 files.insert(name, Looks::of(&found));
             }
             Ok(_) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
@@ -63,8 +63,21 @@ pub(super) fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
 pub(super) enum Unread {
     /// It is not the file that was looked at, or no longer.
     Changed,
-    /// It is no text that is read here.
+    /// It is no text that is read here, or nobody lets us read it.
     Fault(String),
+    /// The file system failed.
+    Failed(String),
+}
+
+impl Unread {
+    fn of(name: &str, error: &std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::NotFound => Unread::Changed,
+            // What would let us read it changes how it looks.
+            ErrorKind::PermissionDenied => Unread::Fault(format!("{name}: {error}")),
+            _ => Unread::Failed(format!("{name}: {error}")),
+        }
+    }
 }
 
 /// The text of a file that has these `looks`, and its SHA-256.
@@ -75,7 +88,7 @@ pub(super) fn read(path: &Path, looks: Looks) -> Result<(String, Vec<u8>), Unrea
 /// The same, with what happens to the file before the end.
 fn read_while(path: &Path, looks: Looks, meanwhile: impl FnOnce()) -> Result<(String, Vec<u8>), Unread> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let failed = |error: std::io::Error| Unread::Fault(format!("{name}: {error}"));
+    let failed = |error: std::io::Error| Unread::of(&name, &error);
     let file = File::open(path).map_err(failed)?;
     let still = || file.metadata().map(|found| Looks::of(&found) == looks).map_err(failed);
     if !still()? {
@@ -116,6 +129,15 @@ mod tests {
         assert_eq!(read_while(&path, half, write), Err(Unread::Changed));
         assert_eq!(read(&path, half), Err(Unread::Changed), "nor if it was written to before");
         assert_eq!(read(&path, looks()).expect("at rest").0, "The whole");
+    }
+
+    #[test]
+    fn what_the_file_system_fails_at_is_no_fault_of_the_file() {
+        let of = |kind: ErrorKind| Unread::of("a.md", &kind.into());
+        assert_eq!(of(ErrorKind::NotFound), Unread::Changed);
+        assert!(matches!(of(ErrorKind::PermissionDenied), Unread::Fault(_)));
+        assert!(matches!(of(ErrorKind::StaleNetworkFileHandle), Unread::Failed(_)));
+        assert!(matches!(of(ErrorKind::Other), Unread::Failed(_)));
     }
 
     #[test]

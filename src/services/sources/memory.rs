@@ -99,6 +99,8 @@ pub(super) enum Why {
     Twin,
     /// It is not to blame: the next look tries it again.
     Later,
+    /// The same, and nobody knows which article it is.
+    Unread,
 }
 
 /// A file that was not taken.
@@ -177,16 +179,23 @@ impl Memory {
 
     /// The file is left out; the newsroom is told, once for each reason.
     pub(super) fn left(&mut self, place: Place, looks: Looks, left: Left, survey: &Survey<'_>) {
-        let is_told =
-            matches!(self.files.get(&place), Some(Seen::Left { left: before, .. }) if before.told == left.told);
-        if !is_told {
-            let folder = survey.folder(&place).map(|folder| folder.path.display().to_string()).unwrap_or_default();
-            match left.why {
-                Why::Fault | Why::Twin => tracing::warn!(%folder, "an article file is left out: {}", left.told),
-                Why::Later => tracing::error!(%folder, "an article file waits for the next look: {}", left.told),
-            }
+        let folder = survey.folder(&place).map(|folder| folder.path.display().to_string()).unwrap_or_default();
+        let (why, told) = (left.why, left.told.clone());
+        if !self.note(place, looks, left) {
+            return;
         }
+        match why {
+            Why::Fault | Why::Twin => tracing::warn!(%folder, "an article file is left out: {told}"),
+            Why::Later | Why::Unread => tracing::error!(%folder, "an article file waits for the next look: {told}"),
+        }
+    }
+
+    /// Remembers that the file is left out. Returns whether the reason is news.
+    pub(super) fn note(&mut self, place: Place, looks: Looks, left: Left) -> bool {
+        let before = self.files.get(&place);
+        let is_news = !matches!(before, Some(Seen::Left { left: before, .. }) if before.told == left.told);
         self.files.insert(place, Seen::Left { looks, left });
+        is_news
     }
 
     /// Who holds the articles of `rows` besides the files that are `settled` now, which may become others.

@@ -82,15 +82,16 @@ impl Sources {
         for left in memory.left_out() {
             match left.why {
                 Why::Fault | Why::Twin => look.faults += 1,
-                Why::Later => look.waiting += 1,
+                Why::Later | Why::Unread => look.waiting += 1,
             }
         }
         // While something is changing, what is gone may come back under another name, and in another folder.
-        if look.unsettled == 0 {
+        let is_unread = memory.left_out().any(|left| left.why == Why::Unread);
+        if look.unsettled == 0 && !is_unread {
             let claimed = memory.left_out().filter_map(|left| left.claims.clone()).collect();
             look.retracted = self.retract_gone(&newsroom, &survey, claimed).await?;
         }
-        metrics::gauge!(telemetry::SOURCE_FAULTS).set(look.faults as f64);
+        metrics::gauge!(telemetry::SOURCE_FAULTS).set((look.faults + look.waiting) as f64);
         Ok(look)
     }
 

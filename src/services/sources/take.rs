@@ -29,9 +29,24 @@ struct Taking {
 }
 
 impl Left {
-    /// For a file `name` that was refused.
-    fn of(name: &str, problem: &Problem, claims: Option<ArticleId>) -> Self {
-        let why = if problem.kind == Kind::Unavailable { Why::Later } else { Why::Fault };
+    /// For a file `name` that was refused. What the file does not say itself may be otherwise at the next look: the store
+    /// takes changes again, a flood is accepted.
+    pub(super) fn of(name: &str, problem: &Problem, claims: Option<ArticleId>) -> Self {
+        let why = match problem.kind {
+            Kind::Invalid | Kind::Malformed => Why::Fault,
+            Kind::Unauthorized
+            | Kind::Forbidden
+            | Kind::NotFound
+            | Kind::MethodNotAllowed
+            | Kind::Gone
+            | Kind::Conflict
+            | Kind::Stale
+            | Kind::TooLarge
+            | Kind::UnsupportedMedia
+            | Kind::TooMany
+            | Kind::Unavailable
+            | Kind::Internal => Why::Later,
+        };
         Left { why, told: format!("{name}: {problem}"), claims }
     }
 }
@@ -57,6 +72,10 @@ impl Sources {
                 Err(Unread::Changed) => memory.changing(place, *looks),
                 Err(Unread::Fault(told)) => {
                     let left = Left { why: Why::Fault, told, claims: None };
+                    memory.left(place.clone(), *looks, left, survey);
+                }
+                Err(Unread::Failed(told)) => {
+                    let left = Left { why: Why::Unread, told, claims: None };
                     memory.left(place.clone(), *looks, left, survey);
                 }
             }
@@ -166,6 +185,7 @@ impl Sources {
             Ok((text, digest)) if digest == file.digest => text,
             Ok(_) | Err(Unread::Changed) => return Ok(None),
             Err(Unread::Fault(told)) => return Err(refused(told)),
+            Err(Unread::Failed(told)) => return Err(Left { why: Why::Unread, told, claims }),
         };
         let door = Door { categories: &newsroom.categories, site: &newsroom.site };
         let draft = from_file(&text, name, folder.category, &door).map_err(|fault| refused(fault.report(name)))?;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::domain::{Article, Categories, Category, Clock, ExternalId, Site, State, Time};
 use arc_swap::ArcSwap;
-use memory::Seen;
+use memory::{Left, Seen};
 use std::path::PathBuf;
 use std::time::Instant;
 use tempfile::TempDir;
@@ -261,4 +261,52 @@ async fn a_file_that_was_written_just_before_the_first_look_is_waited_for() {
     world.file("science/b.md", "Younger", "");
     let look = world.sources.first_look().await.expect("the store is open");
     assert_eq!((look.unsettled, look.taken), (0, 2));
+}
+
+#[tokio::test]
+async fn what_is_refused_as_a_flood_is_taken_once_it_is_accepted() {
+    let world = World::with_flood_max(1);
+    for name in ["science/a.md", "science/b.md"] {
+        world.file(name, name, "");
+    }
+    world.look().await;
+    for name in ["science/a.md", "science/b.md"] {
+        let text = std::fs::read_to_string(world.path(name)).expect("text").replace("2020-12-18", "2020-12-19");
+        std::fs::write(world.path(name), text).expect("writable");
+    }
+    let look = world.look().await;
+    assert_eq!((look.taken, look.waiting, look.faults), (1, 1, 0));
+    world.sources.publisher.accept_flood();
+    let look = world.look().await;
+    assert_eq!((look.waiting, look.faults), (0, 0));
+    for name in ["science/a.md", "science/b.md"] {
+        assert_eq!(world.article(name).published_at.expect("dated").to_rfc3339(), "2020-12-19T00:00:00+00:00");
+    }
+}
+
+#[test]
+fn only_what_the_file_says_is_a_fault_of_the_file() {
+    let why = |kind| Left::of("a.md", &Problem::new(kind, "told"), None).why;
+    for kind in [Kind::Invalid, Kind::Malformed] {
+        assert_eq!(why(kind), Why::Fault);
+    }
+    for kind in [Kind::Conflict, Kind::Internal, Kind::Unavailable] {
+        assert_eq!(why(kind), Why::Later);
+    }
+}
+
+#[tokio::test]
+async fn the_newsroom_is_told_once_of_each_reason() {
+    let world = World::new();
+    world.file("science/a.md", "First", "");
+    let mut memory = Memory::default();
+    let newsroom = world.sources.newsroom.load_full();
+    let survey = Survey::of(&newsroom);
+    let place = Place { category: Slug::parse("slug", "science").expect("a slug"), name: "a.md".into() };
+    let looks = survey.looks(&place).expect("it is there");
+    let mut is_told = |told: &str| {
+        let left = Left { why: Why::Later, told: told.into(), claims: None };
+        memory.note(place.clone(), looks, left)
+    };
+    assert_eq!(["busy", "busy", "full", "full"].map(&mut is_told), [true, false, true, false]);
 }
