@@ -3,10 +3,12 @@
 use super::SETTLE;
 use crate::domain::Clock;
 use aws_lc_rs::digest::{SHA256, digest};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 /// A file may be this long: the largest body, twice, and room for its front matter.
@@ -73,6 +75,8 @@ impl Unread {
     fn of(name: &str, error: &std::io::Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Unread::Changed,
+            // It is a link by now.
+            _ if Errno::from_io_error(error) == Some(Errno::LOOP) => Unread::Changed,
             // What would let us read it changes how it looks.
             ErrorKind::PermissionDenied => Unread::Fault(format!("{name}: {error}")),
             _ => Unread::Failed(format!("{name}: {error}")),
@@ -89,8 +93,10 @@ pub(super) fn read(path: &Path, looks: Looks) -> Result<(String, Vec<u8>), Unrea
 fn read_while(path: &Path, looks: Looks, meanwhile: impl FnOnce()) -> Result<(String, Vec<u8>), Unread> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let failed = |error: std::io::Error| Unread::of(&name, &error);
-    let file = File::open(path).map_err(failed)?;
-    let still = || file.metadata().map(|found| Looks::of(&found) == looks).map_err(failed);
+    // A link that took the file's place leads where it should not, and a pipe would hold us up.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path).map_err(failed)?;
+    let still = || file.metadata().map(|found| found.is_file() && Looks::of(&found) == looks).map_err(failed);
     if !still()? {
         return Err(Unread::Changed);
     }
@@ -129,6 +135,21 @@ mod tests {
         assert_eq!(read_while(&path, half, write), Err(Unread::Changed));
         assert_eq!(read(&path, half), Err(Unread::Changed), "nor if it was written to before");
         assert_eq!(read(&path, looks()).expect("at rest").0, "The whole");
+    }
+
+    #[test]
+    fn a_link_or_a_pipe_in_the_place_of_a_file_is_not_read() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let [secret, link, pipe] = ["secret.md", "link.md", "pipe.md"].map(|name| folder.path().join(name));
+        std::fs::write(&secret, "Secret").expect("writable");
+        let looks = list(folder.path()).expect("readable")["secret.md"];
+        std::os::unix::fs::symlink(&secret, &link).expect("writable");
+        assert_eq!(read(&link, looks), Err(Unread::Changed));
+
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .expect("writable");
+        let looks = Looks::of(&std::fs::symlink_metadata(&pipe).expect("it is there"));
+        assert_eq!(read(&pipe, looks), Err(Unread::Changed));
     }
 
     #[test]
