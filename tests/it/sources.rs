@@ -1,6 +1,7 @@
 //! Articles by folder: files that come, change, move, go, and files with mistakes.
 
 use crate::harness::{Newsroom, Setup, eventually, id};
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
 
 const FEED: &str = "/science/atom.xml";
@@ -131,18 +132,21 @@ fn a_malformed_file_is_told_with_its_line_and_the_rest_load() {
     newsroom.write("articles/science/open.md", "+++\ntitle = \"A\"\n");
     newsroom.write("articles/science/bare.md", "# A\n");
     std::fs::write(newsroom.path("articles/science/latin.md"), b"+++\ntitle = \"Caf\xe9\"\n+++\n").expect("writable");
+    newsroom.file("two  spaces.md", &titled("Spaces"), "Text.");
+    let nameless = std::ffi::OsStr::from_bytes(b"caf\xe9.md");
+    std::fs::write(newsroom.path("articles/science").join(nameless), "").expect("writable");
     newsroom.run();
-    assert_eq!(newsroom.titles(FEED), ["Good"]);
-    assert!(newsroom.daemon().announced()[0].contains("article files: 1 new or changed, 6 left out"));
-    for told in ["toml.md:3", "field.md:3", "date.md:4", "open.md:2", "bare.md:1", "latin.md:2"] {
+    newsroom.shows(FEED, &["Good", "Spaces"]);
+    assert!(newsroom.daemon().announced()[0].contains("article files: 2 new or changed, 7 left out"));
+    for told in ["caf\\\\xE9.md", "toml.md:3", "field.md:3", "date.md:4", "open.md:2", "bare.md:1", "latin.md:2"] {
         newsroom.daemon().log_line(told);
     }
     assert!(newsroom.daemon().log_line("field.md:3").contains("titel"));
     let counted = newsroom.get_admin("/metrics").text();
-    assert!(counted.lines().any(|line| line == "tidings_source_faults 6"), "{counted}");
+    assert!(counted.lines().any(|line| line == "tidings_source_faults 7"), "{counted}");
 
     newsroom.file("toml.md", &titled("Mended"), "Text.");
-    newsroom.shows(FEED, &["Good", "Mended"]);
+    newsroom.shows(FEED, &["Good", "Mended", "Spaces"]);
 }
 
 #[test]

@@ -5,9 +5,11 @@ use crate::domain::Clock;
 use aws_lc_rs::digest::{SHA256, digest};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -38,26 +40,36 @@ impl Looks {
     }
 }
 
+/// What lies in a folder.
+#[derive(Default)]
+pub(super) struct Listing {
+    /// Article files by name.
+    pub(super) files: BTreeMap<String, Looks>,
+    /// Article files that are left out, since nobody can say their names.
+    pub(super) nameless: BTreeSet<OsString>,
+}
+
 /// The article files in `folder`: `*.md`, without hidden ones. Links are left out: who may write into the folder need
 /// not be allowed to have any file published that the daemon can read.
-pub(super) fn list(folder: &Path) -> std::io::Result<BTreeMap<String, Looks>> {
-    let mut files = BTreeMap::new();
+pub(super) fn list(folder: &Path) -> std::io::Result<Listing> {
+    let mut found = Listing::default();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if !name.ends_with(".md") || name.starts_with('.') {
+        let name = entry.file_name();
+        if !name.as_bytes().ends_with(b".md") || name.as_bytes().starts_with(b".") {
             continue;
         }
         match entry.metadata() {
-            Ok(found) if found.is_file() => {
-                files.insert(name, Looks::of(&found));
-            }
+            Ok(file) if file.is_file() => match name.into_string() {
+                Ok(name) => drop(found.files.insert(name, Looks::of(&file))),
+                Err(name) => drop(found.nameless.insert(name)),
+            },
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    Ok(files)
+    Ok(found)
 }
 
 /// Why a file was not read.
@@ -129,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("a.md");
         std::fs::write(&path, "Half").expect("writable");
-        let looks = || list(folder.path()).expect("readable")["a.md"];
+        let looks = || list(folder.path()).expect("readable").files["a.md"];
         let half = looks();
         let write = || std::fs::write(&path, "The whole").expect("writable");
         assert_eq!(read_while(&path, half, write), Err(Unread::Changed));
@@ -142,7 +154,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let [secret, link, pipe] = ["secret.md", "link.md", "pipe.md"].map(|name| folder.path().join(name));
         std::fs::write(&secret, "Secret").expect("writable");
-        let looks = list(folder.path()).expect("readable")["secret.md"];
+        let looks = list(folder.path()).expect("readable").files["secret.md"];
         std::os::unix::fs::symlink(&secret, &link).expect("writable");
         assert_eq!(read(&link, looks), Err(Unread::Changed));
 
@@ -165,7 +177,7 @@ mod tests {
     fn a_file_is_young_until_it_has_lain_for_long_enough() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join("a.md"), "").expect("writable");
-        let looks = list(folder.path()).expect("readable")["a.md"];
+        let looks = list(folder.path()).expect("readable").files["a.md"];
         let (s, ns) = looks.changed;
         assert!(Looks { changed: (s + 60, ns), ..looks }.is_young(), "another clock tells nothing of its age");
         assert!(!Looks { changed: (s - 60, ns), ..looks }.is_young());

@@ -6,7 +6,8 @@ use super::folder::{Looks, list};
 use crate::domain::{ArticleId, Category, Slug};
 use crate::services::newsroom::Newsroom;
 use crate::store::TakenFile;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,6 +35,7 @@ pub(super) struct Folder<'a> {
     pub(super) path: &'a Path,
     /// None if it cannot be read: then nothing is known of its files.
     files: Option<BTreeMap<String, Looks>>,
+    nameless: BTreeSet<OsString>,
 }
 
 /// All folders as they are now, by slug.
@@ -44,11 +46,15 @@ impl<'a> Survey<'a> {
         let mut folders = BTreeMap::new();
         for category in newsroom.categories.iter() {
             let Some(path) = category.articles.as_deref() else { continue };
-            let files = list(path).map_err(|error| {
-                let folder = path.display();
-                tracing::error!(%folder, %error, "the article folder {folder} cannot be read: {error}");
-            });
-            folders.insert(&category.slug, Folder { category, path, files: files.ok() });
+            let (files, nameless) = match list(path) {
+                Ok(listing) => (Some(listing.files), listing.nameless),
+                Err(error) => {
+                    let folder = path.display();
+                    tracing::error!(%folder, %error, "the article folder {folder} cannot be read: {error}");
+                    (None, BTreeSet::new())
+                }
+            };
+            folders.insert(&category.slug, Folder { category, path, files, nameless });
         }
         Survey(folders)
     }
@@ -118,6 +124,8 @@ pub(super) struct Memory {
     /// Folders that were looked at before.
     folders: HashSet<PathBuf>,
     pub(super) files: HashMap<Place, Seen>,
+    /// Files whose names are no text, which the newsroom was told of.
+    nameless: BTreeSet<PathBuf>,
     /// What the files were judged by.
     newsroom: Option<Arc<Newsroom>>,
 }
@@ -130,6 +138,20 @@ impl Memory {
             self.files.retain(|_, seen| !matches!(seen, Seen::Left { .. }));
         }
         self.newsroom = Some(Arc::clone(newsroom));
+    }
+
+    /// Tells the newsroom of files whose names are no text, once of each. Returns how many there are.
+    pub(super) fn nameless(&mut self, survey: &Survey<'_>) -> usize {
+        let in_folder =
+            |folder: &Folder<'_>| folder.nameless.iter().map(|name| folder.path.join(name)).collect::<Vec<_>>();
+        let found: BTreeSet<PathBuf> = survey.0.values().flat_map(in_folder).collect();
+        for path in found.difference(&self.nameless) {
+            let folder = path.parent().unwrap_or(path).display();
+            let name = path.file_name().unwrap_or_default();
+            tracing::warn!(%folder, "an article file is left out: found the name {name:?}, expected one in UTF-8");
+        }
+        self.nameless = found;
+        self.nameless.len()
     }
 
     /// The files that can be taken now, by place.

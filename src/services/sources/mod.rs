@@ -78,7 +78,8 @@ impl Sources {
         let files = self.candidates(&settled, &survey, &mut memory)?;
         let found = assign(&rows, holders, &files);
         let taken = self.take(&newsroom, &survey, &rows, &files, &found, &mut memory).await;
-        let mut look = Look { taken, unsettled: memory.unsettled(), ..Look::default() };
+        let mut look =
+            Look { taken, unsettled: memory.unsettled(), faults: memory.nameless(&survey), ..Look::default() };
         for left in memory.left_out() {
             match left.why {
                 Why::Fault | Why::Twin => look.faults += 1,

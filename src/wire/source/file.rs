@@ -1,10 +1,11 @@
 //! An article file: TOML between two lines of `+++`, then Markdown.
 
 use super::{Door, Input, from_input, quoted};
-use crate::domain::{Category, Draft, Fault, Kind, Problem, Slug};
+use crate::domain::{Category, Draft, ExternalId, Fault, Kind, Problem, Slug};
 use serde_json::Value;
 use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
+use uuid::Uuid;
 
 /// Keys of the part between the `+++` lines. `date` is what the API calls `published_at`.
 const KEYS: [&str; 14] = [
@@ -133,9 +134,14 @@ pub fn names_in_file(text: &str) -> (Option<String>, Option<String>) {
     (named("id"), named("external_id"))
 }
 
-/// What a file that names itself nothing else is called: `file:<category>/<file name>`.
+/// What a file that names itself nothing else is called: `file:<category>/<file name>`. Where that is no legal name, as
+/// with two spaces in a row, a UUID made of the file name stands for it (RFC 9562 §5.5), which is the same for ever.
 pub fn name_of_file(category: &Slug, file_name: &str) -> String {
-    format!("{NAME_START}{category}/{file_name}")
+    let name = format!("{NAME_START}{category}/{file_name}");
+    match ExternalId::parse("external_id", &name) {
+        Ok(_) => name,
+        Err(_) => format!("{NAME_START}{category}/{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, file_name.as_bytes())),
+    }
 }
 
 /// The file's own name for a field of [`Input`].
