@@ -310,3 +310,21 @@ async fn the_newsroom_is_told_once_of_each_reason() {
     };
     assert_eq!(["busy", "busy", "full", "full"].map(&mut is_told), [true, false, true, false]);
 }
+
+#[tokio::test]
+async fn a_folder_that_takes_the_place_of_another_is_watched() {
+    /// An event comes within milliseconds; this is only so that a failure ends.
+    const EVENT_MAX: Duration = Duration::from_secs(20);
+    let world = World::new();
+    let mut watched = Watched::default();
+    assert!(watched.follow(&world.sources.newsroom, &Arc::default()), "at the start");
+    assert!(!watched.follow(&world.sources.newsroom, &Arc::default()), "they are the same");
+    world.rename("science", "before");
+    assert!(watched.follow(&world.sources.newsroom, &Arc::default()), "one is gone");
+    std::fs::create_dir(world.path("science")).expect("writable");
+    // A hint of its own, which nothing has rung before.
+    let hint = Arc::default();
+    assert!(watched.follow(&world.sources.newsroom, &hint), "there is another");
+    world.file("science/a.md", "New", "");
+    tokio::time::timeout(EVENT_MAX, hint.notified()).await.expect("it is watched");
+}
