@@ -115,8 +115,11 @@ impl Claims {
         }
     }
 
-    /// By the names in the files. Who had the article already comes before others.
+    /// By the names in the files. Who had the article already comes before others. With the text that was taken in under
+    /// another name, the file was only moved.
     fn declared(&mut self, rows: &Rows, files: &[Candidate], had_it: bool) {
+        let texts: HashMap<(&ArticleId, &[u8]), &Place> =
+            rows.iter().map(|(place, row)| ((&row.article, &row.digest[..]), place)).collect();
         for (at, file) in self.open(files) {
             let had = rows.get(&file.place).is_some_and(|row| Some(&row.article) == file.declared());
             let keys = file.keys();
@@ -130,7 +133,10 @@ impl Claims {
             }
             let holder = Holder { place: file.place.clone(), is_changing: false };
             self.held.extend(keys.into_iter().map(|key| (key, holder.clone())));
-            self.found[at] = file.known.clone().map(Found::Article);
+            self.found[at] = file.known.clone().map(|article| match texts.get(&(&article, &file.digest[..])) {
+                Some(from) => Found::Moved { from: (*from).clone(), article },
+                None => Found::Article(article),
+            });
         }
     }
 

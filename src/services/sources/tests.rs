@@ -231,14 +231,18 @@ async fn nothing_is_retracted_while_a_file_changes_in_another_folder() {
 
 #[tokio::test]
 async fn an_article_that_was_withdrawn_over_the_api_stays_so_wherever_its_file_goes() {
-    let world = World::new();
-    world.file("science/a.md", "One", "");
-    world.look().await;
-    let one = world.article("science/a.md");
-    world.sources.publisher.retract(&one.id, None).await.expect("it is there");
-    world.rename("science/a.md", "economy/a.md");
-    world.look().await;
-    assert_eq!(world.article("economy/a.md").state, State::Retracted);
+    for (front, to) in [("", "economy/a.md"), ("", "science/b.md"), (DESK_7, "economy/a.md"), (DESK_7, "science/b.md")]
+    {
+        let world = World::new();
+        world.file("science/a.md", "One", front);
+        world.look().await;
+        let one = world.article("science/a.md");
+        world.sources.publisher.retract(&one.id, None).await.expect("it is there");
+        world.rename("science/a.md", to);
+        assert_eq!(world.look().await.faults, 0);
+        let now = world.article(to);
+        assert_eq!((&now.id, now.state), (&one.id, State::Retracted), "{front} {to}");
+    }
 }
 
 #[tokio::test]
