@@ -133,7 +133,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
     let sources = Arc::new(Sources::new(Arc::clone(&store), app.publisher.clone(), Arc::clone(&newsroom)));
-    let look = sources.look().await?;
+    let look = sources.first_look().await?;
     running.start("sources", {
         let (sources, stop) = (Arc::clone(&sources), stop.clone());
         async move { sources.run(stop).await }
@@ -249,7 +249,8 @@ fn announce(config: &Config, store: &Store, look: &Look) -> anyhow::Result<()> {
     let slug = category.map(|category| &category.slug);
     let newest = store.articles(Order::Public, None, 1)?.articles.into_iter().next();
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{} is up; article files: {} new or changed, {} left out.\n", site.title, look.taken, look.faults)?;
+    let left_out = look.faults + look.waiting;
+    writeln!(out, "{} is up; article files: {} new or changed, {left_out} left out.\n", site.title, look.taken)?;
     writeln!(out, "  home       {}", site.category_page(None))?;
     writeln!(out, "  feed       {}", site.feed(slug, "rss.xml"))?;
     if let Some(article) = &newest {

@@ -49,7 +49,7 @@ pub const FEEDS_BYTES: &str = "tidings_feeds_bytes";
 pub const FEED_REFUSED_TOTAL: &str = "tidings_feed_refused_total";
 /// What a hub said when it was told that a feed has changed.
 pub const HUB_PINGS_TOTAL: &str = "tidings_hub_pings_total";
-/// Article files that cannot be read as articles now.
+/// Article files that are left out now.
 pub const SOURCE_FAULTS: &str = "tidings_source_faults";
 /// Time from asking for a commit to its being durable.
 pub const STORE_COMMIT_SECONDS: &str = "tidings_store_commit_seconds";
@@ -121,7 +121,7 @@ pub const METRICS: &[Metric] = &[
     gauge(FEEDS_BYTES, &[], "Memory that prepared feeds hold, in bytes."),
     counter(FEED_REFUSED_TOTAL, &[], "Parts of feeds that did not pass their checks, at each build."),
     counter(HUB_PINGS_TOTAL, &["result"], "Changes of feeds that a hub was told of: taken, refused for now, given up."),
-    gauge(SOURCE_FAULTS, &[], "Article files that hold a mistake now."),
+    gauge(SOURCE_FAULTS, &[], "Article files that are left out now: they hold a mistake, or could not be taken."),
     Metric {
         name: STORE_COMMIT_SECONDS,
         kind: MetricKind::Histogram(COMMIT_BOUNDS_S),

@@ -22,7 +22,7 @@ pub fn load_categories(folder: &Path, language: &str) -> Result<Categories, Mist
             mistakes.add(&shown, None, Fault::new("feeds.folder", "no *.toml in it", expected));
         }
         Ok(files) => {
-            let mut seen = BTreeMap::new();
+            let mut seen = Seen::default();
             for file in files {
                 let name = file.file_name().unwrap_or_default();
                 categories.extend(category(&file, shown.join(name), language, &mut seen, &mut mistakes));
@@ -47,12 +47,20 @@ pub(super) fn toml_files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// One definition; `seen` knows which file took which slug.
+/// Which file took what only one can have.
+#[derive(Default)]
+struct Seen {
+    slugs: BTreeMap<Slug, PathBuf>,
+    /// Folders of articles, by the path that they have however they are written.
+    folders: BTreeMap<PathBuf, PathBuf>,
+}
+
+/// One definition; `seen` knows the others.
 fn category(
     file: &Path,
     shown: PathBuf,
     site_language: &str,
-    seen: &mut BTreeMap<Slug, PathBuf>,
+    seen: &mut Seen,
     mistakes: &mut Mistakes,
 ) -> Option<Category> {
     let source = Source::read(file, shown, mistakes)?;
@@ -61,7 +69,7 @@ fn category(
 
     let slug = slug(&mut section, file);
     if let Some(slug) = &slug
-        && let Some(other) = seen.insert(slug.clone(), source.file.clone())
+        && let Some(other) = seen.slugs.insert(slug.clone(), source.file.clone())
     {
         let found = format!("\"{slug}\", which {} has as well", other.display());
         section.mistake(&keys::FEED_SLUG, found, "a slug of its own");
@@ -69,13 +77,7 @@ fn category(
     let title = section.text(&keys::FEED_TITLE);
     let description = section.text(&keys::FEED_DESCRIPTION);
     let language = section.parsed(&keys::FEED_LANGUAGE, language).unwrap_or_else(|| site_language.to_owned());
-    let articles = section.path(&keys::FEED_ARTICLES);
-    if let Some(folder) = &articles
-        && !folder.is_dir()
-    {
-        let found = format!("{}, which is no folder", tidy(folder).display());
-        section.mistake(&keys::FEED_ARTICLES, found, "a folder that exists");
-    }
+    let articles = articles(&mut section, &source, seen);
     let zone = section.parsed(&keys::FEED_TIME_ZONE, |name| TimeZone::get(name).ok());
     let limit = section.whole(&keys::FEED_LIMIT).and_then(|limit| usize::try_from(limit).ok());
 
@@ -88,6 +90,22 @@ fn category(
         zone: zone?,
         limit: limit?,
     })
+}
+
+/// A folder that exists and is no other feed's: each of its files is one article, with one home.
+fn articles(section: &mut Section<'_>, source: &Source, seen: &mut Seen) -> Option<PathBuf> {
+    let key = &keys::FEED_ARTICLES;
+    let folder = section.path(key)?;
+    if !folder.is_dir() {
+        let found = format!("{}, which is no folder", tidy(&folder).display());
+        section.mistake(key, found, "a folder that exists");
+    } else if let Ok(real) = folder.canonicalize()
+        && let Some(other) = seen.folders.insert(real, source.file.clone())
+    {
+        let found = format!("{}, which {} has as well", tidy(&folder).display(), other.display());
+        section.mistake(key, found, "a folder of its own");
+    }
+    Some(folder)
 }
 
 /// As written, else the file's own name.

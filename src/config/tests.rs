@@ -232,6 +232,16 @@ fn two_files_with_one_slug_are_both_named() {
 }
 
 #[test]
+fn two_feeds_with_one_folder_of_articles_are_both_named() {
+    let text = |folder: &str| format!("title = \"T\"\narticles = \"{folder}\"\n");
+    let found = mistakes(LEAST, &[("a.toml", &text(".")), ("b.toml", &text("../feeds"))]);
+    assert_eq!(
+        found,
+        ["feeds/b.toml:2 `articles`: found feeds, which feeds/a.toml has as well, expected a folder of its own"]
+    );
+}
+
+#[test]
 fn a_newsroom_without_feeds_is_a_mistake() {
     let found = mistakes(LEAST, &[(".#a.toml", "title = \"left by an editor\"")]);
     assert_eq!(

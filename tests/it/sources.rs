@@ -1,14 +1,8 @@
 //! Articles by folder: files that come, change, move, go, and files with mistakes.
 
 use crate::harness::{Newsroom, Setup, eventually, id};
-use arc_swap::ArcSwap;
-use std::sync::Arc;
+use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
-use tidings::domain::{Categories, Category, Clock, Kind, Site, Slug, Time};
-use tidings::services::newsroom::Newsroom as NewsroomNow;
-use tidings::services::publish::Publisher;
-use tidings::services::sources::Sources;
-use tidings::store::Store;
 
 const FEED: &str = "/science/atom.xml";
 
@@ -128,40 +122,6 @@ fn a_file_that_names_a_category_too_early_is_taken_once_there_is_one() {
     newsroom.shows("/culture/rss.xml", &["Early"]);
 }
 
-#[tokio::test]
-async fn a_file_that_cannot_be_stored_now_is_not_forgotten() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    std::fs::write(folder.path().join("a.md"), format!("+++\n{}\n+++\n", titled("Waits"))).expect("writable");
-    let store = Arc::new(Store::open(&folder.path().join("store")).expect("a new store"));
-    let clock = Clock::test(Time::UNIX_EPOCH + chrono::Duration::days(20_000));
-    let science = Category {
-        slug: Slug::parse("slug", "science").expect("a slug"),
-        title: "Science".into(),
-        description: String::new(),
-        language: "en".into(),
-        articles: Some(folder.path().to_owned()),
-        zone: jiff::tz::TimeZone::UTC,
-        limit: 50,
-    };
-    let site = Site {
-        title: "News".into(),
-        description: String::new(),
-        language: "en".into(),
-        base_url: "https://news.example.org/".parse().expect("an address"),
-        icon: None,
-        logo: None,
-        accent_color: None,
-        print_line: true,
-    };
-    let categories = Categories::new(vec![science]);
-    let newsroom = NewsroomNow { site, categories, hub: None, changed_at: clock.now() };
-    let publisher = Publisher::new(Arc::clone(&store), clock, 0);
-    let sources = Sources::new(Arc::clone(&store), publisher, Arc::new(ArcSwap::from_pointee(newsroom)));
-    store.close();
-    assert_eq!(sources.look().await.expect_err("nothing is stored any more").kind, Kind::Unavailable);
-    assert_eq!(sources.look().await.expect("nothing to store yet").unsettled, 1, "it is looked at again");
-}
-
 #[test]
 fn a_malformed_file_is_told_with_its_line_and_the_rest_load() {
     let mut newsroom = Newsroom::prepare(Setup::default());
@@ -172,18 +132,21 @@ fn a_malformed_file_is_told_with_its_line_and_the_rest_load() {
     newsroom.write("articles/science/open.md", "+++\ntitle = \"A\"\n");
     newsroom.write("articles/science/bare.md", "# A\n");
     std::fs::write(newsroom.path("articles/science/latin.md"), b"+++\ntitle = \"Caf\xe9\"\n+++\n").expect("writable");
+    newsroom.file("two  spaces.md", &titled("Spaces"), "Text.");
+    let nameless = std::ffi::OsStr::from_bytes(b"caf\xe9.md");
+    std::fs::write(newsroom.path("articles/science").join(nameless), "").expect("writable");
     newsroom.run();
-    assert_eq!(newsroom.titles(FEED), ["Good"]);
-    assert!(newsroom.daemon().announced()[0].contains("article files: 1 new or changed, 6 left out"));
-    for told in ["toml.md:3", "field.md:3", "date.md:4", "open.md:2", "bare.md:1", "latin.md:2"] {
+    newsroom.shows(FEED, &["Good", "Spaces"]);
+    assert!(newsroom.daemon().announced()[0].contains("article files: 2 new or changed, 7 left out"));
+    for told in ["caf\\\\xE9.md", "toml.md:3", "field.md:3", "date.md:4", "open.md:2", "bare.md:1", "latin.md:2"] {
         newsroom.daemon().log_line(told);
     }
     assert!(newsroom.daemon().log_line("field.md:3").contains("titel"));
     let counted = newsroom.get_admin("/metrics").text();
-    assert!(counted.lines().any(|line| line == "tidings_source_faults 6"), "{counted}");
+    assert!(counted.lines().any(|line| line == "tidings_source_faults 7"), "{counted}");
 
     newsroom.file("toml.md", &titled("Mended"), "Text.");
-    newsroom.shows(FEED, &["Good", "Mended"]);
+    newsroom.shows(FEED, &["Good", "Mended", "Spaces"]);
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! An article file: TOML between two lines of `+++`, then Markdown.
 
 use super::{Door, Input, from_input, quoted};
-use crate::domain::{Category, Draft, Fault, Kind, Problem, Slug};
+use crate::domain::{Category, Draft, ExternalId, Fault, Kind, Problem, Slug};
 use serde_json::Value;
 use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
+use uuid::Uuid;
 
 /// Keys of the part between the `+++` lines. `date` is what the API calls `published_at`.
 const KEYS: [&str; 14] = [
@@ -23,6 +24,9 @@ const KEYS: [&str; 14] = [
     "comments",
     "source",
 ];
+
+/// How the name of a file that names itself nothing else begins.
+pub const NAME_START: &str = "file:";
 
 const FENCE: &str = "+++";
 
@@ -121,9 +125,23 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
     }
 }
 
-/// What a file that names itself nothing else is called: `file:<category>/<file name>`.
+/// The `id` and the `external_id` that an article file names, unchecked: what can be known of it before it is read whole.
+/// Where it cannot be read so far, it names none.
+pub fn names_in_file(text: &str) -> (Option<String>, Option<String>) {
+    let Ok(parts) = Parts::of(text) else { return (None, None) };
+    let Ok(table) = DeTable::parse(parts.front) else { return (None, None) };
+    let named = |key: &str| table.get_ref().get(key)?.get_ref().as_str().map(str::to_owned);
+    (named("id"), named("external_id"))
+}
+
+/// What a file that names itself nothing else is called: `file:<category>/<file name>`. Where that is no legal name, as
+/// with two spaces in a row, a UUID made of the file name stands for it (RFC 9562 §5.5), which is the same for ever.
 pub fn name_of_file(category: &Slug, file_name: &str) -> String {
-    format!("file:{category}/{file_name}")
+    let name = format!("{NAME_START}{category}/{file_name}");
+    match ExternalId::parse("external_id", &name) {
+        Ok(_) => name,
+        Err(_) => format!("{NAME_START}{category}/{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, file_name.as_bytes())),
+    }
 }
 
 /// The file's own name for a field of [`Input`].

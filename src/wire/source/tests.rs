@@ -289,3 +289,15 @@ fn an_article_file_says_the_same_of_them_in_toml() {
     let fault = world.file(&text.replace("640", "\"wide\"")).unwrap_err();
     assert_eq!((fault.problem.faults[0].field.as_str(), fault.line), ("media[0].width", 5));
 }
+
+#[test]
+fn a_file_is_named_after_whatever_name_it_has() {
+    let science = Slug::parse("slug", "science").expect("valid");
+    for odd in ["two  spaces.md", "wide\u{3000}space.md", "a\u{1}b.md", &"x".repeat(600)] {
+        let name = name_of_file(&science, odd);
+        assert!(ExternalId::parse("external_id", &name).is_ok(), "{name}");
+        assert_eq!(name, name_of_file(&science, odd), "the same for ever");
+    }
+    assert_ne!(name_of_file(&science, "a  b.md"), name_of_file(&science, "a   b.md"));
+    assert_eq!(name_of_file(&science, "a b.md"), "file:science/a b.md");
+}
