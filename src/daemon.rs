@@ -61,6 +61,14 @@ impl Signals {
             [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
         Ok(Signals { terminate: terminate?, interrupt: interrupt?, hang_up: hang_up? })
     }
+
+    /// Waits until the daemon is to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
@@ -133,16 +141,27 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
     let sources = Arc::new(Sources::new(Arc::clone(&store), app.publisher.clone(), Arc::clone(&newsroom)));
-    let look = sources.first_look().await?;
-    running.start("sources", {
-        let (sources, stop) = (Arc::clone(&sources), stop.clone());
-        async move { sources.run(stop).await }
-    });
-    announce(&config, &store, &look)?;
-    tracing::info!(changes = store.head().0, "serving {listen}, for the operator {admin_listen}");
-
+    // A folder with many new files takes a while; what was not taken in by the end is at the next start.
+    let look = tokio::select! {
+        look = sources.first_look() => Some(look?),
+        () = signals.end() => None,
+    };
+    if let Some(look) = &look {
+        running.start("sources", {
+            let (sources, stop) = (Arc::clone(&sources), stop.clone());
+            async move { sources.run(stop).await }
+        });
+        announce(&config, &store, look)?;
+        tracing::info!(changes = store.head().0, "serving {listen}, for the operator {admin_listen}");
+    }
+    let told = async {
+        match look {
+            Some(_) => until_told(&mut signals, &config, &config_file, &newsroom, &app, &sources).await,
+            None => Ok(()),
+        }
+    };
     let ended = tokio::select! {
-        ended = until_told(&mut signals, &config, &config_file, &newsroom, &app, &sources) => ended,
+        ended = told => ended,
         () = running.failed.cancelled() => Err(anyhow::anyhow!("a part of the daemon broke off; the log tells which")),
     };
     tracing::info!("stopping: no new connections; open requests get {} s", config.server.drain.as_secs());

@@ -1,6 +1,6 @@
 //! Running like a daemon: start, signals, refusals, what is logged and counted.
 
-use crate::harness::{Daemon, Newsroom, Setup, eventually, tidings};
+use crate::harness::{Client, Daemon, Newsroom, Setup, eventually, tidings};
 use serde_json::{Value, json};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -53,6 +53,32 @@ fn sigterm_lets_requests_in_flight_end_and_takes_no_more() {
     assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
     newsroom.run();
     assert_eq!(newsroom.titles("/economy/rss.xml"), ["In flight"; 8]);
+}
+
+#[test]
+fn sigterm_is_heeded_while_many_files_are_taken_in() {
+    let mut newsroom = Newsroom::prepare(Setup::default());
+    let text = "A paragraph of some length, so that it takes its time.\n\n".repeat(50);
+    for number in 0..2_000 {
+        newsroom.file(&format!("{number}.md"), &format!("title = \"No. {number}\""), &text);
+    }
+    let mut child = tidings(&newsroom.config(), &["serve"]);
+    let mut child = child.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+    eventually("the daemon to take in files", || {
+        let answer = Client::new(newsroom.admin()).send("GET", "/metrics", &[], b"").ok()?.text();
+        let writes = answer.lines().find_map(|line| line.strip_prefix("tidings_articles_published_total "))?;
+        (writes.parse::<u32>().ok()? > 20).then_some(())
+    });
+    let sent = std::process::Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
+    assert!(sent.expect("sh").success());
+    let ended = eventually("the daemon to end", || child.try_wait().expect("our own child"));
+    let said = child.wait_with_output().expect("ended");
+    let log = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(ended.success(), "{log}");
+    assert!(!String::from_utf8_lossy(&said.stdout).contains(" is up"), "it was told before all were taken in");
+    // The rest comes at the next start.
+    newsroom.run();
+    assert_eq!(newsroom.cli(&["check"]).good(), "good; 2000 articles, 2000 changes\n");
 }
 
 #[test]
