@@ -25,7 +25,7 @@ impl Address {
             && !local.ends_with('.')
             && !local.contains("..")
             // Letters, their marks and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
-            && local.chars().all(|c| c.is_alphanumeric() || is_mark(c) || "!#$%&'*+-/=?^_`{|}~.".contains(c));
+            && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || is_mark(c));
         let domain = match Host::parse(domain) {
             Ok(Host::Domain(ascii)) if ascii.contains('.') && !ascii.ends_with('.') && !ascii.contains("..") => ascii,
             _ => return Err(fault()),

@@ -47,7 +47,7 @@ pub struct Subscriber {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
     pub link_at: Option<Time>,
     /// How many were asked for on the day (UTC) of the last one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::domain::is_zero")]
     pub links_today: u32,
     /// How often it took no mail of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
