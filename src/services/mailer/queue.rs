@@ -67,8 +67,8 @@ impl Mailer {
             queue.read_to = page.last().filter(|_| page.len() == PAGE_ROWS_MAX).cloned();
             let is_waiting = |row: &(Time, LedgerKey)| queue.waiting.contains(row);
             queue.due = page.into_iter().filter(|row| !queue.held.contains(&row.1) && !is_waiting(row)).collect();
-            if queue.read_to.is_some() {
-                for row in self.store.messages_awaited(self.clock.now(), LAST_ROWS_MAX)? {
+            if let Some(read_to) = queue.read_to.clone() {
+                for row in self.store.messages_awaited(self.clock.now(), &read_to, LAST_ROWS_MAX)? {
                     if !queue.held.contains(&row.1) && !queue.waiting.contains(&row) && !queue.due.contains(&row) {
                         queue.due.push_front(row);
                     }

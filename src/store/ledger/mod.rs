@@ -273,11 +273,17 @@ impl Store {
         Ok(page)
     }
 
-    /// What somebody waits for among the `looked` messages that came to be due last, by `now`: the last first. However many
-    /// are due before them, these need not wait for all of that.
-    pub fn messages_awaited(&self, now: Time, looked: usize) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
+    /// What somebody waits for among the `looked` messages behind `after` that came to be due last, by `now`: the last
+    /// first. However many are due before them, these need not wait for all of that.
+    pub fn messages_awaited(
+        &self,
+        now: Time,
+        (at, key): &(Time, LedgerKey),
+        looked: usize,
+    ) -> Result<Vec<(Time, LedgerKey)>, StoreError> {
         let until = due(Due::Message, now + chrono::Duration::milliseconds(1), b"");
-        let range = Range::prefix(Due::Message.prefix()).until(until).reverse().limit(looked);
+        let behind = Range::prefix(Due::Message.prefix()).after(due(Due::Message, *at, &key.0));
+        let range = behind.until(until).reverse().limit(looked);
         let mut last = self.due_rows(range)?;
         last.retain(|(_, key)| key.is_awaited());
         Ok(last)
