@@ -189,22 +189,25 @@ impl Frame {
     /// How many bytes an item would take; whether it passes is not asked. Errors: the [`Fault`] of what cannot be written.
     pub fn item_bytes(&mut self, item: Item) -> Result<usize, Fault> {
         let Alone { document, bytes, .. } = self.alone(item)?;
+        self.length_in(&document, &bytes)
+    }
+
+    /// How many of the `bytes` of `document` are its items'.
+    fn length_in(&mut self, document: &Document, bytes: &[u8]) -> Result<usize, Fault> {
         Ok(bytes.len().saturating_sub(self.empty(document.all_uses())?.bytes.len()))
     }
 
     fn alone(&mut self, item: Item) -> Result<Alone, Fault> {
         let mut document = Document { items: vec![item], ..self.document.clone() };
-        let bytes = written(self.format, &document)?;
-        let item_bytes = bytes.len().saturating_sub(self.empty(document.all_uses())?.bytes.len());
-        let html =
-            document.items.iter_mut().find_map(|item| item.html.take_if(|_| item_bytes > self.format.item_bytes_max()));
-        match html {
-            None => Ok(Alone { document, bytes, too_large: None }),
-            Some(_) => {
-                let bytes = written(self.format, &document)?;
-                Ok(Alone { document, bytes, too_large: Some(item_bytes) })
-            }
+        let mut bytes = written(self.format, &document)?;
+        let whole = self.length_in(&document, &bytes)?;
+        let has_text = document.items.iter().any(|item| item.html.is_some());
+        let is_too_large = has_text && whole > self.format.item_bytes_max();
+        if is_too_large {
+            document.items.iter_mut().for_each(|item| item.html = None);
+            bytes = written(self.format, &document)?;
         }
+        Ok(Alone { document, bytes, too_large: is_too_large.then_some(whole) })
     }
 
     /// The feed with `items`, and where each of them stands in it. Errors: the [`Fault`] of [`check::check`].

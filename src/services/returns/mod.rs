@@ -9,7 +9,7 @@ use super::subscribe::Subscriptions;
 use super::suppression;
 use crate::config;
 use crate::domain::{Clock, Kind, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
-use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Message, Store, StoreError, Stored, Tally};
+use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
 use crate::telemetry;
 use crate::wire::mail::incoming::{Inbox, Incoming};
 use crate::wire::mail::status::Verdict;
@@ -145,8 +145,7 @@ impl Returns {
                 let new = old.record.left(now);
                 self.store.write_subscription(batch, Some(&old), &new);
                 if !is_sure && matches!(old.record.state, SubscriptionState::Confirmed { .. }) {
-                    let row = LedgerRow::new(Message::Farewell { round: new.round }, new.id, None, now);
-                    self.store.write_message(batch, None, &row);
+                    self.subscriptions.say_farewell(batch, &new, now);
                 }
             }
             Ok(())

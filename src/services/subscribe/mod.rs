@@ -232,14 +232,19 @@ impl Subscriptions {
         let new = old.record.left(now);
         self.store.write_subscription(batch, Some(old), &new);
         if decide::is_confirmed(&old.record) {
-            let row = LedgerRow::new(Message::Farewell { round: new.round }, new.id, None, now);
-            self.store.write_message(batch, None, &row);
+            self.say_farewell(batch, &new, now);
             let mut tally = Tally::default();
             let counted = by.map_or_else(|| Counted::some(&old.record), |by| Counted::of(by, &old.record));
             self.store.tally(&mut tally, &counted, Became::Unsubscribed, now).map_err(internal)?;
             self.store.write_tally(batch, tally);
         }
         Ok(new)
+    }
+
+    /// The owner of `left`, which was confirmed before, is told that it has ended.
+    pub(super) fn say_farewell(&self, batch: &mut Batch, left: &Subscription, now: Time) {
+        let row = LedgerRow::new(Message::Farewell { round: left.round }, left.id, None, now);
+        self.store.write_message(batch, None, &row);
     }
 
     /// Up to `limit` subscriptions behind `after`, for the operator.

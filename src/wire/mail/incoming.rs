@@ -155,26 +155,32 @@ impl Inbox<'_> {
         if of("feedback-type").is_some_and(|kind| kind.eq_ignore_ascii_case("not-spam")) {
             return Incoming::Automatic;
         }
-        let by_address = |address: &str| {
-            let address = address.trim().trim_start_matches('<').trim_end_matches('>');
-            self.tail(address).and_then(|tail| self.returned(tail))
-        };
-        let about = self.returned(tail).or_else(|| of("original-mail-from").and_then(by_address));
-        if let Some(about) = about.map(|returned| returned.subscription).or_else(|| self.sent_to(mail)) {
+        let about = self.returned(tail).or_else(|| of("original-mail-from").and_then(|address| self.sender(address)));
+        let about = about.or_else(|| {
+            let mut paths = enclosed(mail).filter(|(name, _)| name == "return-path");
+            paths.find_map(|(_, address)| self.sender(&address))
+        });
+        if let Some(Returned { subscription: about, .. }) = about {
             return Incoming::Complaint { about, tag: self.tag(mail, about), is_sure: true };
         }
         // Its link may have come along with a mail that was passed on.
-        self.leave_link(mail).map_or(Incoming::Other("it is a complaint, about no mail of ours"), |token| {
-            Incoming::Complaint { about: token.subscription, tag: token.round, is_sure: false }
+        let link = self.leave_links(mail).next();
+        link.map_or(Incoming::Other("it is a complaint, about no mail of ours"), |token| Incoming::Complaint {
+            about: token.subscription,
+            tag: token.round,
+            is_sure: false,
         })
     }
 
     /// Tag of the enclosed mail, by the link with which `about` leaves; 0 where there is none.
     fn tag(&self, mail: &Message<'_>, about: SubscriptionId) -> u32 {
+        self.leave_links(mail).find(|token| token.subscription == about).map_or(0, |token| token.round)
+    }
+
+    /// The links with which one leaves the enclosed mail.
+    fn leave_links(&self, mail: &Message<'_>) -> impl Iterator<Item = Token> {
         let links = enclosed(mail).filter(|(name, _)| name == "list-unsubscribe");
-        let tokens = links.flat_map(|(_, value)| self.tokens(&value));
-        let is_its = |token: &Token| token.purpose == Purpose::Leave && token.subscription == about;
-        tokens.into_iter().find(is_its).map_or(0, |token| token.round)
+        links.flat_map(|(_, value)| self.tokens(&value)).filter(|token| token.purpose == Purpose::Leave)
     }
 
     /// The tokens of ours in an address, or in some.
@@ -183,20 +189,10 @@ impl Inbox<'_> {
         words.filter_map(|word| Token::open(word, self.secret)).collect()
     }
 
-    /// Whose mail is enclosed, by its sender.
-    fn sent_to(&self, mail: &Message<'_>) -> Option<SubscriptionId> {
-        let mut senders = enclosed(mail).filter(|(name, _)| name == "return-path");
-        senders.find_map(|(_, value)| {
-            let address = value.trim().trim_start_matches('<').trim_end_matches('>');
-            Some(self.returned(self.tail(address)?)?.subscription)
-        })
-    }
-
-    /// The link with which one leaves the enclosed mail.
-    fn leave_link(&self, mail: &Message<'_>) -> Option<Token> {
-        let links = enclosed(mail).filter(|(name, _)| name == "list-unsubscribe");
-        let mut tokens = links.flat_map(|(_, value)| self.tokens(&value));
-        tokens.find(|token| token.purpose == Purpose::Leave)
+    /// What is signed in the sender of an envelope, with angle brackets or without.
+    fn sender(&self, address: &str) -> Option<Returned> {
+        let address = address.trim().trim_start_matches('<').trim_end_matches('>');
+        self.returned(self.tail(address)?)
     }
 
     /// The subject holds the token, as the mail's own link has put it there.

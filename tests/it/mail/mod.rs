@@ -123,6 +123,15 @@ impl Room {
         Room::open_in(folder, clock)
     }
 
+    /// A store that was made of an export of this one as it is now.
+    fn copied(&self) -> Self {
+        let mut exported = Vec::new();
+        tidings::store::export(&self.store, &mut exported).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        tidings::store::import(&folder.path().join("store"), &mut exported.as_slice()).unwrap();
+        Room::open_in(folder, self.clock.clone())
+    }
+
     fn mailer(&self, settings: Mail) -> Arc<Mailer> {
         let (store, newsroom) = (Arc::clone(&self.store), Arc::clone(&self.newsroom));
         let standard = self.standard.clone();
@@ -223,6 +232,19 @@ impl Room {
         }
         self.store.commit(batch).await.unwrap();
         all
+    }
+
+    /// One more subscription of the address of `first`, for `selection` and otherwise alike.
+    async fn subscribed_besides(&self, first: &Subscription, selection: Selection) -> Subscription {
+        let known = self.store.subscriber_of(&first.address).unwrap().unwrap();
+        let other = Subscription { id: SubscriptionId(Uuid::from_u128(77)), selection, ..first.clone() };
+        let mut subscriber = known.record.clone();
+        subscriber.subscriptions.push(other.id);
+        let mut batch = Batch::default();
+        self.store.write_subscription(&mut batch, None, &other);
+        self.store.write_subscriber(&mut batch, Some(&known), &subscriber);
+        self.store.commit(batch).await.unwrap();
+        other
     }
 
     fn subscription(&self, text: &str) -> Subscription {

@@ -2,7 +2,6 @@
 
 use super::*;
 use tidings::services::quarantine::{Held, Owed, Quarantine};
-use tidings::store::{export, import};
 
 /// A room in which one notice is owed; a restored copy of it, in which another came to be owed since; and the copy's
 /// quarantine.
@@ -12,11 +11,7 @@ async fn restored() -> (Room, Room, Quarantine) {
     original.clock.advance(Duration::minutes(1));
     original.publish("Before", &["science"]).await;
     original.notified().await;
-    let mut exported = Vec::new();
-    export(&original.store, &mut exported).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    import(&folder.path().join("store"), &mut exported.as_slice()).unwrap();
-    let copy = Room::open_in(folder, original.clock.clone());
+    let copy = original.copied();
     copy.clock.advance(Duration::minutes(1));
     let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
     let taken = Quarantine::new(Arc::clone(&original.store), original.clock.clone(), Arc::clone(&original.hint));
@@ -60,11 +55,7 @@ async fn what_the_original_was_just_telling_of_is_its_own_too() {
         original.subscribed(1, &Selection::all()).await;
         original.clock.advance(Duration::minutes(1));
         original.publish("Before", &["science"]).await;
-        let mut exported = Vec::new();
-        export(&original.store, &mut exported).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        import(&folder.path().join("store"), &mut exported.as_slice()).unwrap();
-        let copy = Room::open_in(folder, original.clock.clone());
+        let copy = original.copied();
         copy.clock.advance(Duration::minutes(1));
         let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
         quarantine.look().await.unwrap();

@@ -37,15 +37,7 @@ fn report(status: &str) -> String {
 /// Two confirmed subscriptions of one address, and one of another.
 async fn readers(room: &Room) -> Vec<Subscription> {
     let mut readers = room.subscribed(2, &Selection::all()).await;
-    let known = room.store.subscriber_of(&readers[0].address).unwrap().unwrap();
-    let second =
-        Subscription { id: SubscriptionId(Uuid::from_u128(77)), selection: only(&["science"]), ..readers[0].clone() };
-    let mut subscriber = known.record.clone();
-    subscriber.subscriptions.push(second.id);
-    let mut batch = Batch::default();
-    room.store.write_subscription(&mut batch, None, &second);
-    room.store.write_subscriber(&mut batch, Some(&known), &subscriber);
-    room.store.commit(batch).await.unwrap();
+    let second = room.subscribed_besides(&readers[0], only(&["science"])).await;
     readers.insert(1, second);
     readers
 }

@@ -58,19 +58,20 @@ async fn a_mailbox_that_does_not_exist_gets_nothing_more() {
     assert!(peer.accepted().is_empty());
 }
 
-/// Steps until `to` has a mail, and leaves the step then.
-async fn steps_until(mailer: &Arc<Mailer>, peer: &Peer, to: &str) {
-    let stepping = {
-        let mailer = Arc::clone(mailer);
-        tokio::spawn(async move { while mailer.step().await.unwrap() == Step::Worked {} })
-    };
+/// Steps on and on, by a task that is broken off at the end of the test.
+fn stepping(mailer: &Arc<Mailer>) {
+    let mailer = Arc::clone(mailer);
+    tokio::spawn(async move { while mailer.step().await.unwrap() == Step::Worked {} });
+}
+
+/// Waits, though not for ever, until `to` has a mail.
+async fn arrives(peer: &Peer, to: &str) {
     let arrived = async {
         while !peer.accepted().iter().any(|known| known == to) {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), arrived).await.expect("it is sent at once");
-    stepping.abort();
 }
 
 #[tokio::test]
@@ -80,23 +81,14 @@ async fn who_waits_for_a_mail_waits_for_no_stalled_connection() {
     let smtp = Smtp { connections: 2, timeout: patient, timeout_end: patient, ..smtp(&peer) };
     let mailer = room.mailer(settings(Some(smtp)));
     peer.will(At::Body, Act::Stall);
-    let stepping = {
-        let mailer = Arc::clone(&mailer);
-        tokio::spawn(async move { mailer.step().await })
-    };
+    stepping(&mailer);
     // The server has the message, and says nothing.
     while peer.log.lock().unwrap().mails.is_empty() {
         tokio::task::yield_now().await;
     }
     let asking = Asking::new(address("new@example.net"), only(&["science"]));
     room.subscriptions.ask(asking).await.unwrap();
-    let arrived = async {
-        while !peer.accepted().iter().any(|to| to == "new@example.net") {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), arrived).await.expect("by another connection");
-    stepping.abort();
+    arrives(&peer, "new@example.net").await;
 }
 
 #[tokio::test]
@@ -110,7 +102,8 @@ async fn who_waits_for_a_mail_does_not_wait_for_all_that_was_due_before() {
     room.subscriptions.ask(asking).await.unwrap();
     let peer = Peer::start(Security::Plain).await;
     let mailer = room.mailer(settings(Some(smtp(&peer))));
-    steps_until(&mailer, &peer, "new@example.net").await;
+    stepping(&mailer);
+    arrives(&peer, "new@example.net").await;
     let before = peer.accepted().iter().position(|to| to == "new@example.net").unwrap();
     assert!(before < 300, "behind {before} others");
 }
@@ -149,31 +142,23 @@ async fn a_setting_that_is_wrong_ends_neither_mails_nor_subscriptions() {
 #[tokio::test]
 async fn what_a_server_says_of_a_mailbox_is_about_all_that_goes_there() {
     let room = Room::open();
-    room.subscribed(1, &only(&["science"])).await;
-    let known = room.store.subscriber_of(&address("reader0@example.net")).unwrap().unwrap();
-    let mut other = room.subscription("reader0@example.net");
-    (other.id, other.selection) = (SubscriptionId(Uuid::from_u128(77)), only(&["economy"]));
-    let mut subscriber = known.record.clone();
-    subscriber.subscriptions.push(other.id);
-    let mut batch = Batch::default();
-    room.store.write_subscription(&mut batch, None, &other);
-    room.store.write_subscriber(&mut batch, Some(&known), &subscriber);
-    room.store.commit(batch).await.unwrap();
+    let first = room.subscribed(1, &only(&["science"])).await.remove(0);
+    let other = room.subscribed_besides(&first, only(&["economy"])).await;
     let peer = Peer::start(Security::Plain).await;
     let mailer = room.mailer(settings(Some(smtp(&peer))));
     // A full mailbox gets four days; then nothing more goes there, whatever it asked for.
     for day in 0..4 {
         let state = |id| room.store.subscription(id).unwrap().unwrap().record.state;
         let is_on = |id| matches!(state(id), SubscriptionState::Confirmed { .. });
-        assert!(subscriber.subscriptions.iter().all(|id| is_on(*id)), "day {day}");
+        assert!(is_on(first.id) && is_on(other.id), "day {day}");
         room.publish("News", &["science"]).await;
         room.notified().await;
         peer.will(At::Rcpt, Act::Say("552 5.2.2 mailbox full"));
         mailer.step().await.unwrap();
         room.clock.advance(Duration::days(1));
     }
-    for id in &subscriber.subscriptions {
-        let state = room.store.subscription(*id).unwrap().unwrap().record.state;
+    for id in [first.id, other.id] {
+        let state = room.store.subscription(id).unwrap().unwrap().record.state;
         assert!(matches!(state, SubscriptionState::Refused { .. }), "{state:?}");
     }
 }
