@@ -290,6 +290,9 @@ fn announce(config: &Config, store: &Store, look: &Look) -> anyhow::Result<()> {
             config.mail.outbox.display()
         )?,
     }
+    for advice in config.advice() {
+        writeln!(out, "  note       {advice}")?;
+    }
     out.flush()?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tidings::config::{self, Smtp, Tls};
 use tidings::domain::{
-    Address, Article, ArticleId, Cadence, Change, ChangeKind, Clock, Content, Digests, Hour, Labels, Selection, Seq,
+    Address, Article, ArticleId, Cadence, Change, ChangeKind, Clock, Content, Digests, Hour, Labels, Selection,
     Subscription, SubscriptionId, SubscriptionState, Time, Weekdays, Window,
 };
 use tidings::services::digest::Digester;
@@ -124,7 +124,7 @@ async fn fill(store: &Store, count: usize, of: impl Fn(usize) -> (Selection, Tim
         let subscription = Subscription {
             state: SubscriptionState::Confirmed { at: Time::UNIX_EPOCH },
             cadence: Cadence::Daily { hour, days: Weekdays::ALL },
-            digests: Digests { next: Some(window), since: Seq(0), last: None },
+            digests: Digests { next: Some(window), ..Digests::default() },
             erase_at: None,
             ..asked
         };

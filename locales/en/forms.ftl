@@ -51,8 +51,7 @@ undo-what = { $address } is to get mails from { $newsroom } again.
 undo-what-in = { $address } is to get mails again about:
 undo-yes = Yes, subscribe me again
 leave-heading = Unsubscribe
-leave-what = { $address } is to get no more mail about new articles of { $newsroom }.
-leave-what-in = { $address } is to get no more mail about new articles in:
+leave-what = { $address } is to get no more of the mails that this link came with.
 leave-yes = Unsubscribe me
 leave-less = Or would you rather get less, at another time, or something else?
 
@@ -65,7 +64,7 @@ done-never = You will not be asked again
 done-never-what = Nobody can have { $address } asked from now on.
 done-link-what = A mail with a link to your preferences is on its way to { $address }.
 done-left = You are unsubscribed
-done-left-what = No more articles are sent to { $address }.
+done-left-what = { $address } gets no more of the mails that the link came with.
 done-left-undo =
     { $days ->
         [one] Was it a mistake? A mail with a link to take it back is on its way; it works for { $days } day.

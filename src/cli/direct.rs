@@ -131,7 +131,8 @@ pub(super) async fn subscriber(config_file: &Path, address: &str) -> Result<serd
 /// Erases `address` with all that is held about it.
 pub(super) async fn erase_subscriber(config_file: &Path, address: &str) -> Result<(), Failure> {
     let address = Address::parse("address", address).map_err(Problem::from)?;
-    Ok(Eraser::new(open(config_file)?, Clock::system()).erase_address(&address).await?)
+    let outbox = config::load(config_file)?.mail.outbox;
+    Ok(Eraser::new(open(config_file)?, Clock::system(), outbox).erase_address(&address).await?)
 }
 
 /// Lets `address` be asked again whose owner never wanted to be.

@@ -1,5 +1,6 @@
 //! `tidings.toml` and `feeds/*.toml` become a [`Config`]; every mistake is told at once, with its line.
 
+mod advice;
 mod dkim;
 mod feeds;
 mod keys;

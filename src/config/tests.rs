@@ -331,3 +331,33 @@ fn a_canary_needs_a_door_through_which_it_comes_back() {
     let standard = Watchdog::default();
     assert_eq!(MailClass::ALL.map(|class| minutes(standard.of(class))), [15, 60, 120, 60, 15], "as the table has it");
 }
+
+#[test]
+fn what_keeps_mails_from_doing_what_they_should_is_told() {
+    let advice = |main: &str, key: Option<&str>| {
+        let (folder, file) = newsroom(main, &[("science.toml", "title = \"Science\"\n")]);
+        if let Some(domain) = key {
+            let keys = folder.path().join("dkim");
+            fs::create_dir(&keys).expect("a folder");
+            fs::write(keys.join("a.toml"), format!("domain = \"{domain}\"\nkey_file = \"a.pem\"\n")).expect("written");
+            fs::write(keys.join("a.pem"), "-----BEGIN PRIVATE KEY-----").expect("written");
+        }
+        load(&file).unwrap_or_else(|mistakes| panic!("{mistakes}")).advice()
+    };
+    let smtp = "[mail.smtp]\nhost = \"localhost\"\ntls = \"none\"\n";
+    assert!(advice(&format!("{LEAST}{smtp}"), None).is_empty());
+    let plain = LEAST.replace("https", "http");
+    assert!(advice(&plain, None).is_empty(), "mail that goes to files is read by nobody's provider");
+    let said = advice(&format!("{plain}{smtp}"), None);
+    assert!(said.len() == 1 && said[0].contains("`site.base_url` is http://news.example.org/"), "{said:?}");
+    let said = advice(&format!("{LEAST}[mail]\nreturn_address = \"b@example.org\"\n"), None);
+    assert!(said.len() == 1 && said[0].contains("`mail.returns_lmtp`"), "{said:?}");
+    let signed = format!("{LEAST}[mail]\nfrom = \"n@News.example.org\"\ndkim_folder = \"dkim\"\n");
+    for domain in ["news.example.org", "example.org", "a.news.example.org"] {
+        assert!(advice(&signed, Some(domain)).is_empty(), "{domain}");
+    }
+    for domain in ["ews.example.org", "example.net"] {
+        let said = advice(&signed, Some(domain));
+        assert!(said.len() == 1 && said[0].contains(&format!("signs for {domain}")), "{said:?}");
+    }
+}

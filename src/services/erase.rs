@@ -4,12 +4,13 @@
 //! The messages go first and the subscription last, so what breaks off is begun again. Notices are found by going through
 //! the ledger, so those who are due are gathered for an hour.
 
-use super::{OnDue, Step};
+use super::{OnDue, Step, outbox};
 use crate::domain::{Address, Clock, Kind, Problem, Subscriber, SubscriptionId, Time};
-use crate::store::{Batch, Due, LedgerKey, Store, StoreError};
+use crate::store::{Batch, Delivery, Due, LedgerKey, Store, StoreError};
 use crate::wire::mail::test_recipient;
 use chrono::Duration;
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -22,12 +23,13 @@ const GATHER: Duration = Duration::hours(1);
 pub struct Eraser {
     store: Arc<Store>,
     clock: Clock,
+    outbox: PathBuf,
 }
 
 impl Eraser {
-    /// Over `store`.
-    pub fn new(store: Arc<Store>, clock: Clock) -> Self {
-        Eraser { store, clock }
+    /// Over `store`, and the folder `outbox` in which mails may lie as files.
+    pub fn new(store: Arc<Store>, clock: Clock, outbox: PathBuf) -> Self {
+        Eraser { store, clock, outbox }
     }
 
     /// Erases all that is held about `address`, tests that the operator has sent there included.
@@ -65,6 +67,14 @@ impl Eraser {
         while !ids.is_empty() {
             let (of, from) = (ids.clone(), after.clone());
             let (rows, last) = self.store.scan(move |store| store.messages_of(&of, from.as_ref())).await?;
+            let replies = rows.iter().filter_map(|row| match &row.record.state {
+                Delivery::Sent { reply, .. } => Some(reply.clone()),
+                Delivery::Pending { .. }
+                | Delivery::OnWire { .. }
+                | Delivery::Failed { .. }
+                | Delivery::Recalled { .. } => None,
+            });
+            outbox::forget(self.outbox.clone(), replies.collect()).await;
             let mut batch = Batch::default();
             rows.iter().for_each(|row| self.store.delete_message(&mut batch, row));
             // Where a message has moved on meanwhile, this piece is looked at again.

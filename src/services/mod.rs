@@ -11,6 +11,7 @@ pub mod mailer;
 pub mod newsroom;
 pub mod notify;
 pub mod numbers;
+mod outbox;
 pub mod publish;
 pub mod quarantine;
 pub mod returns;

@@ -21,6 +21,9 @@ pub struct Pace {
     /// Turns that are taken of the day of `next_turn`, where turns are counted by day.
     #[serde(default)]
     pub day_turns: u64,
+    /// Messages refused for good in a row.
+    #[serde(default)]
+    pub rejections: u32,
 }
 
 impl Record for Pace {

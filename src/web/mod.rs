@@ -142,7 +142,7 @@ impl App {
                 hint,
             )?,
             proofs: proof::Proofs::new(&store.identity().secret, clock.clone()),
-            eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone())),
+            eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone(), mail.outbox.clone())),
             quarantine: Quarantine::new(Arc::clone(&store), clock.clone(), Arc::clone(&mail_hint)),
             watchdog: Arc::new(Watchdog::new(
                 Arc::clone(&store),

@@ -108,6 +108,8 @@ struct Filled {
     pace: Pace,
     time_zone: String,
     language: String,
+    /// The language of the page.
+    shown: String,
     is_sure: bool,
 }
 
@@ -126,6 +128,7 @@ impl Filled {
                 "day" => filled.pace.days.push(value.into_owned()),
                 "time_zone" => filled.time_zone = value.into_owned(),
                 "language" => filled.language = value.into_owned(),
+                "shown" => filled.shown = value.into_owned(),
                 "sure" => filled.is_sure = true,
                 _ => {}
             }
@@ -153,7 +156,8 @@ impl Filled {
                 let standard = || app.subscriptions.standard().cadence();
                 match (selection, cadence) {
                     (Some(selection), Some(cadence)) if self.act == "add" => {
-                        Ok(Amendment::Add { selection, cadence: cadence.unwrap_or_else(standard) })
+                        let (cadence, shown) = (cadence.unwrap_or_else(standard), Language::of(&self.shown));
+                        Ok(Amendment::Add { selection, cadence, shown })
                     }
                     (Some(selection), Some(cadence)) => {
                         Ok(Amendment::Edit { id: id?, selection: Some(selection), cadence, is_paused: None })

@@ -14,7 +14,9 @@ use super::pages::parameter;
 use super::preferences;
 use super::proof::BITS;
 use crate::config::Subscriptions as Standard;
-use crate::domain::{Address, Category, Fault, Kind, Language, Problem, Reason, Selection, Slug, Subscription};
+use crate::domain::{
+    Address, Category, Fault, Kind, Language, Problem, Reason, Selection, Slug, Subscription, SubscriptionState,
+};
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
@@ -107,7 +109,6 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
     }
     let (purpose, subscription) = app.subscriptions.look(&token)?;
     let newsroom = app.newsroom.load();
-    let selection = subscription.wished.as_ref().filter(|_| purpose == Purpose::Confirm);
     let ui = spoken_to(&app, &token)?;
     let title = match purpose {
         Purpose::Confirm => say(ui, "confirm-heading"),
@@ -118,7 +119,7 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
     let content = context! {
         purpose => word(purpose),
         address => veiled(&subscription.address),
-        selection => selection.unwrap_or(&subscription.selection).titles(&newsroom.categories),
+        selection => titles(asked_about(purpose, &subscription), &newsroom),
         // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
         action => format!("{}subscriptions/{token}", newsroom.site.base_url.path()),
         script => (purpose == Purpose::Confirm && app.subscriptions.is_past_scanners(&subscription)?)
@@ -147,6 +148,10 @@ pub(super) async fn act(
     let ui = spoken_to(&app, &token)?;
     let has_pressed =
         |act: &str| is_form && form_urlencoded::parse(&sent).any(|(name, value)| name == "act" && value == act);
+    let asked = match app.subscriptions.look(&token) {
+        Ok((_, subscription)) => asked_about(purpose, &subscription).cloned(),
+        Err(_) => None,
+    };
     let (subscription, done, title) = match purpose {
         Purpose::Preferences if is_form => return preferences::act(&app, &token, &sent, from.0).await,
         Purpose::Confirm if has_pressed(word(purpose)) => {
@@ -182,8 +187,8 @@ pub(super) async fn act(
         purpose => done,
         undo_days => Subscription::UNDO_WITHIN_DAYS,
         address => veiled(&subscription.address),
-        selection => subscription.selection.titles(&newsroom.categories),
-        next => Serde(next_digest(&app, &subscription)?),
+        selection => titles(asked.as_ref(), &newsroom),
+        next => Serde(if asked.is_some() { next_digest(&app, &subscription)? } else { None }),
     };
     Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(&say(ui, title), ui), content)?))
 }
@@ -342,6 +347,22 @@ pub(super) async fn script() -> Response {
 /// `GET /assets/confirm.js`
 pub(super) async fn confirm_script() -> Response {
     javascript(include_str!("../../templates/pages/confirm.js"))
+}
+
+/// What the mail of a link asks about, while that is not answered. Later the selection is what its owner has made of it
+/// since, and mails are passed on, with the links in them.
+fn asked_about(purpose: Purpose, subscription: &Subscription) -> Option<&Selection> {
+    match (purpose, &subscription.state) {
+        (Purpose::Confirm, SubscriptionState::Confirmed { .. }) => subscription.wished.as_ref(),
+        (Purpose::Confirm, SubscriptionState::Pending) | (Purpose::Undo, SubscriptionState::Unsubscribed { .. }) => {
+            Some(&subscription.selection)
+        }
+        (_, _) => None,
+    }
+}
+
+fn titles(asked: Option<&Selection>, newsroom: &Newsroom) -> Vec<String> {
+    asked.map(|asked| asked.titles(&newsroom.categories)).unwrap_or_default()
 }
 
 /// The purpose as the templates and the button have it.

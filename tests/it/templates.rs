@@ -40,6 +40,20 @@ fn a_file_takes_the_place_of_a_template_and_a_mistake_at_a_reload_leaves_what_wa
 }
 
 #[test]
+fn a_template_that_fails_at_a_real_article_costs_nobody_a_mail() {
+    let mut newsroom = Newsroom::prepare(Setup { mail: "templates = \"own\"\n", ..Setup::default() });
+    newsroom.write("own/notice.txt", &format!("{OWN}{{% if title == 'Second' %}}{{{{ title | int }}}}{{% endif %}}"));
+    newsroom.run();
+    newsroom.subscribe("reader@example.net", &["economy"], || newsroom.outbox());
+    assert!(news(&newsroom, "First").text.contains("\nBye: http"));
+    let second = news(&newsroom, "Second");
+    assert!(second.text.contains("Unsubscribe") && !second.text.contains("Bye"), "the built-in one: {}", second.text);
+    let line = newsroom.daemon().log_line("built-in template");
+    assert!(line.contains("notice.txt"), "{line}");
+    assert!(news(&newsroom, "Third").text.contains("\nBye: http"));
+}
+
+#[test]
 fn mistakes_in_templates_are_told_before_the_daemon_starts() {
     let mut newsroom = Newsroom::prepare(Setup { mail: "templates = \"own\"\n", ..Setup::default() });
     newsroom.write("own/digest.html", "<p>{{ html_items }}</p>\n");

@@ -22,12 +22,14 @@ const LAYERS: [(&str, &[&str]); 11] = [
 ];
 
 /// Who may use whom among the services; everybody may use `newsroom`.
-const SIBLINGS: [(&str, &str); 6] = [
+const SIBLINGS: [(&str, &str); 8] = [
     ("sources", "publish"),
     ("due", "publish"),
     ("returns", "subscribe"),
     ("returns", "suppression"),
     ("mailer", "suppression"),
+    ("mailer", "outbox"),
+    ("erase", "outbox"),
     ("hub", "feeds"),
 ];
 

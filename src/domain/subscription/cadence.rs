@@ -192,6 +192,13 @@ impl Zone {
         &self.0
     }
 
+    /// The date there at `at`.
+    pub fn date(&self, at: Time) -> NaiveDate {
+        let offset = jiff::Timestamp::from_millisecond(at.timestamp_millis())
+            .map_or(0, |at| i64::from(self.time_zone().to_offset(at).seconds()));
+        (at + chrono::Duration::seconds(offset)).date_naive()
+    }
+
     /// When the day of `at` began there.
     pub fn day_start(&self, at: Time) -> Option<Time> {
         let zone = self.time_zone();

@@ -113,6 +113,9 @@ pub struct Digests {
     /// The last one, sent or empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<PastDigest>,
+    /// Is the next one what was too much for a day's instant mails?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_fold: bool,
 }
 
 /// A digest that is behind us.
@@ -161,6 +164,18 @@ impl Span {
 impl Digests {
     fn is_unused(&self) -> bool {
         *self == Digests::default()
+    }
+
+    /// What was too much for a day's instant mails comes at `now`.
+    pub fn fold_at_once(&mut self, zone: &Zone, now: Time) {
+        (self.next, self.is_fold) = (Some(self.at_once(zone, now)), true);
+    }
+
+    /// The window of a digest that comes at `now`: of today, or of the first date behind that of the last one.
+    fn at_once(&self, zone: &Zone, now: Time) -> Window {
+        let free = self.last.as_ref().and_then(|last| last.window.date.succ_opt());
+        let today = zone.date(now);
+        Window { date: free.map_or(today, |free| free.max(today)), at: now }
     }
 
     /// The place behind which the digest of `window` begins or began, if there is one of just this window.
@@ -214,27 +229,28 @@ impl Subscription {
 
     /// The same, getting mail from `now` on: what comes out behind `head` is news to it.
     pub fn begun(&self, now: Time, head: Seq, zone: &Zone) -> Self {
-        let digests = Digests { next: self.cadence.next(zone, None, now), since: head, last: None };
         // An undone break or an undone leave must not bring the digest of a day a second time.
         let last = self.digests.last.clone();
         let next = self.cadence.next(zone, last.as_ref().map(|last| last.window.date), now);
-        let digests = Digests { next, last, ..digests };
+        let digests = Digests { next, since: head, last, is_fold: false };
         let state = SubscriptionState::Confirmed { at: now };
         Subscription { state, paused_at: None, digests, erase_at: None, wished: None, ..self.clone() }
     }
 
     /// The same at another cadence or in another zone, from `now` on. What its next digest begins with stays.
     pub fn paced(&self, cadence: Cadence, zone: &Zone, now: Time) -> Self {
-        let mut digests = self.digests.clone();
+        let digests = self.digests.clone();
         let after = digests.last.as_ref().map(|last| last.window.date);
-        digests.next = match (cadence, digests.next) {
+        let next = match (cadence, digests.next) {
             _ if self.active_since().is_none() => None,
+            (Cadence::Instant, Some(next)) if next.at <= now => Some(next),
             // What has gathered so far comes now, and then each by itself.
-            (Cadence::Instant, Some(next)) => Some(Window { at: now.min(next.at), ..next }),
+            (Cadence::Instant, Some(_)) => Some(digests.at_once(zone, now)),
             (Cadence::Instant, None) => None,
             (Cadence::Daily { .. } | Cadence::Weekly { .. }, _) => cadence.next(zone, after, now),
         };
-        Subscription { cadence, digests, ..self.clone() }
+        let is_fold = digests.is_fold && cadence.is_instant();
+        Subscription { cadence, digests: Digests { next, is_fold, ..digests }, ..self.clone() }
     }
 
     /// The same, once its mail server has said `reply`: there is no such mailbox.

@@ -52,6 +52,9 @@ pub struct Subscriber {
     /// How often it took no mail of late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub misses: Option<Misses>,
+    /// When its owner said that our mail is unwanted: then nobody can have them asked, as long as they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::domain::millis::optional")]
+    pub complained_at: Option<Time>,
 }
 
 impl Subscriber {
@@ -77,6 +80,7 @@ impl Subscriber {
             link_at: None,
             links_today: 0,
             misses: None,
+            complained_at: None,
         }
     }
 }

@@ -102,7 +102,7 @@ impl Digester {
                 _ => self.leave_out(&mut batch, &made, &subscriber.record, old, &mut span)?,
             };
             if has_news {
-                let message = Message::Digest { window: window.date, span, is_fold: old.cadence.is_instant() };
+                let message = Message::Digest { window: window.date, span, is_fold: old.digests.is_fold };
                 let list = old.selection.as_category().cloned();
                 let row = LedgerRow::new(message, old.id, list, now);
                 if self.store.message(&row.key())?.is_none() {
@@ -194,5 +194,5 @@ impl OnDue for Digester {
 /// `old` once the digest of `window`, up to `until`, is made.
 fn told(old: &Subscription, window: Window, until: Seq, next: Option<Window>) -> Subscription {
     let last = Some(PastDigest { window, since: old.digests.since });
-    Subscription { digests: Digests { next, since: until, last }, ..old.clone() }
+    Subscription { digests: Digests { next, since: until, last, is_fold: false }, ..old.clone() }
 }

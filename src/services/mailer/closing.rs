@@ -75,7 +75,7 @@ impl Mailer {
             Outcome::Deferred { reply, is_lines_fault: true } => {
                 Delivery::Pending { attempts, due_at: now, reply: Some(reply.clone()), booked: true }
             }
-            Outcome::Deferred { reply, is_lines_fault: false } => {
+            Outcome::Deferred { reply, is_lines_fault: false } | Outcome::Suspect { reply, .. } => {
                 self.deferred(&row.record, &closing.key, attempts, reply, now)
             }
             Outcome::Doubtful => match self.settings.doubtful {
@@ -120,7 +120,7 @@ impl Mailer {
         let result = match &closing.outcome {
             Outcome::Accepted { .. } => "accepted",
             Outcome::Rejected { .. } => "bounced",
-            Outcome::Deferred { is_lines_fault: false, .. } => "deferred",
+            Outcome::Deferred { is_lines_fault: false, .. } | Outcome::Suspect { .. } => "deferred",
             Outcome::Deferred { is_lines_fault: true, .. } | Outcome::Doubtful => return,
         };
         let provider = closing.share.provider.as_ref().map_or_else(|| OTHERS.into(), |name| name.to_string());
@@ -134,7 +134,9 @@ impl Mailer {
         match &closing.outcome {
             Outcome::Accepted { .. } => metrics::counter!(telemetry::MAIL_SENT_TOTAL).increment(1),
             Outcome::Rejected { .. } => metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(1),
-            Outcome::Deferred { .. } => metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1),
+            Outcome::Deferred { .. } | Outcome::Suspect { .. } => {
+                metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1);
+            }
             Outcome::Doubtful => match self.settings.doubtful {
                 Doubtful::Resend => metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1),
                 Doubtful::Hold => {

@@ -12,7 +12,6 @@ mod digest;
 mod doubtful;
 mod forms;
 mod line;
-mod outbox;
 mod outcome;
 mod plan;
 mod queue;
@@ -244,10 +243,24 @@ impl Mailer {
 
     /// One connection: as long as there is something due and it holds. `share` is its part of what is due now.
     async fn work(self: Arc<Self>, share: usize, stop: CancellationToken) -> Result<Tally, StoreError> {
+        let (mut closings, mut held) = (Vec::new(), Vec::new());
+        let tally = self.rounds(share, &stop, &mut closings, &mut held).await;
+        self.let_go(&mut held);
+        // Whatever broke it off, what the server has said is kept.
+        self.settle(&mut closings).await?;
+        tally
+    }
+
+    /// Round after round: what was sent is closed as the next is claimed, and what is left in `closings` at the end.
+    async fn rounds(
+        &self,
+        share: usize,
+        stop: &CancellationToken,
+        closings: &mut Vec<Closing>,
+        held: &mut Vec<Lane>,
+    ) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
         let mut carrier: Option<Carrier> = None;
-        let mut closings: Vec<Closing> = Vec::new();
-        let mut held: Vec<Lane> = Vec::new();
         for _ in 0..ROUNDS_MAX {
             if stop.is_cancelled() || self.count_next()? == 0 {
                 break;
@@ -256,7 +269,7 @@ impl Mailer {
             let connected = match carrier.take() {
                 Some(carrier) => Ok(carrier),
                 None => {
-                    self.settle(&mut closings).await?;
+                    self.settle(closings).await?;
                     // Nothing is on the wire yet, so nobody has to wait for a server that does not answer.
                     tokio::select! {
                         () = stop.cancelled() => break,
@@ -274,9 +287,8 @@ impl Mailer {
             let room = own.room(&locked(&self.shaping));
             let due = self.next_due(room.min(share))?;
             tally.handled += due.len();
-            self.let_go(&mut held);
-            let (in_hand, mut messages): (Vec<_>, Vec<_>) =
-                self.claim(due, &mut closings, &mut held).await?.into_iter().unzip();
+            self.let_go(held);
+            let (in_hand, mut messages): (Vec<_>, Vec<_>) = self.claim(due, closings, held).await?.into_iter().unzip();
             if messages.is_empty() {
                 carrier = Some(own);
                 continue;
@@ -288,14 +300,14 @@ impl Mailer {
             };
             let counted: Vec<Share> = messages.iter_mut().map(|message| std::mem::take(&mut message.share)).collect();
             let outcomes = own.send(messages).await;
+            let outcomes: Vec<_> = lanes.iter().zip(outcomes).map(|(lane, outcome)| self.hear(lane, outcome)).collect();
             tally.accepted += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
             let why = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted { .. })).map(Outcome::told);
-            lanes.iter().zip(&outcomes).for_each(|(lane, outcome)| self.hear(lane, outcome));
             let closed = in_hand.into_iter().zip(outcomes).zip(counted);
-            closings = closed.map(|((in_hand, outcome), share)| Closing::new(in_hand, outcome, share)).collect();
+            *closings = closed.map(|((in_hand, outcome), share)| Closing::new(in_hand, outcome, share)).collect();
             self.learn(&own);
             if own.is_usable() && (is_spent || own.is_spent()) {
-                self.settle(&mut closings).await?;
+                self.settle(closings).await?;
                 own.quit().await;
             } else if own.is_usable() {
                 carrier = Some(own);
@@ -306,8 +318,6 @@ impl Mailer {
                 break;
             }
         }
-        self.let_go(&mut held);
-        self.settle(&mut closings).await?;
         if let Some(Carrier::Line(line)) = carrier {
             locked(&self.idle).push((*line, Instant::now()));
         }

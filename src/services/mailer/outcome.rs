@@ -25,6 +25,13 @@ pub(super) enum Outcome {
         /// What that says of the mailbox, if it is about that.
         verdict: Option<Verdict>,
     },
+    /// Refused for good, as all are of late: likelier a wrong setting somewhere than the truth, so it is tried again.
+    Suspect {
+        /// Why.
+        reply: String,
+        /// What that says of the mailbox if it stays so.
+        verdict: Option<Verdict>,
+    },
     /// The message was sent to its end, and the reply to it never came.
     Doubtful,
 }
@@ -99,10 +106,18 @@ impl Outcome {
     /// The same, where the way the server was spoken to is to blame, and not the message. Doubt stays doubt.
     pub(super) fn blaming_the_line(self) -> Self {
         match self {
-            Outcome::Deferred { reply, .. } | Outcome::Rejected { reply, .. } => {
+            Outcome::Deferred { reply, .. } | Outcome::Rejected { reply, .. } | Outcome::Suspect { reply, .. } => {
                 Outcome::Deferred { reply, is_lines_fault: true }
             }
             Outcome::Accepted { .. } | Outcome::Doubtful => self,
+        }
+    }
+
+    /// The same, where too many have been refused for good to believe it.
+    pub(super) fn suspected(self) -> Self {
+        match self {
+            Outcome::Rejected { reply, verdict } => Outcome::Suspect { reply, verdict },
+            Outcome::Accepted { .. } | Outcome::Deferred { .. } | Outcome::Suspect { .. } | Outcome::Doubtful => self,
         }
     }
 
@@ -114,7 +129,7 @@ impl Outcome {
     /// What it says of the mailbox once the message has come to its end with it.
     pub(super) fn verdict(&self) -> Option<Verdict> {
         match self {
-            Outcome::Rejected { verdict, .. } => *verdict,
+            Outcome::Rejected { verdict, .. } | Outcome::Suspect { verdict, .. } => *verdict,
             Outcome::Deferred { reply, .. } => {
                 let status = reply.split_whitespace().nth(1).filter(|word| is_status(word))?;
                 is_of_room(status).then_some(Verdict::Soft)
@@ -129,7 +144,9 @@ impl Outcome {
             Outcome::Accepted { .. } => "it closed the connection".into(),
             Outcome::Deferred { reply, .. } if reply.contains('@') => "it broke off a message".into(),
             Outcome::Deferred { reply, .. } => reply.clone(),
-            Outcome::Rejected { .. } => "it refused a message and closed the connection".into(),
+            Outcome::Rejected { .. } | Outcome::Suspect { .. } => {
+                "it refused a message and closed the connection".into()
+            }
             Outcome::Doubtful => "it gave no reply to a whole message".into(),
         }
     }

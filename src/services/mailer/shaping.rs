@@ -21,6 +21,9 @@ const PEACE_FIRST: Duration = Duration::minutes(5);
 const PEACE_MAX: Duration = Duration::hours(4);
 /// While one message tries whether a provider takes mail again, the others wait this long.
 const PROBE_WAIT: Duration = Duration::minutes(1);
+/// Messages refused for good in a row, to one destination or over all, that are believed. A dead address is one among
+/// many; where nobody is taken any more, a server or a setting is wrong, and it must not cost a newsroom its readers.
+const REJECTIONS_MAX: u32 = 20;
 /// Destinations that are remembered at once; those that fare well are forgotten first.
 const LANES_MAX: usize = 10_000;
 /// A day with more than this ends the plan for a new domain.
@@ -36,6 +39,8 @@ pub(super) struct Shaping {
     lanes: HashMap<Lane, Fare>,
     /// Those that fare otherwise than is stored.
     changed: HashSet<Lane>,
+    /// Messages refused for good in a row, wherever they went.
+    rejections: u32,
 }
 
 struct Fare {
@@ -74,7 +79,7 @@ impl Shaping {
         let named =
             |shape: &Arc<Shape>| shape.domains.iter().map(|domain| (domain.clone(), Arc::clone(shape))).collect();
         let groups = shapes.iter().flat_map(|shape| -> Vec<_> { named(shape) }).collect();
-        Shaping { others, groups, warm_up, lanes: HashMap::new(), changed: HashSet::new() }
+        Shaping { others, groups, warm_up, lanes: HashMap::new(), changed: HashSet::new(), rejections: 0 }
     }
 
     /// Messages that a connection may carry to `lane`.
@@ -122,11 +127,29 @@ impl Shaping {
                 fare.pace.not_before = Some(now + peace);
                 Some(peace)
             }
-            Outcome::Deferred { .. } | Outcome::Rejected { .. } | Outcome::Doubtful => {
+            Outcome::Deferred { .. } | Outcome::Rejected { .. } | Outcome::Suspect { .. } | Outcome::Doubtful => {
                 fare.probing = None;
                 None
             }
         }
+    }
+
+    /// Counts what was refused for good. Returns how many it were in a row, if too many to be believed.
+    pub(super) fn doubt(&mut self, lane: &Lane, outcome: &Outcome) -> Option<u32> {
+        let fare = self.lanes.get_mut(lane)?;
+        let before = fare.pace.rejections;
+        match outcome {
+            Outcome::Accepted { .. } => (fare.pace.rejections, self.rejections) = (0, 0),
+            Outcome::Rejected { .. } => {
+                fare.pace.rejections = before.saturating_add(1);
+                self.rejections = self.rejections.saturating_add(1);
+            }
+            Outcome::Deferred { .. } | Outcome::Suspect { .. } | Outcome::Doubtful => return None,
+        }
+        if fare.pace.rejections != before {
+            self.changed.insert(Arc::clone(lane));
+        }
+        Some(fare.pace.rejections.max(self.rejections)).filter(|count| *count > REJECTIONS_MAX)
     }
 
     /// Messages that the plan lets out on the day of `at`; none if the plan does not hold then.
@@ -260,11 +283,27 @@ impl Mailer {
         }
     }
 
-    /// What a server said of a message to `lane`.
-    pub(super) fn hear(&self, lane: &Lane, outcome: &Outcome) {
-        let peace = locked(&self.shaping).hear(lane, outcome, self.clock.now());
+    /// What a server said of a message to `lane`, as far as it is believed.
+    pub(super) fn hear(&self, lane: &Lane, outcome: Outcome) -> Outcome {
+        let (peace, doubt) = {
+            let mut shaping = locked(&self.shaping);
+            (shaping.hear(lane, &outcome, self.clock.now()), shaping.doubt(lane, &outcome))
+        };
         if let Some(minutes) = peace.map(|peace| peace.num_minutes()) {
             tracing::warn!(lane = %lane, minutes, "mail to {lane} waits for {minutes} minutes: it is refused for now");
+        }
+        match doubt {
+            Some(count) => {
+                if count == REJECTIONS_MAX + 1 {
+                    tracing::error!(
+                        lane = %lane,
+                        "{REJECTIONS_MAX} mails in a row were refused for good, the last ones to {lane}: the next are kept \
+                         and tried again, since a server or a setting seems to be wrong"
+                    );
+                }
+                outcome.suspected()
+            }
+            None => outcome,
         }
     }
 }

@@ -29,6 +29,7 @@ impl Mailer {
 
     /// From now on mails are made of `templates`. What was made of others is not used any more.
     pub fn use_templates(&self, templates: Arc<Templates>) {
+        templates.go_into_use();
         self.templates.store(templates);
     }
 }

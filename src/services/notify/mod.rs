@@ -236,7 +236,7 @@ fn fold(subscription: &Subscription, zone: &Zone, news: &News, standard: &config
     let after = subscription.digests.last.as_ref().map(|last| last.window.date);
     let next = daily.next(zone, after, news.change.at);
     let since = Seq(news.seq.0.saturating_sub(1));
-    let digests = Digests { next, since, last: subscription.digests.last.clone() };
+    let digests = Digests { next, since, last: subscription.digests.last.clone(), is_fold: true };
     Subscription { digests, ..subscription.clone() }
 }
 

@@ -5,6 +5,8 @@
 mod lmtp;
 mod maildir;
 
+pub use maildir::Looked;
+
 use super::subscribe::Subscriptions;
 use super::suppression;
 use crate::config;
@@ -58,10 +60,8 @@ impl Returns {
         lmtp::serve(listener, self, stop).await;
     }
 
-    /// Reads what is new in the Maildir `folder`, at most some hundred mails; returns how many there were.
-    ///
-    /// Errors: a sentence that names the file.
-    pub async fn look_into(&self, folder: &std::path::Path) -> Result<usize, String> {
+    /// Reads what is new in the Maildir `folder`, at most some hundred mails.
+    pub async fn look_into(&self, folder: &std::path::Path) -> Looked {
         maildir::step(folder, self).await
     }
 
@@ -137,6 +137,10 @@ impl Returns {
     /// reader, it does what the link in the mail can do: that one subscription ends, and its owner is told.
     async fn complained(&self, about: SubscriptionId, by: Option<LedgerKey>, is_sure: bool) -> Result<(), StoreError> {
         self.change(about, by, Back::Complaint, |batch, subscriber, now| {
+            if is_sure && subscriber.record.complained_at.is_none() {
+                let new = Subscriber { complained_at: Some(now), ..subscriber.record.clone() };
+                self.store.write_subscriber(batch, Some(subscriber), &new);
+            }
             for old in self.store.subscriptions_of(&subscriber.record)? {
                 let is_over = matches!(old.record.state, SubscriptionState::Unsubscribed { .. });
                 if is_over || !is_sure && old.record.id != about {

@@ -52,12 +52,12 @@ impl Subscriptions {
 }
 
 impl Budgets {
-    /// Puts what is left of them into `batch`: after a mail if there `is_mail`, else as they were. Either way the batch
-    /// writes, and waits for the disk: the time it takes must not tell who is known.
-    pub(super) fn write(&self, subscriptions: &Subscriptions, batch: &mut Batch, is_mail: bool, is_proven: bool) {
+    /// Puts what is left of them into `batch`. Whether a mail follows makes no difference, in what is left or in the time
+    /// that it takes: neither must tell who is known.
+    pub(super) fn write(&self, subscriptions: &Subscriptions, batch: &mut Batch, is_proven: bool) {
         for (budget, old, spent) in &self.rows {
-            let (more, unproven) = (u32::from(is_mail), u32::from(is_mail && !is_proven));
-            let new = Spent { count: spent.count + more, unproven: spent.unproven + unproven, ..spent.clone() };
+            let unproven = spent.unproven + u32::from(!is_proven);
+            let new = Spent { count: spent.count + 1, unproven, ..spent.clone() };
             subscriptions.store.write_spent(batch, *budget, old.as_ref(), &new);
         }
     }

@@ -1,7 +1,7 @@
 //! What is agreed to, and the wish never to be asked again.
 
 use super::{Subscriptions, internal};
-use crate::domain::{Address, Kind, Language, Problem, Subscription, SubscriptionState, hex};
+use crate::domain::{Address, Kind, Language, Problem, Subscriber, Subscription, SubscriptionState, hex};
 use crate::store::{Batch, Delivery, LedgerKey, Message, Never, Wording};
 use crate::wire::locale::Catalogue;
 use crate::wire::mail::Purpose;
@@ -59,16 +59,25 @@ impl Subscriptions {
         .await
     }
 
-    /// The owner of the address, who never wanted to be asked again, may be.
+    /// The owner of the address, who never wanted to be asked again or has complained, may be.
     ///
     /// Errors: [`Kind::NotFound`] if that was no wish of theirs.
     pub async fn allow(&self, address: &Address) -> Result<(), Problem> {
         self.change(|| {
-            if self.never(address)?.is_none() {
+            let known = self.store.subscriber_of(address).map_err(internal)?;
+            let complained = known.filter(|known| known.record.complained_at.is_some());
+            let has_refused = self.never(address)?.is_some();
+            if !has_refused && complained.is_none() {
                 return Err(Problem::new(Kind::NotFound, "nobody wished that this address is never asked again"));
             }
             let mut batch = Batch::default();
-            self.store.delete_never(&mut batch, &self.never_hash(address));
+            if has_refused {
+                self.store.delete_never(&mut batch, &self.never_hash(address));
+            }
+            if let Some(old) = &complained {
+                let new = Subscriber { complained_at: None, ..old.record.clone() };
+                self.store.write_subscriber(&mut batch, Some(old), &new);
+            }
             Ok((batch, ()))
         })
         .await

@@ -105,11 +105,12 @@ impl Subscriptions {
             let budgets = self.budgets(&asking.address, asking.is_proven, now)?;
             let known = self.known(&asking.address)?;
             let mut batch = Batch::default();
+            let has_complained = known.as_ref().is_some_and(|known| known.subscriber.record.complained_at.is_some());
             let new = match self.never(&asking.address)? {
-                Some(_) => None,
-                None => self.asked(known.as_ref(), &asking, now)?,
+                None if !has_complained => self.asked(known.as_ref(), &asking, now)?,
+                Some(_) | None => None,
             };
-            budgets.write(self, &mut batch, new.is_some(), asking.is_proven);
+            budgets.write(self, &mut batch, asking.is_proven);
             if let Some((subscription, subscriber)) = &new {
                 let mut old = known.iter().flat_map(|known| &known.subscriptions);
                 let old = old.find(|old| old.record.id == subscription.id);

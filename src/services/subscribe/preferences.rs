@@ -41,6 +41,8 @@ pub enum Amendment {
         selection: Selection,
         /// How often.
         cadence: Cadence,
+        /// In which language the wording stood beside the button, if there was one.
+        shown: Option<Language>,
     },
     /// What one subscription asks for, or how often; what is none stays.
     Edit {
@@ -92,26 +94,24 @@ impl Subscriptions {
             let is_confirmed = |known: &Known| known.subscriptions.iter().any(|one| decide::is_confirmed(&one.record));
             let mut batch = Batch::default();
             let due_at = if is_proven { now } else { now + self.standard.unproven_wait };
-            let is_mail = match known.filter(is_confirmed) {
-                Some(known) => self.link(&mut batch, &known, now, due_at),
-                None => false,
-            };
-            budgets.write(self, &mut batch, is_mail, is_proven);
+            if let Some(known) = known.filter(is_confirmed) {
+                self.link(&mut batch, &known, now, due_at);
+            }
+            budgets.write(self, &mut batch, is_proven);
             Ok((batch, ()))
         })
         .await
     }
 
-    /// Puts the mail with a link to the preferences into `batch`, unless one went out just now; and whether it did.
-    fn link(&self, batch: &mut Batch, known: &Known, now: Time, due_at: Time) -> bool {
+    /// Puts the mail with a link to the preferences into `batch`, unless one went out just now.
+    fn link(&self, batch: &mut Batch, known: &Known, now: Time, due_at: Time) {
         let old = &known.subscriber.record;
         let is_again = old.link_at.is_some_and(|at| now - at < LINK_AGAIN);
         let is_same_day = old.link_at.is_some_and(|at| at.date_naive() == now.date_naive());
         let links_today = if is_same_day { old.links_today.saturating_add(1) } else { 1 };
         let may_be = !is_again && links_today <= LINKS_A_DAY_MAX;
         let Some(one) = known.subscriptions.first().filter(|_| may_be) else {
-            self.store.write_subscriber(batch, Some(&known.subscriber), old);
-            return false;
+            return self.store.write_subscriber(batch, Some(&known.subscriber), old);
         };
         let links = old.links.saturating_add(1);
         let new = Subscriber { links, link_at: Some(now), links_today, ..old.clone() };
@@ -119,7 +119,6 @@ impl Subscriptions {
         let message = Message::Preferences { round: new.links };
         let row = LedgerRow::new(message, one.record.id, None, now).due_at(due_at);
         self.store.write_message(batch, None, &row);
-        true
     }
 
     /// What the bearer of a link to the preferences may see.
@@ -171,8 +170,13 @@ impl Subscriptions {
             }
             let zone = self.zone(&known.subscriber.record);
             // A digest still tells of what came out meanwhile; mails that come one by one are not sent late.
-            let head = if old.record.cadence.is_instant() { self.store.head() } else { old.record.digests.since };
-            let new = old.record.begun(self.clock.now(), head, zone);
+            let (is_fold, now) = (old.record.digests.is_fold, self.clock.now());
+            let is_late = old.record.cadence.is_instant() && !is_fold;
+            let head = if is_late { self.store.head() } else { old.record.digests.since };
+            let mut new = old.record.begun(now, head, zone);
+            if is_fold {
+                new.digests.fold_at_once(zone, now);
+            }
             self.store.write_subscription(&mut batch, Some(&old), &new);
             Ok((batch, new))
         })
@@ -231,15 +235,16 @@ impl Subscriptions {
                     }
                 }
             }
-            Amendment::Add { selection, cadence } => {
+            Amendment::Add { selection, cadence, shown } => {
                 if known.subscriptions.len() >= Subscriber::SUBSCRIPTIONS_MAX {
                     let expected = format!("at most {} subscriptions of an address", Subscriber::SUBSCRIPTIONS_MAX);
                     return Err(Problem::field("selection", "one more", expected));
                 }
                 let given = Some(Given { at: now, from });
+                let wording = shown.map(|shown| self.keep_wording(&mut batch, shown)).transpose()?;
                 let asked = Subscription {
                     cadence: *cadence,
-                    consent: Consent { asked: given.clone(), confirmed: given, wording: None, language: None },
+                    consent: Consent { asked: given.clone(), confirmed: given, wording, language: *shown },
                     ..Subscription::asked(mint()?, subscriber.address.clone(), selection.clone(), now)
                 };
                 let mut new = subscriber.clone();

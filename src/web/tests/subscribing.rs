@@ -77,11 +77,15 @@ async fn opening_the_link_changes_nothing_and_the_button_confirms() {
         assert_eq!(paper.post(&path, other).await.status, StatusCode::BAD_REQUEST, "{other:?}");
         assert_eq!(paper.state(subscription.id), SubscriptionState::Pending, "{other:?}");
     }
-    for _ in 0..2 {
-        let done = paper.post(&path, "act=confirm").await;
-        assert_eq!(done.status, StatusCode::OK);
-        done.says(&["<h1>You are subscribed</h1>", "<li>Science</li>"]);
-        assert!(matches!(paper.state(subscription.id), SubscriptionState::Confirmed { .. }));
+    paper.post(&path, "act=confirm").await.says(&["<h1>You are subscribed</h1>", "<li>Science</li>"]);
+    assert!(matches!(paper.state(subscription.id), SubscriptionState::Confirmed { .. }));
+    // From now on it is its owner's, and mails are passed on: no link of an old one shows what it has become.
+    let again = paper.post(&path, "act=confirm").await;
+    again.says(&["<h1>You are subscribed</h1>"]);
+    let leave = format!("/subscriptions/{}", Token::leave(subscription.id).seal(&paper.app.store.identity().secret));
+    for page in [again, paper.get(&path).await, paper.get(&leave).await] {
+        assert_eq!(page.status, StatusCode::OK);
+        page.says_nothing_of(&["<li>Science</li>", "reader@example.org"]);
     }
     assert_eq!(paper.get(&format!("{path}x")).await.status, StatusCode::NOT_FOUND);
 }

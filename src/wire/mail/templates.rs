@@ -3,7 +3,8 @@
 use crate::domain::{Fault, Language};
 use crate::wire::locale::{Catalogue, environment};
 use minijinja::{Environment, Error, Value};
-use std::sync::{Arc, LazyLock};
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 /// All of them by their names, compiled in.
 pub(super) const BUILT_IN: [(&str, &str); 22] = [
@@ -35,6 +36,8 @@ pub(super) const BUILT_IN: [(&str, &str); 22] = [
 #[derive(Debug)]
 pub struct Templates {
     pub(super) spoken: [Spoken; 3],
+    /// Once mails are made of them: the names of those that could not be filled in.
+    failed: OnceLock<Mutex<BTreeSet<String>>>,
 }
 
 /// Those of one language.
@@ -63,7 +66,7 @@ impl Templates {
             }
             Spoken { catalogue, environment }
         });
-        Templates { spoken }
+        Templates { spoken, failed: OnceLock::new() }
     }
 
     /// The words that they are filled in with.
@@ -71,10 +74,25 @@ impl Templates {
         &self.of(language).catalogue
     }
 
+    /// From now on mails are made of them: a template that was right when it was tried out and turns out not to be costs
+    /// nobody a mail. It is told once, and the built-in one takes its place.
+    pub fn go_into_use(&self) {
+        self.failed.get_or_init(Mutex::default);
+    }
+
     /// The template `name` in `language` with `values`. Errors: a [`Fault`] that names the template.
     pub(super) fn render(&self, language: Language, name: &str, values: &Value) -> Result<String, Fault> {
-        let rendered = self.rendered(language, name, values);
-        rendered.map_err(|error| Fault::new(name, format!("{error:#}"), "a template that renders"))
+        let told = |error: &Error| Fault::new(name, format!("{error:#}"), "a template that renders");
+        self.rendered(language, name, values).or_else(|error| {
+            let Some(failed) = self.failed.get() else { return Err(told(&error)) };
+            if failed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned()) {
+                tracing::error!(
+                    "mails are made of a built-in template until the newsroom's own is mended: {}",
+                    told(&error)
+                );
+            }
+            STANDARD.rendered(language, name, values).map_err(|error| told(&error))
+        })
     }
 
     /// The same. Errors: the template's own, which knows its line.

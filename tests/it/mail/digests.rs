@@ -180,6 +180,33 @@ async fn what_is_too_much_for_a_day_comes_in_one_mail_that_says_so() {
 }
 
 #[tokio::test]
+async fn what_was_too_much_for_a_day_outlives_a_leave_that_is_taken_back() {
+    const READER: &str = "reader@example.net";
+    let mut room = Room::open();
+    room.standard.instant_per_day_max = 1;
+    let reader = subscribed(&room, READER, "", Cadence::Instant).await;
+    for title in ["First", "Second"] {
+        room.publish(title, &["science"]).await;
+        room.notified().await;
+    }
+    assert_eq!(mailed(&room, READER).await.len(), 1);
+    let secret = room.store.identity().secret;
+    room.subscriptions.leave(&Token::leave(reader.id).seal(&secret)).await.unwrap();
+    let undo = Token::undo(&room.subscription(READER)).seal(&secret);
+    room.subscriptions.undo(&undo).await.unwrap();
+    let mails = mailed(&room, READER).await;
+    let digest = mails.iter().find(|(subject, _)| subject == "The News: Second");
+    let (_, text) = digest.unwrap_or_else(|| panic!("what had gathered comes at once: {mails:?}"));
+    assert!(text.contains("more news today than the 1 mail"), "{text}");
+    // Who had nothing waiting gets no digest.
+    room.clock.advance(Duration::days(1));
+    room.subscriptions.leave(&Token::leave(reader.id).seal(&secret)).await.unwrap();
+    room.publish("While they were away", &["science"]).await;
+    room.subscriptions.undo(&Token::undo(&room.subscription(READER)).seal(&secret)).await.unwrap();
+    assert_eq!(room.subscription(READER).digests.next, None);
+}
+
+#[tokio::test]
 async fn a_digest_is_bounded_and_leads_to_the_rest() {
     let mut room = Room::open();
     (room.standard.digest_items_max, room.standard.digest_bytes_max) = (4, 10_000);
@@ -234,22 +261,22 @@ async fn a_weekly_digest_comes_on_its_day_and_a_change_of_pace_loses_nothing() {
     assert_eq!(reader.digests.next.unwrap().date.to_string(), "2027-01-22", "it is Friday, the 15th, at nine");
     room.publish("News", &["science"]).await;
     room.clock.advance(Duration::days(2));
-    let zone = Zone::parse("zone", "Europe/Berlin").unwrap();
-    let stored = room.store.subscription(reader.id).unwrap().unwrap();
-    let instant = stored.record.paced(Cadence::Instant, &zone, room.clock.now());
-    let mut batch = Batch::default();
-    room.store.write_subscription(&mut batch, Some(&stored), &instant);
-    room.store.commit(batch).await.unwrap();
+    pace(&room, &reader, Cadence::Instant).await;
     let gathered = mailed(&room, "reader@example.net").await;
-    assert_eq!(gathered.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["The News: News"]);
+    let [(subject, text)] = gathered.as_slice() else { panic!("one digest, not {gathered:?}") };
+    assert_eq!(subject, "The News: News");
+    assert!(!text.contains("more news today"), "it is not too much, it is the last of its kind: {text}");
     assert!(room.subscription("reader@example.net").digests.since > Seq(0));
     room.publish("At once", &["science"]).await;
     assert_eq!(mailed(&room, "reader@example.net").await.len(), 1);
+    pace(&room, &reader, friday).await;
+    let next = room.subscription("reader@example.net").digests.next.unwrap();
+    assert_eq!(next.date.to_string(), "2027-01-22", "what came on Sunday takes the place of no Friday");
 }
 
-/// A change of mind between an article and its notice.
-async fn to_daily(room: &Room, reader: &Subscription) {
-    let edit = Amendment::Edit { id: reader.id, selection: None, cadence: Some(daily(7)), is_paused: None };
+/// A change of mind.
+pub(super) async fn pace(room: &Room, reader: &Subscription, cadence: Cadence) {
+    let edit = Amendment::Edit { id: reader.id, selection: None, cadence: Some(cadence), is_paused: None };
     room.subscriptions.amend_of(reader.id, &edit).await.unwrap();
 }
 
@@ -268,7 +295,7 @@ impl Reader for Overtaken {
     async fn apply(&self, cursor: &Cursor, changes: Vec<(Seq, Change)>) -> Result<(Batch, Cursor), StoreError> {
         let decided = self.notify.apply(cursor, changes).await;
         if self.room.subscription(self.reader.address.as_str()).cadence.is_instant() {
-            to_daily(&self.room, &self.reader).await;
+            pace(&self.room, &self.reader, daily(7)).await;
         }
         decided
     }
@@ -300,7 +327,7 @@ async fn whoever_changes_to_digests_gets_what_was_owed_by_itself_and_not_again()
     assert_eq!(room.tail().step().await.unwrap(), Step::Worked);
     assert!(!room.store.cursor("notify").unwrap().unwrap().record.within.is_empty());
     room.publish("Not owed", &["science"]).await;
-    to_daily(&room, &reader).await;
+    pace(&room, &reader, daily(7)).await;
     let at_once = mailed(&room, READER).await;
     assert_eq!(at_once.iter().map(|(subject, _)| subject.as_str()).collect::<Vec<_>>(), ["Owed, and not finished"]);
     until_seven(&room);
@@ -317,7 +344,7 @@ async fn what_was_never_confirmed_and_what_was_left_is_erased_with_all_its_mails
     let article = room.publish("News", &["science"]).await;
     mailed(&room, "left@example.net").await;
     room.subscriptions.leave(&room.leaving(&reader)).await.unwrap();
-    let eraser = Arc::new(Eraser::new(Arc::clone(&room.store), room.clock.clone()));
+    let eraser = Arc::new(Eraser::new(Arc::clone(&room.store), room.clock.clone(), room.outbox().outbox));
     for (days, pending, left) in [(13, true, true), (2, false, true), (14, false, false)] {
         room.clock.advance(Duration::days(days));
         while eraser.step().await.unwrap() == Step::Worked {}

@@ -147,7 +147,7 @@ async fn a_test_is_recorded_like_any_mail_and_goes_with_the_address() {
     let record = serde_json::to_value(room.subscriptions.record(held).await.unwrap()).unwrap();
     assert_eq!(record["messages"][0]["message"]["test"]["to"], "reader0@example.net", "{record}");
     assert!(record["messages"][0]["state"]["sent"].is_object(), "{record}");
-    let eraser = Eraser::new(Arc::clone(&room.store), room.clock.clone());
+    let eraser = Eraser::new(Arc::clone(&room.store), room.clock.clone(), room.outbox().outbox);
     eraser.erase(&[reader.id].into()).await.unwrap();
     let mut export = Vec::new();
     tidings::store::export(&room.store, &mut export).unwrap();

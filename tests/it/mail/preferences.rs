@@ -121,13 +121,16 @@ async fn who_has_the_link_changes_what_when_and_how_often() {
     assert!(room.digested().await > 0);
     assert_eq!(room.store.count_due(tidings::store::Due::Message, 9).unwrap(), 0, "a break is a break");
 
-    let unknown = Amendment::Add { selection: only(&["sport"]), cadence: Cadence::Instant };
+    let unknown = Amendment::Add { selection: only(&["sport"]), cadence: Cadence::Instant, shown: None };
     assert_eq!(amend(unknown).await.unwrap_err().kind, Kind::Invalid);
     for number in 0..Subscriber::SUBSCRIPTIONS_MAX - 1 {
         let selection = Selection::parse(&format!("tag:t{number}")).unwrap();
-        amend(Amendment::Add { selection, cadence: Cadence::Instant }).await.unwrap();
+        let shown = (number == 0).then_some(Language::Russian);
+        let added = amend(Amendment::Add { selection, cadence: Cadence::Instant, shown }).await.unwrap();
+        let consent = &added.subscriptions.last().unwrap().consent;
+        assert_eq!((consent.language, consent.wording.is_some()), (shown, shown.is_some()));
     }
-    let more = Amendment::Add { selection: Selection::all(), cadence: Cadence::Instant };
+    let more = Amendment::Add { selection: Selection::all(), cadence: Cadence::Instant, shown: None };
     assert_eq!(amend(more).await.unwrap_err().faults[0].expected, "at most 20 subscriptions of an address");
     amend(Amendment::Remove { id: reader.id }).await.unwrap();
     sent(&room).await;
@@ -151,8 +154,11 @@ async fn all_that_is_held_about_an_address_can_be_had_and_erased() {
     assert_eq!(json["subscriptions"][0]["selection"], "category:science");
     assert_eq!(json["messages"].as_array().unwrap().len(), 2, "the notice and the link: {json}");
     assert!(json["messages"].to_string().contains(article.id.as_str()) && !json.to_string().contains("reader1"));
-    let eraser = Eraser::new(Arc::clone(&room.store), room.clock.clone());
+    let eraser = Eraser::new(Arc::clone(&room.store), room.clock.clone(), room.outbox().outbox);
+    let files = |of: &str| room.mails().iter().filter(|mail| String::from_utf8_lossy(mail).contains(of)).count();
+    assert_eq!((files("reader0@example.net"), files("reader1@example.net")), (2, 1));
     eraser.erase_address(&readers[0].address).await.unwrap();
+    assert_eq!((files("reader0@example.net"), files("reader1@example.net")), (0, 1), "files of mails go as well");
     assert_eq!(room.subscriptions.of_address(&readers[0].address).unwrap_err().kind, Kind::NotFound);
     assert_eq!(room.subscriptions.preferences(&token).unwrap_err().kind, Kind::NotFound);
     assert!(room.subscriptions.of_address(&readers[1].address).is_ok());

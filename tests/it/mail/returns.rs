@@ -3,7 +3,7 @@
 use super::*;
 use std::process::Command;
 use tidings::config::ReturnAddress;
-use tidings::services::returns::{Returns, Taken};
+use tidings::services::returns::{Looked, Returns, Taken};
 use tidings::wire::mail::envelope_sender;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -109,6 +109,16 @@ async fn who_complains_gets_nothing_more_and_who_leaves_by_mail_is_told_so() {
     returns(&room).take(&sender(&room, &readers[0]), complaint.as_bytes()).await.unwrap();
     assert_eq!(states(&room, &readers), ["left", "left", "confirmed"]);
     assert_eq!(room.store.count_due(tidings::store::Due::Message, 9).unwrap(), 0, "and no mail about that");
+    // Nobody can have who has complained asked, unless the operator knows better.
+    let complained = readers[0].address.clone();
+    room.subscriptions.ask(Asking::new(complained.clone(), only(&["economy"]))).await.unwrap();
+    assert_eq!(room.store.count_due(tidings::store::Due::Message, 9).unwrap(), 0);
+    room.subscriptions.allow(&complained).await.unwrap();
+    room.subscriptions.ask(Asking::new(complained.clone(), only(&["economy"]))).await.unwrap();
+    assert_eq!(room.store.count_due(tidings::store::Due::Message, 9).unwrap(), 1);
+    assert_eq!(room.subscriptions.allow(&complained).await.unwrap_err().kind, Kind::NotFound);
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
     let leave = format!("From: reader1@example.net\r\nSubject: {}\r\n\r\n", room.leaving(&readers[2]));
     for _ in 0..2 {
         let taken = returns(&room).take("bounces+leave@news.example.org", leave.as_bytes()).await.unwrap();
@@ -150,8 +160,15 @@ async fn a_maildir_is_emptied_and_what_is_for_a_person_stays_unread() {
     put("1.a.host", &format!("Delivered-To: {to}\r\n{}", report("5.1.1")));
     put("2.b.host:2,", &format!("To: <{to}>\r\nFrom: reader@example.net\r\nSubject: Re: News\r\n\r\nThank you!\r\n"));
     put("3.c.host", "");
-    assert_eq!(returns(&room).look_into(folder.path()).await, Ok(3));
-    assert_eq!(returns(&room).look_into(folder.path()).await, Ok(0));
+    // What cannot be read stays, is told of, and holds nothing up.
+    std::fs::create_dir(folder.path().join("new/0.folder")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join("new/00.link")).unwrap();
+    let looked = returns(&room).look_into(folder.path()).await;
+    assert_eq!(looked.read, 3);
+    assert!(looked.trouble.is_some_and(|told| told.contains("new/0") && told.contains("not a file")));
+    std::fs::remove_dir(folder.path().join("new/0.folder")).unwrap();
+    std::fs::remove_file(folder.path().join("new/00.link")).unwrap();
+    assert_eq!(returns(&room).look_into(folder.path()).await, Looked::default());
     let mut seen: Vec<String> = std::fs::read_dir(folder.path().join("cur"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -160,7 +177,7 @@ async fn a_maildir_is_emptied_and_what_is_for_a_person_stays_unread() {
     assert_eq!(seen, ["1.a.host:2,S", "2.b.host:2,", "3.c.host:2,"]);
     assert_eq!(states(&room, &readers), ["refused", "refused", "confirmed"]);
     std::fs::remove_dir(folder.path().join("new")).unwrap();
-    let told = returns(&room).look_into(folder.path()).await.unwrap_err();
+    let told = returns(&room).look_into(folder.path()).await.trouble.unwrap();
     assert!(told.contains("new"), "{told}");
 }
 

@@ -212,3 +212,78 @@ async fn a_connection_carries_no_more_to_a_provider_than_that_likes() {
     all_steps(&room.mailer(settings)).await;
     assert_eq!((accepted_at(&peer, "few.example"), peer.log.lock().unwrap().connections), (50, 3));
 }
+
+/// How many subscriptions have been ended since there is no such mailbox, and how many messages wait.
+fn ended_and_waiting(room: &Room) -> (usize, usize) {
+    let all = room.store.subscriptions(None, 1_000).unwrap();
+    let is_ended = |one: &SubscriptionState| matches!(one, SubscriptionState::Refused { .. });
+    let ended = all.iter().filter(|stored| is_ended(&stored.record.state)).count();
+    (ended, room.store.count_due(tidings::store::Due::Message, 1_000).unwrap())
+}
+
+#[tokio::test]
+async fn a_server_that_knows_nobody_any_more_costs_no_newsroom_its_readers() {
+    let mut room = Room::open();
+    readers_at(&room, "broken.example", 60).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    peer.refuse("broken.example", Some("550 5.1.1 no such user"));
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
+    all_steps(&mailer).await;
+    assert_eq!(ended_and_waiting(&room), (20, 40), "twenty are believed");
+    drop(mailer);
+    room = room.restart().await;
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
+    room.clock.advance(Duration::minutes(5));
+    all_steps(&mailer).await;
+    assert_eq!(ended_and_waiting(&room), (20, 40), "and not twenty more after a restart");
+    peer.refuse("broken.example", None);
+    room.clock.advance(Duration::hours(1));
+    all_steps(&mailer).await;
+    assert_eq!((ended_and_waiting(&room), accepted_at(&peer, "broken.example")), ((20, 0), 40));
+    // One address that is dead among many is believed as ever.
+    room.publish("More news", &["science"]).await;
+    room.notified().await;
+    peer.refuse("broken.example", Some("550 5.1.1 no such user"));
+    let one = Mail { smtp: Some(Smtp { connections: 1, ..smtp(&peer) }), ..settings(None) };
+    all_steps(&room.mailer(one)).await;
+    assert_eq!(ended_and_waiting(&room), (40, 20));
+}
+
+#[tokio::test]
+async fn a_server_that_lets_nobody_out_costs_no_mail() {
+    let room = Room::open();
+    let domains: Vec<String> = (0..50).map(|number| format!("d{number}.example")).collect();
+    let peer = Peer::start(Security::Plain).await;
+    for domain in &domains {
+        readers_at(&room, domain, 1).await;
+        peer.refuse(domain, Some("554 5.7.1 relay access denied"));
+    }
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let mailer = room.mailer(settings(Some(smtp(&peer))));
+    all_steps(&mailer).await;
+    assert_eq!(ended_and_waiting(&room), (0, 30));
+    domains.iter().for_each(|domain| peer.refuse(domain, None));
+    room.clock.advance(Duration::hours(1));
+    all_steps(&mailer).await;
+    assert_eq!((ended_and_waiting(&room), peer.accepted().len()), ((0, 0), 30));
+}
+
+#[tokio::test]
+async fn a_domain_that_stays_dead_is_believed_in_the_end() {
+    let room = Room::open();
+    readers_at(&room, "dead.example", 30).await;
+    room.publish("News", &["science"]).await;
+    room.notified().await;
+    let peer = Peer::start(Security::Plain).await;
+    peer.refuse("dead.example", Some("550 5.1.1 no such user"));
+    let mailer = room.mailer(Mail { attempts_max: 100, ..settings(Some(smtp(&peer))) });
+    for hours in 0..130 {
+        all_steps(&mailer).await;
+        assert!(hours > 110 || ended_and_waiting(&room) == (20, 10), "{hours} h: {:?}", ended_and_waiting(&room));
+        room.clock.advance(Duration::hours(1));
+    }
+    assert_eq!((ended_and_waiting(&room), peer.accepted().len()), ((30, 0), 0));
+}

@@ -296,7 +296,7 @@ async fn a_canary_is_found_in_a_maildir_and_a_late_one_still_tells_that_mail_arr
     sent(&mailer, &room).await;
     assert!(watchdog.seen().unwrap().canary.unwrap().missing_since.is_some());
     std::fs::write(folder.path().join("new/1.a.host"), &first).unwrap();
-    assert_eq!(returns(&room).look_into(folder.path()).await, Ok(1));
+    assert_eq!(returns(&room).look_into(folder.path()).await.read, 1);
     assert!(folder.path().join("cur/1.a.host:2,S").exists());
     late(&watchdog).await;
     assert!(watchdog.seen().unwrap().ok, "and the second one has time from its own sending on");
