@@ -2,6 +2,7 @@
 //! doubled but what the ledger lists as doubtful.
 
 use super::*;
+use tidings::store::{StoreError, Table};
 
 const OFFERS: [&[&str]; 4] = [
     &[],
@@ -262,4 +263,37 @@ async fn an_address_beyond_ascii_goes_out_where_the_server_can_carry_it_and_fail
             assert!(is_told && peer.log.lock().unwrap().senders.is_empty(), "{state:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_a_server_has_said_is_kept_when_the_store_fails_at_the_next_mail() {
+    let room = Room::open();
+    let readers = room.subscribed(2, &Selection::all()).await;
+    let article = room.publish("News", &["science"]).await;
+    room.notified().await;
+    let due = room.store.messages_due(room.clock.now(), None, 9).unwrap();
+    let [(_, first), (_, second)] = due.as_slice() else { panic!("{due:?}") };
+    // A record of a later version stops all mail, since nobody here knows what it says.
+    let mut value = room.store.message(second).unwrap().unwrap().raw;
+    let old = value.clone();
+    value[1] += 1;
+    let sum = crc32fast::hash(&[second.as_bytes(), &value[..2], &value[6..]].concat());
+    value[2..6].copy_from_slice(&sum.to_be_bytes());
+    let mut batch = Batch::default();
+    batch.put(Table::Ledger, second.as_bytes(), value);
+    room.store.commit(batch).await.unwrap();
+    // One message at a time: the second is looked at when the first has been taken.
+    let peer = Peer::start(Security::Plain).await;
+    let smtp = Smtp { connections: 1, ..smtp(&peer) };
+    let mailer = room.mailer(settings(Some(smtp)));
+    let error = mailer.step().await.unwrap_err();
+    assert!(matches!(error, StoreError::Newer { .. }), "{error}");
+    assert_eq!(peer.accepted().len(), 1);
+    assert!(matches!(room.store.message(first).unwrap().unwrap().record.state, Delivery::Sent { .. }));
+    let mut batch = Batch::default();
+    batch.put(Table::Ledger, second.as_bytes(), old);
+    room.store.commit(batch).await.unwrap();
+    while mailer.step().await.unwrap() == Step::Worked {}
+    assert_eq!(peer.accepted().len(), 2, "and nobody had it twice");
+    assert!(readers.iter().all(|reader| matches!(room.delivery(&article, reader), Delivery::Sent { .. })));
 }
