@@ -6,6 +6,7 @@ mod api_corrections;
 mod api_numbers;
 mod api_subscriptions;
 mod asking;
+mod awake;
 mod body;
 mod control;
 mod counters;
@@ -98,6 +99,8 @@ pub struct App {
     pub body_bytes_max: usize,
     /// What is counted of requests.
     pub counters: Counters,
+    /// Requests that change something, at this moment.
+    changes: awake::Changes,
     /// What is counted of everything.
     pub metrics: Metrics,
 }
@@ -166,6 +169,7 @@ impl App {
             )),
             templates: Templates::new().map_err(|error| internal(&error))?,
             counters: Counters::default(),
+            changes: awake::Changes::default(),
             metrics,
             newsroom,
             clock,

@@ -170,7 +170,11 @@ async fn public(
         return Ok(response);
     }
     parts.extensions.insert(AskedFrom::of(&parts, peer, &app.proxies));
+    let change = (!parts.method.is_safe()).then(|| app.changes.begin());
     let response = routed(router, Request::from_parts(parts, body)).await?;
+    if let Some(change) = change {
+        change.answered();
+    }
     app.counters.other(response.status()).increment(1);
     Ok(response)
 }
