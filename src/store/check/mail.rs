@@ -14,23 +14,21 @@ impl Checked<'_> {
     /// Every subscription is its subscriber's, every subscriber is found by address and id, and what is due of them has
     /// its rows.
     pub(super) fn subscribers(&mut self) {
-        let mut called_for = 0_usize;
+        let mut there = 0_usize;
         self.each(Table::Subscribers, |checked, key, value| match key.first() {
             Some(b's') => {
                 let subscription = checked.decode::<Subscription>(Table::Subscribers, key, key, value);
                 let Some(subscription) = subscription else { return };
                 if id_key(subscription.id) != key {
-                    checked.report.add(Table::Subscribers, key, format!("holds the subscription {}", subscription.id));
+                    let what = format!("holds the subscription {}", subscription.id);
+                    return checked.report.add(Table::Subscribers, key, what);
                 }
                 let address = address_key(&subscription.address);
                 if !checked.listed(&address).contains(&subscription.id) {
                     checked.report.add(Table::Subscribers, &address, format!("does not lead to {}", subscription.id));
                 }
                 for due in due_keys(&subscription) {
-                    called_for += 1;
-                    if !matches!(checked.snapshot.get(Table::Due, &due), Ok(Some(_))) {
-                        checked.report.add(Table::Due, &due, "missing, though a subscription waits for it");
-                    }
+                    there += usize::from(checked.expect_due(&due, "subscription"));
                 }
             }
             Some(b'm') if checked.is_pointer(key, &value) => {
@@ -67,7 +65,7 @@ impl Checked<'_> {
             Some(b'w') => drop(checked.decode::<Wording>(Table::Subscribers, key, key, value)),
             Some(_) | None => checked.report.add(Table::Subscribers, key, "a row of no known kind"),
         });
-        self.no_more_due(&[Due::Digest, Due::Erasure], called_for, |checked, key| {
+        self.no_more_due(&[Due::Digest, Due::Erasure], there, |checked, key| {
             let id = key.get(9..).and_then(|id| id.try_into().ok()).map(|id| SubscriptionId(Uuid::from_bytes(id)));
             let subscription = id.and_then(|id| checked.subscription(id));
             if !subscription.is_some_and(|subscription| due_keys(&subscription).any(|due| due == key)) {
@@ -78,11 +76,11 @@ impl Checked<'_> {
 
     /// Every message has the due row that its state calls for, and belongs to a subscription, unless it is a test.
     pub(super) fn ledger(&mut self) {
-        let mut called_for = 0_usize;
+        let mut there = 0_usize;
         self.each(Table::Ledger, |checked, key, value| {
             let Some(row) = checked.decode::<LedgerRow>(Table::Ledger, key, key, value) else { return };
             if row.key().as_bytes() != key {
-                checked.report.add(Table::Ledger, key, "holds the row of another message");
+                return checked.report.add(Table::Ledger, key, "holds the row of another message");
             }
             // These are to somebody without one.
             let is_free = matches!(row.message, Message::Canary { .. } | Message::Test { .. });
@@ -90,13 +88,10 @@ impl Checked<'_> {
                 checked.report.add(Table::Ledger, key, format!("there is no subscription {}", row.subscription));
             }
             if let Some(due) = row.due_key() {
-                called_for += 1;
-                if !matches!(checked.snapshot.get(Table::Due, &due), Ok(Some(_))) {
-                    checked.report.add(Table::Due, &due, "missing, though a message waits for it");
-                }
+                there += usize::from(checked.expect_due(&due, "message"));
             }
         });
-        self.no_more_due(&[Due::Message, Due::OnWire], called_for, |checked, key| {
+        self.no_more_due(&[Due::Message, Due::OnWire], there, |checked, key| {
             let message = key.get(9..).unwrap_or_default();
             let value = checked.snapshot.get(Table::Ledger, message).ok().flatten();
             let row: Option<LedgerRow> = value.and_then(|value| record::decode(Table::Ledger, message, &value).ok());
@@ -108,26 +103,23 @@ impl Checked<'_> {
 
     /// Every correction is of an article, and has a due row until it is made out to all.
     pub(super) fn corrections(&mut self) {
-        let mut called_for = 0_usize;
+        let mut there = 0_usize;
         self.each(Table::Meta, |checked, key, value| {
             if !key.starts_with(PREFIX) {
                 return;
             }
             let Some(correction) = checked.decode::<Correction>(Table::Meta, key, key, value) else { return };
             if correction.key() != key {
-                checked.report.add(Table::Meta, key, "holds another correction");
+                return checked.report.add(Table::Meta, key, "holds another correction");
             }
             if checked.article(&correction.article).is_none() {
                 checked.report.add(Table::Meta, key, format!("there is no article {}", correction.article));
             }
             if let Some(due) = correction.due_key() {
-                called_for += 1;
-                if !matches!(checked.snapshot.get(Table::Due, &due), Ok(Some(_))) {
-                    checked.report.add(Table::Due, &due, "missing, though a correction waits for it");
-                }
+                there += usize::from(checked.expect_due(&due, "correction"));
             }
         });
-        self.no_more_due(&[Due::Correction], called_for, |checked, key| {
+        self.no_more_due(&[Due::Correction], there, |checked, key| {
             let key_of = [PREFIX, key.get(9..).unwrap_or_default()].concat();
             let value = checked.snapshot.get(Table::Meta, &key_of).ok().flatten();
             let found: Option<Correction> = value.and_then(|value| record::decode(Table::Meta, &key_of, &value).ok());
@@ -137,13 +129,22 @@ impl Checked<'_> {
         });
     }
 
-    /// Hands the due rows of these kinds to `each` if there are more or fewer than are called for. All that are called
-    /// for were looked up, so a table with just as many has no other.
-    fn no_more_due(&mut self, kinds: &[Due], called_for: usize, each: impl Fn(&mut Self, &[u8])) {
+    /// Is the due row there that a record, a `waiting` one, calls for?
+    fn expect_due(&mut self, due: &[u8], waiting: &str) -> bool {
+        let is_there = matches!(self.snapshot.get(Table::Due, due), Ok(Some(_)));
+        if !is_there {
+            self.report.add(Table::Due, due, format!("missing, though a {waiting} waits for it"));
+        }
+        is_there
+    }
+
+    /// Hands the due rows of these kinds to `each` if there are more of them than `there`, which are those that are called
+    /// for and were found: a table with just as many has no other.
+    fn no_more_due(&mut self, kinds: &[Due], there: usize, each: impl Fn(&mut Self, &[u8])) {
         let is_ours = |key: &[u8]| kinds.iter().any(|kind| key.starts_with(kind.prefix()));
         let mut found = 0_usize;
         self.each(Table::Due, |_, key, _| found += usize::from(is_ours(key)));
-        if found != called_for {
+        if found != there {
             self.each(Table::Due, |checked, key, _| {
                 if is_ours(key) {
                     each(checked, key);

@@ -92,9 +92,9 @@ pub(super) fn inspect(snapshot: &dyn Snapshot) -> Report {
 struct Checked<'a> {
     snapshot: &'a dyn Snapshot,
     report: Report,
-    /// Index rows that the articles call for.
+    /// Index rows that the articles call for, as far as they are there.
     rows: usize,
-    /// Due rows that the articles call for.
+    /// Due rows that the articles call for, as far as they are there.
     waiting: usize,
 }
 
@@ -104,23 +104,19 @@ impl Checked<'_> {
         self.each(Table::Articles, |checked, key, value| {
             checked.report.articles += 1;
             let Some(article) = checked.decode::<Article>(Table::Articles, key, key, value) else { return };
+            // The rows that it calls for are those of another one, which calls for them itself.
             if id_key(&article.id) != key {
-                checked.report.add(Table::Articles, key, format!("holds the article {}", article.id));
+                return checked.report.add(Table::Articles, key, format!("holds the article {}", article.id));
             }
             let mut rows = order_keys(&article);
             rows.sort_unstable();
             rows.dedup();
-            checked.rows += rows.len();
+            rows.extend(article.external_id.as_ref().map(name_key));
             for row in rows {
-                checked.expect_row(Table::Index, &row, &article);
+                checked.rows += usize::from(checked.expect_row(Table::Index, &row, &article));
             }
             if let Some(row) = due_key(&article) {
-                checked.waiting += 1;
-                checked.expect_row(Table::Due, &row, &article);
-            }
-            if let Some(name) = &article.external_id {
-                checked.rows += 1;
-                checked.expect_row(Table::Index, &name_key(name), &article);
+                checked.waiting += usize::from(checked.expect_row(Table::Due, &row, &article));
             }
         });
         let (read, counted) = (self.report.articles, self.snapshot.articles());
@@ -153,7 +149,7 @@ impl Checked<'_> {
             }
             Some(_) | None => checked.report.add(Table::Index, key, "a row of no known kind"),
         });
-        // All that the articles call for were looked up, so a store with just as many has no other.
+        // All that the articles call for were looked up, so a store with just as many as were found has no other.
         if rows != self.rows {
             self.each(Table::Index, |checked, key, value| match key.first() {
                 Some(b'x') => checked.names(key, value),
@@ -299,17 +295,20 @@ impl Checked<'_> {
         }
     }
 
-    fn expect_row(&mut self, table: Table, key: &[u8], article: &Article) {
+    /// Is the row there that the article calls for?
+    fn expect_row(&mut self, table: Table, key: &[u8], article: &Article) -> bool {
         let expected = |value: &[u8]| match key.first() {
             Some(b'x') => record::decode::<ArticleId>(table, key, value).is_ok_and(|id| id == article.id),
             Some(_) | None => true,
         };
-        match self.snapshot.get(table, key) {
-            Ok(Some(value)) if expected(&value) => {}
-            Ok(Some(_)) => self.report.add(table, key, format!("does not name the article {}", article.id)),
-            Ok(None) => self.report.add(table, key, format!("missing, though the article {} calls for it", article.id)),
-            Err(error) => self.report.add(table, key, error.to_string()),
-        }
+        let what = match self.snapshot.get(table, key) {
+            Ok(Some(value)) if expected(&value) => return true,
+            Ok(Some(_)) => format!("does not name the article {}", article.id),
+            Ok(None) => format!("missing, though the article {} calls for it", article.id),
+            Err(error) => error.to_string(),
+        };
+        self.report.add(table, key, what);
+        false
     }
 
     /// A row without a value, whose article, named at its end, has it among its `rows`.

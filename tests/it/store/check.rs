@@ -163,6 +163,57 @@ fn every_row_too_many_and_every_damaged_value_is_named() {
 }
 
 #[test]
+fn a_row_too_many_is_named_where_another_of_its_kind_is_missing() {
+    let row = |prefix: &[u8], id: &[u8]| [prefix, &[7; 8], id].concat();
+    let cases: [(Table, &[u8], Vec<u8>); 8] = [
+        (Table::Index, b"a", row(b"a", b"a01")),
+        (Table::Index, b"p", row(b"p", b"nobody")),
+        (Table::Index, b"cscience\0", row(b"cscience\0", b"a01")),
+        (Table::Due, b"a", row(b"a", b"a01")),
+        (Table::Due, b"m", row(b"m", b"nowhere")),
+        (Table::Due, b"d", row(b"d", b"nobody")),
+        (Table::Due, b"e", row(b"e", &[7; 16])),
+        (Table::Due, b"c", row(b"c", b"nobody")),
+    ];
+    for (table, prefix, extra) in cases {
+        let mut missing = Vec::new();
+        let findings = after(|store, batch| {
+            missing = first_key(store, table, prefix);
+            batch.delete(table, missing.clone());
+            batch.put(table, extra.clone(), b"");
+        });
+        for (key, told) in [(&missing, "missing"), (&extra, "an extra row")] {
+            let key = key.escape_ascii().to_string();
+            let named = |it: &Finding| it.table == table && it.key == key && it.what.contains(told);
+            assert!(findings.iter().any(named), "{table:?} {key} is {told}: {findings:?}");
+        }
+    }
+}
+
+#[test]
+fn a_name_too_many_is_named_where_another_is_missing_or_leads_elsewhere() {
+    for is_missing in [true, false] {
+        let findings = after(|store, batch| {
+            put(store, "b07", None).unwrap();
+            // The article goes with its rows, and its name stays.
+            let rows = store.kv().range(Table::Index, Range::prefix(*b"")).unwrap().into_iter().map(|(key, _)| key);
+            rows.filter(|key| key.ends_with(b"b07") && key[0] != b'x').for_each(|key| batch.delete(Table::Index, key));
+            batch.delete(Table::Articles, *b"b07");
+            match is_missing {
+                true => batch.delete(Table::Index, *b"xfile:a07"),
+                false => batch.put(Table::Index, *b"xfile:a07", *b"short"),
+            }
+        });
+        for (key, told) in
+            [("xfile:a07", if is_missing { "missing" } else { "too short" }), ("xfile:b07", "an extra row")]
+        {
+            let named = |it: &Finding| it.table == Table::Index && it.key == key && it.what.contains(told);
+            assert!(findings.iter().any(named), "{key} is {told}: {findings:?}");
+        }
+    }
+}
+
+#[test]
 fn one_flipped_bit_in_any_record_is_found() {
     let mut dice = Dice(3);
     for (table, prefix) in [
