@@ -181,7 +181,7 @@ keys! {
     MAIL_OUTBOX: "mail", "outbox", Path, Rule("outbox below store.folder"),
         "Folder for mails as files, used where there is no [mail.smtp].";
     MAIL_ARTICLE_AGE_MAX_H: "mail", "article_age_max_h", Whole { min: 0, max: 87_600 }, Value("48"),
-        "Hours; an article dated earlier than this before it is published is not mailed, so importing an archive mails nobody.";
+        "Hours; an article that came in with a date in the past, and is published longer than this after it, is not mailed, so importing an archive mails nobody; one that waited here for its date is.";
     MAIL_GRACE_S: "mail", "grace_s", Whole { min: 0, max: 86_400 }, Value("60"),
         "Seconds between publishing and mailing; what is corrected meanwhile is mailed corrected, what is retracted not at all.";
     MAIL_ATTEMPTS_MAX: "mail", "attempts_max", Whole { min: 1, max: 100 }, Value("30"),

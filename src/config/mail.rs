@@ -23,7 +23,7 @@ pub struct Mail {
     pub from: Sender,
     /// Where mails go as files while there is no [`Mail::smtp`].
     pub outbox: PathBuf,
-    /// An article dated earlier than this before it is published is not mailed.
+    /// An article that came in with a date in the past is not mailed if it is published longer than this after it.
     pub article_age_max: TimeDelta,
     /// A notice waits so long for corrections.
     pub grace: TimeDelta,

@@ -267,10 +267,12 @@ impl Article {
         self.published_at.unwrap_or(self.created_at)
     }
 
-    /// Is its coming out at `published` told by mail? Not where it was dated longer than `age_max` before, as what an
-    /// import brings is.
+    /// Is its coming out at `published` told by mail? Not where it came in with a date that was past, and came out longer
+    /// than `age_max` after that, as what an import brings does. One that was here before its date has waited here for
+    /// its hour, and is news however late it is let out: the daemon may have been down.
     pub fn is_fresh(&self, published: Time, age_max: Duration) -> bool {
-        published - self.dated() <= age_max
+        let has_waited_here = self.created_at <= self.dated();
+        has_waited_here || published - self.dated() <= age_max
     }
 
     /// Readable tail of its address; has no meaning of its own.
@@ -303,6 +305,28 @@ mod tests {
         assert!(id.guid() == id.as_str() && id.iri().starts_with("urn:uuid:"), "a space makes it no IRI");
         let id = ArticleId::mint();
         assert_eq!(id.guid(), format!("urn:uuid:{id}"));
+    }
+
+    #[test]
+    fn what_came_in_with_an_old_date_is_no_news_and_what_waited_here_for_its_hour_is() {
+        let at = |hours: i64| Time::UNIX_EPOCH + Duration::hours(1_000 + hours);
+        let article = Article::published(ArticleId::mint(), at(0), Content::default());
+        let is_fresh = |dated: Option<i64>, published: i64| {
+            let article = Article { published_at: dated.map(at), ..article.clone() };
+            article.is_fresh(at(published), Duration::hours(48))
+        };
+        for (dated, published, expected) in [
+            (Some(0), 0, true),
+            (None, 100, true),
+            (Some(-48), 0, true),
+            (Some(-49), 0, false),
+            (Some(-1), 47, true),
+            (Some(-1), 48, false),
+            (Some(24), 24, true),
+            (Some(24), 100, true),
+        ] {
+            assert_eq!(is_fresh(dated, published), expected, "dated {dated:?}, came out at {published}");
+        }
     }
 
     #[test]

@@ -73,7 +73,8 @@ pub fn note(text: &str) -> Result<Option<String>, Fault> {
 }
 
 impl Corrections {
-    /// Of articles that were dated longer than `article_age_max` before they came out no digest told. `mailer` wakes it.
+    /// Of articles that are not fresh by `article_age_max` ([`Article::is_fresh`](crate::domain::Article::is_fresh)) no
+    /// digest told. `mailer` wakes it.
     pub fn new(store: Arc<Store>, clock: Clock, article_age_max: Duration, mailer: Arc<Notify>) -> Self {
         let (asked, turn, reach) = (Notify::new(), tokio::sync::Mutex::default(), Mutex::default());
         Corrections { store, clock, article_age_max, mailer, asked, turn, reach }

@@ -52,8 +52,8 @@ type Published = Arc<Vec<(Seq, Change)>>;
 type Page = Vec<(Time, Vec<u8>)>;
 
 impl Digester {
-    /// Of articles that were dated longer than `article_age_max` before they came out nothing is told. `hint` wakes
-    /// the mailer.
+    /// Of articles that are not fresh by `article_age_max` ([`Article::is_fresh`](crate::domain::Article::is_fresh)) nothing
+    /// is told. `hint` wakes the mailer.
     pub fn new(
         store: Arc<Store>,
         clock: Clock,

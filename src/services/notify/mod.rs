@@ -38,8 +38,8 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// Nothing is mailed of articles that were dated longer than `article_age_max` before they came out, as an
-    /// import brings them; of the others `grace` after they came out. `standard` says how many mails a day are too many.
+    /// Nothing is mailed of articles that are not fresh by `article_age_max` ([`Article::is_fresh`]), as an import brings
+    /// them; of the others `grace` after they came out. `standard` says how many mails a day are too many.
     /// `hint` wakes the mailer.
     pub fn new(
         store: Arc<Store>,

@@ -25,7 +25,8 @@ struct Window {
 }
 
 impl Today {
-    /// Articles that were dated longer than `article_age_max` before they came out do not count: they are not mailed.
+    /// Articles that are not fresh by `article_age_max` ([`Article::is_fresh`](crate::domain::Article::is_fresh)) do not
+    /// count: they are not mailed.
     pub(super) fn new(article_age_max: Duration) -> Self {
         Today { article_age_max, window: Mutex::default() }
     }

@@ -1,6 +1,8 @@
 //! What is mailed to whom, once, across retractions and restarts.
 
 use super::*;
+use tidings::domain::{Draft, Wish};
+use tidings::services::publish::Publisher;
 
 #[tokio::test]
 async fn a_thousand_subscribers_are_told_once_each_in_pieces() {
@@ -50,6 +52,47 @@ async fn only_news_is_mailed_and_only_to_whom_it_is_owed() {
     let mail = MessageParser::new().parse(&mails[0]).unwrap();
     let list = mail.header_raw("List-Id").unwrap().trim();
     assert_eq!(list, "\"Science\" <science.news.example.org>", "the category that was asked for");
+}
+
+#[tokio::test]
+async fn what_was_released_late_is_news_and_what_an_import_dates_in_the_past_is_not() {
+    let room = Room::open();
+    room.subscribed(1, &Selection::all()).await;
+    digests::subscribed(&room, "daily@example.net", "", digests::daily(7)).await;
+    let before = room.mails().len();
+    let publisher = Publisher::new(Arc::clone(&room.store), room.clock.clone(), 0);
+    let draft = |title: &str, published_at: Time, wish: Wish| {
+        let content = Content {
+            categories: vec![slug("science")],
+            title: title.into(),
+            summary: Some("In short.".into()),
+            ..Content::default()
+        };
+        Draft { id: None, external_id: None, wish, published_at: Some(published_at), content }
+    };
+    let hour = room.clock.now() + Duration::hours(1);
+    let (scheduled, _) = publisher.push(draft("On time", hour, Wish::Published), None).await.unwrap();
+    assert_eq!(scheduled.state, State::Scheduled);
+    let (kept, _) =
+        publisher.push(draft("Imported as a draft", hour - Duration::days(3), Wish::Draft), None).await.unwrap();
+    // The daemon is down, and comes back days after the hour.
+    room.clock.advance(Duration::days(5));
+    assert_eq!(publisher.release_due().await.unwrap(), 1);
+    publisher.push(draft("Imported", hour, Wish::Published), None).await.unwrap();
+    let wished = draft("Imported as a draft", hour - Duration::days(3), Wish::Published);
+    publisher.revise(&kept.id, &wished, None).await.unwrap();
+    room.notified().await;
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let subjects: Vec<String> = room.mails()[before..]
+        .iter()
+        .map(|mail| MessageParser::new().parse(mail).unwrap().subject().unwrap().to_owned())
+        .collect();
+    assert_eq!(subjects, ["On time"]);
+    digests::until_seven(&room);
+    let mails = digests::mailed(&room, "daily@example.net").await;
+    let told: Vec<_> = mails.iter().map(|(_, text)| digests::told(text)).collect();
+    assert_eq!(told, [["On time"]]);
 }
 
 #[tokio::test]
