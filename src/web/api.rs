@@ -2,6 +2,7 @@
 
 use super::App;
 use super::body::{is_of, read_body};
+use super::condition::if_match;
 use super::problem::ApiProblem;
 use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, State as ArticleState, Term};
 use crate::services::publish::{Idempotency, Outcome};
@@ -107,16 +108,16 @@ pub(super) async fn show(State(app): State<Arc<App>>, Named(id): Named, headers:
 
 /// `PUT /articles/{id}`
 pub(super) async fn replace(State(app): State<Arc<App>>, Named(id): Named, request: Request) -> Answer {
-    let revision = if_match(request.headers())?;
+    let seen = if_match(request.headers())?;
     let body = read_json(&app, request).await?;
     let draft = with_door(&app, |door| from_json(&body, door))?;
-    let (article, _) = app.publisher.revise(&id, &draft, revision).await?;
+    let (article, _) = app.publisher.revise(&id, &draft, seen.as_deref()).await?;
     Ok(one(&app, &article, StatusCode::OK))
 }
 
 /// `DELETE /articles/{id}`
 pub(super) async fn retract(State(app): State<Arc<App>>, Named(id): Named, headers: HeaderMap) -> Answer {
-    let (article, _) = app.publisher.retract(&id, if_match(&headers)?).await?;
+    let (article, _) = app.publisher.retract(&id, if_match(&headers)?.as_deref()).await?;
     Ok(one(&app, &article, StatusCode::OK))
 }
 
@@ -258,17 +259,6 @@ pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 fn with_door<T>(app: &App, read: impl FnOnce(&Door<'_>) -> Result<T, Problem>) -> Result<T, Problem> {
     let newsroom = app.newsroom.load();
     read(&Door { categories: &newsroom.categories, site: &newsroom.site })
-}
-
-/// The revision that `If-Match` names; none where any will do.
-fn if_match(headers: &HeaderMap) -> Result<Option<u32>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
-    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).and_then(|text| text.parse().ok());
-    number.map(Some).ok_or_else(|| Problem::field("If-Match", text, "the ETag of the article, for example \"3\""))
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

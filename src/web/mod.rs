@@ -8,6 +8,7 @@ mod api_subscriptions;
 mod asking;
 mod awake;
 mod body;
+mod condition;
 mod control;
 mod counters;
 mod direct;

@@ -101,6 +101,24 @@ fn an_edit_with_if_match_does_not_overwrite_somebody_elses() {
 }
 
 #[test]
+fn if_match_takes_a_list_of_tags_and_compares_them_strongly() {
+    let newsroom = Newsroom::start();
+    let path = format!("/articles/{}", newsroom.publish_titled("First"));
+    let body = economy("Second").to_string();
+    for other in ["W/\"1\"", "\"2\", \"3\"", "\"x\", W/\"1\"", "\"01\""] {
+        let stale = newsroom.api("PUT", &path, &[("If-Match", other)], &body).expect(412);
+        assert!(stale.text().contains("the article is at revision 1"), "{other}: {}", stale.text());
+        newsroom.api("DELETE", &path, &[("If-Match", other)], "").expect(412);
+    }
+    newsroom.api("PUT", &path, &[("If-Match", "\"1\" \"2\"")], &body).expect(422);
+    assert_eq!(newsroom.titles("/economy/rss.xml"), ["First"]);
+    newsroom.api("PUT", &path, &[("If-Match", "W/\"1\", \"7\", \"1\"")], &body).expect(200);
+    let lines = [("If-Match", "\"1\""), ("If-Match", "\"2\"")];
+    newsroom.api("DELETE", &path, &lines, "").expect(200);
+    assert_eq!(newsroom.titles("/economy/rss.xml"), [""; 0]);
+}
+
+#[test]
 fn a_request_without_a_good_key_is_refused_and_changes_nothing() {
     let newsroom = Newsroom::start();
     let body = economy("No").to_string();

@@ -86,24 +86,25 @@ impl Publisher {
         .await
     }
 
-    /// Replaces all that `draft` can say of the article `id`. `revision` is what the caller has seen, if it says so.
+    /// Replaces all that `draft` can say of the article `id`. `seen` are the revisions of which one has to be the current
+    /// one, if the caller says so.
     ///
     /// Errors: [`Kind::NotFound`], [`Kind::Stale`], [`Kind::Invalid`].
     pub async fn revise(
         &self,
         id: &ArticleId,
         draft: &Draft,
-        revision: Option<u32>,
+        seen: Option<&[u32]>,
     ) -> Result<(Article, Outcome), Problem> {
-        self.write(|_, now| self.edit_of(self.current(id, revision)?, draft, now)).await
+        self.write(|_, now| self.edit_of(self.current(id, seen)?, draft, now)).await
     }
 
-    /// Withdraws the article `id`, whatever its state.
+    /// Withdraws the article `id`, whatever its state. `seen` as for [`Publisher::revise`].
     ///
     /// Errors: [`Kind::NotFound`], [`Kind::Stale`].
-    pub async fn retract(&self, id: &ArticleId, revision: Option<u32>) -> Result<(Article, Outcome), Problem> {
+    pub async fn retract(&self, id: &ArticleId, seen: Option<&[u32]>) -> Result<(Article, Outcome), Problem> {
         self.write(|_, now| {
-            let old = self.current(id, revision)?;
+            let old = self.current(id, seen)?;
             let new = Article { state: State::Retracted, ..old.record.clone() };
             Ok(revision_of(old, new, now))
         })
@@ -208,16 +209,16 @@ impl Publisher {
         }
     }
 
-    fn current(&self, id: &ArticleId, revision: Option<u32>) -> Result<Stored<Article>, Problem> {
+    fn current(&self, id: &ArticleId, seen: Option<&[u32]>) -> Result<Stored<Article>, Problem> {
         let old = self.store.article(id)?.ok_or_else(|| Problem::no_article(id))?;
-        match revision {
-            Some(seen) if seen != old.record.revision => {
-                let detail =
-                    format!("`If-Match`: found revision {seen}, the article is at revision {}", old.record.revision);
-                Err(Problem::new(Kind::Stale, detail))
-            }
-            Some(_) | None => Ok(old),
-        }
+        let found = match seen {
+            None => return Ok(old),
+            Some(seen) if seen.contains(&old.record.revision) => return Ok(old),
+            Some([one]) => format!("revision {one}"),
+            Some([] | [_, ..]) => "other tags".to_owned(),
+        };
+        let detail = format!("`If-Match`: found {found}, the article is at revision {}", old.record.revision);
+        Err(Problem::new(Kind::Stale, detail))
     }
 
     fn edit_of(&self, old: Stored<Article>, draft: &Draft, now: Time) -> Result<Edit, Problem> {
