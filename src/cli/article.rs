@@ -4,6 +4,8 @@ use super::client::{Client, Request};
 use super::failure::Failure;
 use super::{Article, Outcome};
 use crate::domain::{ArticleId, clean_block};
+use crate::wire::source::Members;
+use anyhow::Context;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -15,7 +17,7 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
     match action {
         Article::Add(file) => {
             let article = file.read()?;
-            let request = Request { body: Some(&article), ..Request::new(Method::POST, &ARTICLES) };
+            let request = Request { body: Some(text(&article)?), ..Request::new(Method::POST, &ARTICLES) };
             say(out, &client.ask(request).await?.body)?;
         }
         Article::List { category, state, limit, cursor, json } => {
@@ -39,7 +41,7 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
             // What somebody else changes between these two requests is not overwritten.
             let revision = found.etag.unwrap_or_else(|| format!("\"{}\"", found.body["revision"]));
             let request =
-                Request { body: Some(&article), if_match: Some(&revision), ..Request::new(Method::PUT, &path) };
+                Request { body: Some(text(&article)?), if_match: Some(&revision), ..Request::new(Method::PUT, &path) };
             say(out, &client.ask(request).await?.body)?;
         }
         Article::Retract { id } => {
@@ -53,17 +55,23 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
             let revision = revision.map(|(from, to)| json!({ "from": from, "to": to }));
             let correction = json!({ "note": note, "revision": revision, "dry_run": dry_run });
             // Every subscription is looked at before there is an answer.
-            let request = Request { body: Some(&correction), patient: true, ..Request::new(Method::POST, &path) };
+            let request =
+                Request { body: Some(correction.to_string()), patient: true, ..Request::new(Method::POST, &path) };
             corrected(out, &client.ask(request).await?.body, dry_run)?;
         }
     }
     Ok(Outcome::Done)
 }
 
+/// As it is sent.
+fn text(article: &Members) -> Result<String, Failure> {
+    Ok(serde_json::to_string(article).context("writing an article as JSON")?)
+}
+
 /// A Markdown file seldom names its categories: they came from the folder or the command line when it was added.
-fn keep_categories(article: &mut Value, found: &Value) {
-    if let (Some(fields), Some(categories)) = (article.as_object_mut(), found.get("categories")) {
-        fields.entry("categories").or_insert_with(|| categories.clone());
+fn keep_categories(article: &mut Members, found: &Value) {
+    if let (None, Some(categories)) = (article.get("categories"), found.get("categories")) {
+        article.set("categories", categories.clone());
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) struct Request<'a> {
     /// What stands behind the question mark.
     pub(super) query: &'a [(&'a str, &'a str)],
     /// JSON to send.
-    pub(super) body: Option<&'a Value>,
+    pub(super) body: Option<String>,
     /// Only if the article is still of this revision.
     pub(super) if_match: Option<&'a str>,
     /// May the answer take as long as it takes?
@@ -111,7 +111,7 @@ impl Client {
             call = call.header(IF_MATCH, revision);
         }
         if let Some(body) = request.body {
-            call = call.header(CONTENT_TYPE, "application/json").body(body.to_string());
+            call = call.header(CONTENT_TYPE, "application/json").body(body);
         }
         let response = call.send().await.map_err(|e| self.failure(&e))?;
         if response.status().is_success() {

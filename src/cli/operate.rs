@@ -99,7 +99,7 @@ pub(super) async fn keys(config_file: &Path, action: Keys, out: &mut dyn Write) 
     match action {
         Keys::Create { name } => {
             let body = json!({ "name": name });
-            let request = Request { body: Some(&body), ..Request::new(Method::POST, &["control", "keys"]) };
+            let request = Request { body: Some(body.to_string()), ..Request::new(Method::POST, &["control", "keys"]) };
             let key: NewKey = match ask(config_file, request).await? {
                 Some(key) => key,
                 None => direct::create_key(config_file, &name)?,
@@ -294,7 +294,7 @@ pub(super) async fn quarantine(
             let drop = owed == "drop";
             let body = json!({ "drop": drop });
             let path = ["control", "quarantine", "release"];
-            let request = Request { body: Some(&body), patient: true, ..Request::new(Method::POST, &path) };
+            let request = Request { body: Some(body.to_string()), patient: true, ..Request::new(Method::POST, &path) };
             let closed = match ask(config_file, request).await? {
                 Some(Released { closed }) => closed,
                 None => direct::release(config_file, drop)?,

@@ -29,7 +29,8 @@ pub(super) async fn preview(
     out: &mut dyn Write,
 ) -> Result<Outcome, Failure> {
     let body = json!({ "article": article });
-    let request = Request { body: Some(&body), ..Request::new(Method::POST, &["control", "mail", "preview"]) };
+    let request =
+        Request { body: Some(body.to_string()), ..Request::new(Method::POST, &["control", "mail", "preview"]) };
     let Shown { address, until } = ask(config_file, request).await?.ok_or_else(not_running)?;
     writeln!(out, "{address}\nworks until {until}")?;
     Ok(Outcome::Done)
@@ -37,7 +38,7 @@ pub(super) async fn preview(
 
 /// `tidings mail test`; `wish` is what the daemon is asked for.
 pub(super) async fn test(config_file: &Path, to: &str, wish: &Value, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let request = Request { body: Some(wish), ..Request::new(Method::POST, &["control", "mail", "test"]) };
+    let request = Request { body: Some(wish.to_string()), ..Request::new(Method::POST, &["control", "mail", "test"]) };
     let Sent { kind, language } = ask(config_file, request).await?.ok_or_else(not_running)?;
     writeln!(out, "a {kind} in {language} is on its way to {to}")?;
     Ok(Outcome::Done)

@@ -123,14 +123,14 @@ fn an_article_goes_out_and_comes_back() {
     assert!(shown.contains("  authors       A, B\n") && shown.ends_with("\n\n<p>Text</p>\n"), "{shown:?}");
     newsroom.done(&["article", "edit", "a/1", &newsroom.file("b.json", "{\"title\":\"New\"}")]);
     assert_eq!(newsroom.done(&["article", "retract", "a/1"]), "retracted a/1\n");
-    let sent = json!({"title": "Title", "published_at": "18.12.2020 15:03", "body_markdown": "Text\n", "categories": ["science"]});
+    let sent = json!({"title": "Title", "published_at": "18.12.2020 15:03", "body_markdown": "\nText\n", "categories": ["science"]});
     assert_eq!(
         newsroom.seen(),
         [
             format!("POST /api/v1/articles {sent}"),
             "GET /api/v1/articles/a%2F1".into(),
             "GET /api/v1/articles/a%2F1".into(),
-            "PUT /api/v1/articles/a%2F1 \"3\" {\"categories\":[\"science\"],\"title\":\"New\"}".into(),
+            "PUT /api/v1/articles/a%2F1 \"3\" {\"title\":\"New\",\"categories\":[\"science\"]}".into(),
             "DELETE /api/v1/articles/a%2F1".into(),
         ]
     );

@@ -312,7 +312,7 @@ fn the_command_line_adds_lists_shows_edits_and_retracts() {
 #[test]
 fn the_command_line_tells_the_same_mistakes_as_the_api() {
     let mut newsroom = Newsroom::start();
-    let wrong = r#"{"title": "", "categories": ["sports"]}"#;
+    let wrong = r#"{"title": "", "categories": ["sports"], "tags": ["a"], "tags": ["b"]}"#;
     let said = newsroom.cli_with_input(&["article", "add", "-"], wrong);
     assert_eq!(said.code, Some(1));
     let told = newsroom.api("POST", "/articles", &[], wrong).expect(422).json();
@@ -321,7 +321,7 @@ fn the_command_line_tells_the_same_mistakes_as_the_api() {
         let line = format!("`{}`: found {}, expected {}", of("field"), of("found"), of("expected"));
         assert!(said.err.contains(&line), "{line} is missing in {}", said.err);
     }
-    assert!(said.err.contains("economy, science"));
+    assert!(said.err.contains("economy, science") && said.err.contains("`tags`: found it twice"), "{}", said.err);
     let gone = newsroom.cli(&["article", "show", "nobody"]);
     assert!(gone.code == Some(1) && gone.err.contains("nobody"), "{gone:?}");
     newsroom.stop();

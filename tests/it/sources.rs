@@ -27,6 +27,31 @@ fn files_that_lie_in_the_folder_are_published_before_the_daemon_says_it_is_up() 
 }
 
 #[test]
+fn the_same_file_is_the_same_article_by_its_folder_and_by_the_command_line() {
+    let newsroom = Newsroom::start();
+    let front = "title = \"Whole\"\ndate = 2020-12-18T15:03:00\nsummary = \"In short.\"\nurl = \"https://cms.example/s/1\"\n\
+        authors = [\"Ann\"]\ntags = [\"a\", \"b\"]\nlanguage = \"en\"\ncategories = [\"economy\"]\n\
+        source = { title = \"Other\", feed = \"https://other.example/feed\" }\n\
+        [[media]]\nurl = \"https://cms.example/a.png\"\nwidth = 0x280\n[comments]\nurl = \"https://cms.example/#c\"\ncount = 3";
+    newsroom.file("whole.md", front, "Text of *one* with [a link](b).");
+    newsroom.shows(FEED, &["Whole"]);
+    let path = newsroom.path("articles/science/whole.md").display().to_string();
+    newsroom.cli(&["article", "add", &path, "--category", "science"]).good();
+    let all = newsroom.api("GET", "/articles", &[], "").json();
+    let articles = all["articles"].as_array().expect("a list");
+    let same = articles.iter().map(|article| {
+        let mut article = article.clone();
+        let own = ["id", "external_id", "links", "created_at", "updated_at", "first_public_at"];
+        article.as_object_mut().expect("an article").retain(|field, _| !own.contains(&field.as_str()));
+        article
+    });
+    let [one, other] = same.collect::<Vec<_>>().try_into().expect("two articles");
+    assert_eq!(one, other);
+    assert_eq!((&one["media"][0]["width"], &one["published_at"]), (&640.into(), &"2020-12-18T12:03:00Z".into()));
+    assert_eq!(one["categories"], serde_json::json!(["science", "economy"]));
+}
+
+#[test]
 fn a_file_that_comes_changes_and_goes_is_an_article_published_revised_and_retracted() {
     let newsroom = Newsroom::start();
     newsroom.file("a.md", &titled("Came"), "Text.");

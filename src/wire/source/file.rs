@@ -2,7 +2,7 @@
 
 use super::{Door, Input, from_input, quoted};
 use crate::domain::{Category, Draft, ExternalId, Fault, Kind, Problem, Slug};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::collections::HashMap;
 use toml::de::{DeTable, DeValue};
 use uuid::Uuid;
@@ -69,43 +69,9 @@ impl FileFault {
 ///
 /// Errors: every fault with its line.
 pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) -> Result<Draft, FileFault> {
-    let parts = Parts::of(text)?;
-    let table = DeTable::parse(parts.front).map_err(|error| {
-        let line = parts.line_of(error.span().map_or(0, |span| span.start));
-        let detail = format!("the part between the +++ lines is not TOML: {}", error.message().trim());
-        FileFault { line, problem: Problem::new(Kind::Malformed, detail), lines: Vec::new() }
-    })?;
-    let mut faults: Vec<(usize, Fault)> = Vec::new();
-    let mut lines: HashMap<String, usize> = HashMap::from([("body".to_owned(), parts.body_line)]);
-    let mut input = Input { body_markdown: Some(parts.body.to_owned()), ..Input::default() };
-    let mut further = Vec::new();
-    for (key, value) in table.get_ref() {
-        let name = key.get_ref().as_ref();
-        let line = parts.line_of(key.span().start);
-        lines.insert(name.to_owned(), line);
-        let mut faults = |found: &str, expected: &str| faults.push((line, Fault::new(name, found, expected)));
-        let value = value.get_ref();
-        match name {
-            "title" => input.title = text_of(value, &mut faults),
-            "date" => input.published_at = date_of(value, &mut faults),
-            "summary" => input.summary = text_of(value, &mut faults),
-            "url" => input.url = text_of(value, &mut faults),
-            "authors" => input.authors = texts_of(value, &mut faults),
-            "tags" => input.tags = texts_of(value, &mut faults),
-            "language" => input.language = text_of(value, &mut faults),
-            "status" => input.status = text_of(value, &mut faults),
-            "id" => input.id = text_of(value, &mut faults),
-            "external_id" => input.external_id = text_of(value, &mut faults),
-            "categories" => further = texts_of(value, &mut faults),
-            "media" => input.media = Some(json_of(value)),
-            "comments" => input.comments = Some(json_of(value)),
-            "source" => input.source = Some(json_of(value)),
-            _ => faults("an unknown key", &format!("one of {}", KEYS.join(", "))),
-        }
-    }
+    let Written { mut input, lines, mut faults } = Written::of(text)?;
     input.external_id.get_or_insert_with(|| name_of_file(&home.slug, file_name));
-    input.categories = vec![home.slug.to_string()];
-    input.categories.extend(further.into_iter().filter(|slug| slug != home.slug.as_str()));
+    input.categories = at_home(&[home.slug.to_string()], input.categories);
     let outcome = from_input(input, door);
     let known: Vec<String> = faults.iter().map(|(_, fault)| fault.field.clone()).collect();
     if let Err(problem) = &outcome {
@@ -123,6 +89,72 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
         Ok(draft) if faults.is_empty() => Ok(draft),
         Ok(_) | Err(_) => Err(FileFault::new(faults)),
     }
+}
+
+/// What an article file says, for who sends it on to where the categories are known: as [`from_file`] reads it, but that
+/// `homes` stand in the place of its folder's category, and that it is not named after a folder.
+///
+/// Errors: every fault that can be seen without knowing the categories, with its line.
+pub fn input_of_file(text: &str, homes: &[String]) -> Result<Input, FileFault> {
+    let Written { mut input, faults, .. } = Written::of(text)?;
+    if !faults.is_empty() {
+        return Err(FileFault::new(faults));
+    }
+    input.categories = at_home(homes, input.categories);
+    Ok(input)
+}
+
+/// What stands in a file, nothing of it checked but of what type each value is.
+struct Written {
+    input: Input,
+    /// The line of each key.
+    lines: HashMap<String, usize>,
+    /// Each with its line.
+    faults: Vec<(usize, Fault)>,
+}
+
+impl Written {
+    fn of(text: &str) -> Result<Written, FileFault> {
+        let parts = Parts::of(text)?;
+        let table = DeTable::parse(parts.front).map_err(|error| {
+            let line = parts.line_of(error.span().map_or(0, |span| span.start));
+            let detail = format!("the part between the +++ lines is not TOML: {}", error.message().trim());
+            FileFault { line, problem: Problem::new(Kind::Malformed, detail), lines: Vec::new() }
+        })?;
+        let mut faults: Vec<(usize, Fault)> = Vec::new();
+        let mut lines: HashMap<String, usize> = HashMap::from([("body".to_owned(), parts.body_line)]);
+        let mut input = Input { body_markdown: Some(parts.body.to_owned()), ..Input::default() };
+        for (key, value) in table.get_ref() {
+            let name = key.get_ref().as_ref();
+            let line = parts.line_of(key.span().start);
+            lines.insert(name.to_owned(), line);
+            let mut faults = |found: &str, expected: &str| faults.push((line, Fault::new(name, found, expected)));
+            let value = value.get_ref();
+            match name {
+                "title" => input.title = text_of(value, &mut faults),
+                "date" => input.published_at = date_of(value, &mut faults),
+                "summary" => input.summary = text_of(value, &mut faults),
+                "url" => input.url = text_of(value, &mut faults),
+                "authors" => input.authors = texts_of(value, &mut faults),
+                "tags" => input.tags = texts_of(value, &mut faults),
+                "language" => input.language = text_of(value, &mut faults),
+                "status" => input.status = text_of(value, &mut faults),
+                "id" => input.id = text_of(value, &mut faults),
+                "external_id" => input.external_id = text_of(value, &mut faults),
+                "categories" => input.categories = texts_of(value, &mut faults),
+                "media" => input.media = Some(json_of(value)),
+                "comments" => input.comments = Some(json_of(value)),
+                "source" => input.source = Some(json_of(value)),
+                _ => faults("an unknown key", &format!("one of {}", KEYS.join(", "))),
+            }
+        }
+        Ok(Written { input, lines, faults })
+    }
+}
+
+/// The categories of a file that is at home in `homes`, and names `further` ones.
+fn at_home(homes: &[String], further: Vec<String>) -> Vec<String> {
+    homes.iter().cloned().chain(further.into_iter().filter(|slug| !homes.contains(slug))).collect()
 }
 
 /// The `id` and the `external_id` that an article file names, unchecked: what can be known of it before it is read whole.
@@ -217,12 +249,17 @@ fn texts_of(value: &DeValue<'_>, fault: &mut impl FnMut(&str, &str)) -> Vec<Stri
     values.iter().filter_map(|value| text_of(value.get_ref(), fault)).collect()
 }
 
-/// What the value would be in JSON, where the parts that are objects are checked for both.
+/// What the value would be in JSON, where the parts that are objects are checked for both. A number that JSON does not
+/// have is text: it is no number where one is expected, and not as good as absent.
 fn json_of(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::String(text.to_string()),
-        DeValue::Integer(number) => number.as_str().parse::<i64>().map_or(Value::Null, Value::from),
-        DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Value::Null, Value::from),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or_else(|_| Value::String(number.to_string()), Value::from),
+        DeValue::Float(number) => {
+            let finite = number.as_str().parse().ok().and_then(Number::from_f64);
+            finite.map_or_else(|| Value::String(number.to_string()), Value::Number)
+        }
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(date) => Value::String(date.to_string()),
         DeValue::Array(values) => values.iter().map(|value| json_of(value.get_ref())).collect(),

@@ -3,14 +3,15 @@
 use super::{Door, FIELDS, Input, from_input, shown};
 use crate::domain::{Draft, Fault, Kind, Problem};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::Value;
+use serde::ser::{Serialize, Serializer};
 use serde_json::error::Category;
+use serde_json::{Map, Value};
 
 /// Reads an article. Errors: [`Kind::Malformed`] with line and column where the bytes are no JSON; [`Kind::Invalid`]
 /// with every fault where they are: an unknown or repeated field, a value of the wrong type, half of a surrogate pair,
 /// and all that [`from_input`] finds.
 pub fn from_json(bytes: &[u8], door: &Door<'_>) -> Result<Draft, Problem> {
-    let members: Members = serde_json::from_slice(bytes).map_err(|error| syntax(bytes, &error))?;
+    let members = Members::of(bytes)?;
     let mut faults = Vec::new();
     let input = input(members, &mut faults);
     match from_input(input, door) {
@@ -31,8 +32,46 @@ fn base(field: &str) -> &str {
     field.split(['[', '.']).next().unwrap_or(field)
 }
 
-/// The members of the object as they stand; a map would hide that one comes twice.
-struct Members(Vec<(String, Value)>);
+/// The members of the object as they stand; a map would hide that one comes twice. Written out, they are as they were:
+/// who sends an article on leaves it to [`from_json`] to say what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members(Vec<(String, Value)>);
+
+impl Members {
+    /// Errors: as [`from_json`], for what is no JSON object.
+    pub fn of(bytes: &[u8]) -> Result<Members, Problem> {
+        serde_json::from_slice(bytes).map_err(|error| syntax(bytes, &error))
+    }
+
+    /// Those of an article that say anything: `null` and an empty list are as good as absent.
+    ///
+    /// Errors: none that an [`Input`] gives cause for.
+    pub fn of_input(input: &Input) -> Result<Members, serde_json::Error> {
+        let all: Map<String, Value> = serde_json::from_value(serde_json::to_value(input)?)?;
+        let is_said = |value: &Value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty());
+        Ok(Members(all.into_iter().filter(|(_, value)| is_said(value)).collect()))
+    }
+
+    /// What the first of this name says, if there is one and it says anything.
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        let found = self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        found.filter(|value| !value.is_null())
+    }
+
+    /// Has the first of this name say `value`; where there is none, there is one more.
+    pub fn set(&mut self, name: &str, value: Value) {
+        match self.0.iter_mut().find(|(known, _)| known == name) {
+            Some((_, old)) => *old = value,
+            None => self.0.push((name.to_owned(), value)),
+        }
+    }
+}
+
+impl Serialize for Members {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

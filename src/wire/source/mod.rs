@@ -5,8 +5,8 @@ mod extras;
 mod file;
 mod json;
 
-pub use file::{FileFault, NAME_START, from_file, name_of_file, names_in_file};
-pub use json::{from_json, problem as json_problem};
+pub use file::{FileFault, NAME_START, from_file, input_of_file, name_of_file, names_in_file};
+pub use json::{Members, from_json, problem as json_problem};
 
 use super::html;
 use crate::domain::{
@@ -14,6 +14,7 @@ use crate::domain::{
     clean_line, is_language_tag, parse_time,
 };
 use jiff::tz::TimeZone;
+use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Display;
 use url::Url;
@@ -62,8 +63,8 @@ pub const FIELDS: [&str; 16] = [
     "source",
 ];
 
-/// An article as plain text, nothing of it checked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// An article as plain text, nothing of it checked. As JSON it is what [`from_json`] reads as the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Input {
     /// Given at an import; where there is none, one is minted.
     pub id: Option<String>,

@@ -291,6 +291,46 @@ fn an_article_file_says_the_same_of_them_in_toml() {
 }
 
 #[test]
+fn what_an_article_file_says_is_the_same_article_as_json() {
+    let world = World::new();
+    let text = "+++\ntitle = \"A\"\ndate = 2020-12-18T15:03:00\nid = \"42\"\nexternal_id = \"x\"\nstatus = \"draft\"\n\
+        summary = \"S\"\nurl = \"https://x.example/a\"\nauthors = [\"Ann\"]\ntags = [\"t\"]\nlanguage = \"ru\"\n\
+        categories = [\"economy\", \"science\"]\nsource = { title = \"Other\", feed = \"https://other.example/feed\" }\n\
+        [[media]]\nurl = \"https://x.example/a.png\"\nwidth = 0x280\n[comments]\nurl = \"https://x.example/#c\"\n+++\n\nText *x*\n";
+    let homes = ["science".to_owned()];
+    let input = input_of_file(text, &homes).expect("valid");
+    let json = serde_json::to_string(&Members::of_input(&input).expect("valid")).expect("valid");
+    assert_eq!(world.json(&json).expect("valid"), world.file(text).expect("valid"));
+    let all = serde_json::to_value(Input::default()).expect("valid");
+    let mut fields = FIELDS.to_vec();
+    fields.sort_unstable();
+    assert_eq!(all.as_object().expect("an object").keys().map(String::as_str).collect::<Vec<_>>(), fields);
+    let fault = input_of_file("+++\ntitle = 5\ntitel = \"A\"\n+++\n", &homes).expect_err("faults");
+    assert_eq!(fault.problem.faults.len(), 2, "{fault:?}");
+}
+
+#[test]
+fn a_number_that_is_none_in_json_is_not_passed_over() {
+    for number in ["99999999999999999999", "nan", "-inf", "1e999"] {
+        let text =
+            format!("+++\ntitle = \"A\"\nmedia = [{{ url = \"https://x.example/a.png\", width = {number} }}]\n+++\n");
+        let fault = World::new().file(&text).expect_err(number);
+        assert_eq!(fault.problem.faults[0].field, "media[0].width", "{number}");
+    }
+}
+
+#[test]
+fn members_are_written_out_as_they_were() {
+    let text = r#"{"title":"A","tags":[],"title":null}"#;
+    let mut members = Members::of(text.as_bytes()).expect("an object");
+    assert_eq!(serde_json::to_string(&members).expect("valid"), text);
+    members.set("tags", "x".into());
+    members.set("url", "y".into());
+    assert_eq!(members.get("tags").and_then(Value::as_str), some("x").as_deref());
+    assert_eq!(serde_json::to_string(&members).expect("valid"), r#"{"title":"A","tags":"x","title":null,"url":"y"}"#);
+}
+
+#[test]
 fn a_file_is_named_after_whatever_name_it_has() {
     let science = Slug::parse("slug", "science").expect("valid");
     for odd in ["two  spaces.md", "wide\u{3000}space.md", "a\u{1}b.md", &"x".repeat(600)] {
