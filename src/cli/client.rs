@@ -40,6 +40,8 @@ pub(super) struct Request<'a> {
     pub(super) body: Option<String>,
     /// Only if the article is still of this revision.
     pub(super) if_match: Option<&'a str>,
+    /// What makes a repetition of it known as one.
+    pub(super) idempotency_key: Option<&'a str>,
     /// May the answer take as long as it takes?
     pub(super) patient: bool,
 }
@@ -47,7 +49,7 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     /// Nothing but a method and a path.
     pub(super) fn new(method: Method, path: &'a [&'a str]) -> Self {
-        Request { method, path, query: &[], body: None, if_match: None, patient: false }
+        Request { method, path, query: &[], body: None, if_match: None, idempotency_key: None, patient: false }
     }
 }
 
@@ -109,6 +111,9 @@ impl Client {
         }
         if let Some(revision) = request.if_match {
             call = call.header(IF_MATCH, revision);
+        }
+        if let Some(key) = request.idempotency_key {
+            call = call.header("idempotency-key", key);
         }
         if let Some(body) = request.body {
             call = call.header(CONTENT_TYPE, "application/json").body(body);

@@ -101,6 +101,33 @@ fn an_edit_with_if_match_does_not_overwrite_somebody_elses() {
 }
 
 #[test]
+fn what_is_added_twice_by_the_command_line_is_one_article() {
+    let newsroom = Newsroom::start();
+    let add = |text: &str| newsroom.cli_with_input(&["article", "add", "-"], text).good();
+    let front = |more: &str| format!("+++\ntitle = \"By file\"\ncategories = [\"economy\"]\n{more}\n+++\nText.\n");
+    let (plain, json) = (front(""), economy("By JSON").to_string());
+    let mut said: Vec<String> = [&plain, &front("id = \"one\""), &front("external_id = \"two\""), &json]
+        .into_iter()
+        .map(|text| {
+            let first = add(text);
+            assert_eq!(add(text), first, "{text}");
+            first
+        })
+        .collect();
+    said.push(add(&economy("By JSON, otherwise").to_string()));
+    said.sort();
+    said.dedup();
+    let ids = || newsroom.api("GET", "/articles", &[], "").json()["articles"].as_array().expect("a list").len();
+    assert_eq!((said.len(), ids()), (5, 5), "{said:?}");
+    // What was edited since is not undone by a command whose answer comes late.
+    let id = add(&json).split_whitespace().nth(1).expect("an id").to_owned();
+    newsroom.api("PUT", &format!("/articles/{id}"), &[], &economy("Edited").to_string()).expect(200);
+    add(&json);
+    assert_eq!(newsroom.api("GET", &format!("/articles/{id}"), &[], "").json()["title"], "Edited");
+    assert_eq!(ids(), 5);
+}
+
+#[test]
 fn if_match_takes_a_list_of_tags_and_compares_them_strongly() {
     let newsroom = Newsroom::start();
     let path = format!("/articles/{}", newsroom.publish_titled("First"));
