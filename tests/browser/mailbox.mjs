@@ -1,12 +1,14 @@
 // A subscriber's way with a real mail server and a real browser: the daemon sends to Postfix, Postfix delivers to a
 // Maildir, the links in the mails are followed in Chromium; a signature holds, leaving by mail and a bounce come back.
+// At the end the daemon's calendar is a day and an hour ahead: a digest's hour has come, and the time of programs that
+// open the links of new mails is over.
 //
 // TIDINGS   the daemon's program
 // WORK      a folder, which is made
 // PYTHON    a Python with dkimpy
 // CHROMIUM  the browser, if it is not /usr/bin/chromium
 //
-// Needs root. Prints a line for each check; the exit code is 1 if one failed.
+// Needs root and a C compiler. Prints a line for each check; the exit code is 1 if one failed.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -16,6 +18,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { Postfix, header } from "./postfix.mjs";
@@ -23,6 +26,10 @@ import { Postfix, header } from "./postfix.mjs";
 const run = promisify(execFile);
 const { TIDINGS: program, WORK: work, PYTHON: python } = process.env;
 const READERS = ["reader", "writer", "gone", "keeper"];
+/** They ask, and do not confirm at once. */
+const ASKERS = ["stranger", "late"];
+/** The hour of a daily digest comes within it, whatever the hour is now. */
+const LATER_S = 25 * 3600;
 /** The daemon looks at what came in at once; a bounce goes through Postfix before. */
 const SOON_MS = 30_000;
 
@@ -68,8 +75,9 @@ tls = "none"
   await writeFile(config, settings);
 }
 
-async function startDaemon() {
-  const daemon = spawn(program, ["serve", "--config", config], { stdio: ["ignore", "pipe", "inherit"] });
+async function startDaemon(env = {}) {
+  const options = { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } };
+  const daemon = spawn(program, ["serve", "--config", config], options);
   for await (const line of createInterface({ input: daemon.stdout })) {
     if (line.startsWith("  mail ")) return daemon;
   }
@@ -91,13 +99,41 @@ async function soon(what, look) {
   throw new Error(`${what}: not within ${SOON_MS} ms`);
 }
 
-async function subscribes(page, name) {
+const shown = (name) => tidings("subscribers", "show", `${name}@example.org`);
+
+/** All that the API tells of the address, but for how far its mails are on their way. */
+async function held(name) {
+  const record = JSON.parse(await tidings("subscribers", "export", `${name}@example.org`));
+  return { ...record, messages: record.messages.length };
+}
+
+/** A program looks where a link of a mail leads, which changes nothing. */
+async function looks(page, name, link) {
+  const before = await held(name);
+  assert.equal((await page.request.get(link)).status(), 200);
+  assert.deepEqual(await held(name), before, `${link} was only looked at`);
+}
+
+/** So does a person, who has not pressed anything yet. */
+async function opens(page, name, link) {
+  await looks(page, name, link);
+  const before = await held(name);
+  await page.goto(link);
+  assert.equal(await page.locator("script").count(), 0, `a script on ${link}`);
+  assert.deepEqual(await held(name), before, `${link} was only opened`);
+}
+
+async function asks(page, name) {
   await page.goto(new URL("subscribe", base).href);
   await page.getByLabel("Your mail address").fill(`${name}@example.org`);
   await page.getByRole("checkbox", { name: "Everything" }).check();
   await page.getByRole("button", { name: "Subscribe", exact: true }).click();
   await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
-  await page.goto(linkIn(await postfix.mail(name, "please confirm"), "subscriptions"));
+}
+
+async function subscribes(page, name) {
+  await asks(page, name);
+  await opens(page, name, linkIn(await postfix.mail(name, "please confirm"), "subscriptions"));
   await page.getByRole("button", { name: "Yes, subscribe me" }).click();
   await page.getByRole("heading", { name: "You are subscribed" }).waitFor();
 }
@@ -108,12 +144,14 @@ async function publish(title) {
   await tidings("article", "add", file);
 }
 
-/** The first address below `path` in the text part. */
-function linkIn(mail, path, rest = "") {
-  const link = mail.text.match(new RegExp(`${base.replaceAll(".", "\\.")}${path}/[\\w/-]+${rest}`));
-  assert.ok(link, `no link below ${path} in:\n${mail.text}`);
-  return link[0];
+/** The addresses below `path` in the text part. */
+function linksIn(mail, path, rest = "") {
+  const links = mail.text.match(new RegExp(`${base.replaceAll(".", "\\.")}${path}/[\\w/-]+${rest}`, "g"));
+  assert.ok(links, `no link below ${path} in:\n${mail.text}`);
+  return links;
 }
+
+const linkIn = (...words) => linksIn(...words)[0];
 
 /** Follows what a notice links to. */
 async function reads(page) {
@@ -146,8 +184,8 @@ print(count, [dkim.DKIM(mail).verify(idx=index, dnsfunc=record) for index in ran
   assert.equal(stdout.trim(), "2 [True, True]");
 }
 
-async function leavesByLink(page) {
-  await page.goto(linkIn(await postfix.mail("reader", "Rover lands"), "subscriptions"));
+async function leavesByLink(page, words) {
+  await opens(page, "reader", linkIn(await postfix.mail("reader", words), "subscriptions"));
   await page.getByRole("button", { name: "Unsubscribe" }).click();
   await page.getByRole("heading", { name: "You are unsubscribed" }).waitFor();
 }
@@ -164,14 +202,14 @@ mail.set_content("Please.")
 smtplib.SMTP("127.0.0.1", int(sys.argv[1])).send_message(mail)`;
   const subject = link.searchParams.get("subject") ?? "unsubscribe";
   await run("python3", ["-c", write, String(ports.smtp), decodeURIComponent(link.pathname), subject]);
-  await soon("writer is unsubscribed", async () => /unsubscribed/.test(await tidings("subscribers", "show", "writer@example.org")));
+  await soon("writer is unsubscribed", async () => /unsubscribed/.test(await shown("writer")));
 }
 
 /** The mailbox goes; the report of the next mail ends the subscription. */
 async function bounces() {
   await postfix.forget("gone");
   await publish("Rover drives");
-  await soon("gone is refused", async () => /refused/.test(await tidings("subscribers", "show", "gone@example.org")));
+  await soon("gone is refused", async () => /refused/.test(await shown("gone")));
 }
 
 /** Who left, by either way, got nothing more than a word of farewell. */
@@ -189,10 +227,84 @@ async function getsNoMore() {
   }
 }
 
+/** What a mailbox provider does for a reader who presses its own button (RFC 8058). */
+async function leavesByOneClick(page) {
+  const notice = await postfix.mail("keeper", "Rover rests");
+  const link = header(notice, "list-unsubscribe").match(/<(https?:[^>]+)>/)[1];
+  await looks(page, "keeper", link);
+  const answer = await page.request.post(link, { form: { "List-Unsubscribe": "One-Click" }, maxRedirects: 0 });
+  assert.equal(answer.status(), 200);
+  assert.match(await shown("keeper"), /unsubscribed/);
+}
+
+async function takesItBack(page) {
+  await opens(page, "reader", linkIn(await postfix.mail("reader", "you are unsubscribed"), "subscriptions"));
+  await page.getByRole("button", { name: "Yes, subscribe me again" }).click();
+  await page.getByRole("heading", { name: "You are subscribed again" }).waitFor();
+  assert.match(await shown("reader"), /confirmed, instant/);
+}
+
+/** By the link to leave, which leads to one to the preferences. */
+async function wantsDigest(page) {
+  await page.goto(linkIn(await postfix.mail("reader", "Rover lands"), "subscriptions"));
+  await page.getByRole("button", { name: "Mail me a link to my preferences" }).click();
+  await opens(page, "reader", linkIn(await postfix.mail("reader", "your preferences"), "subscriptions"));
+  const own = page.getByRole("region", { name: "Subscription 1" });
+  await own.getByRole("radio", { name: "Once a day" }).check();
+  await own.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Saved.").waitFor();
+  assert.match(await shown("reader"), /confirmed, daily/);
+}
+
+/** Whoever asks for this address afterwards is answered like everybody, and nothing comes of it. */
+async function isNeverAskedAgain(page) {
+  await asks(page, "stranger");
+  await opens(page, "stranger", linksIn(await postfix.mail("stranger", "please confirm"), "subscriptions").at(-1));
+  await page.getByRole("button", { name: "Never ask me again" }).click();
+  await page.getByRole("heading", { name: "You will not be asked again" }).waitFor();
+  await asks(page, "stranger");
+  const said = await shown("stranger");
+  assert.match(said, /never to be asked again/);
+  assert.doesNotMatch(said, /pending/);
+}
+
+/** The daemon is started again, with another calendar. */
+async function isLater() {
+  const library = join(work, "later.so");
+  const source = fileURLToPath(new URL("later.c", import.meta.url));
+  await run("cc", ["-shared", "-fPIC", `-DLATER_S=${LATER_S}`, "-o", library, source]);
+  await stopDaemon(daemon);
+  daemon = undefined;
+  daemon = await startDaemon({ LD_PRELOAD: library });
+}
+
+/** The page presses its button itself. */
+async function confirmsByComing(page) {
+  const link = linkIn(await postfix.mail("late", "please confirm"), "subscriptions");
+  await looks(page, "late", link);
+  // The page leaves before it is complete.
+  await page.goto(link, { waitUntil: "commit" });
+  await page.getByRole("heading", { name: "You are subscribed" }).waitFor();
+  assert.match(await shown("late"), /confirmed, instant/);
+}
+
+async function getsDigest(page) {
+  const digest = await postfix.mail("reader", "and 1 more");
+  const titles = [];
+  for (const link of linksIn(digest, "articles")) {
+    await page.goto(link);
+    titles.push(await page.locator("h1").innerText());
+  }
+  // Each has a link to be read and one to be printed.
+  assert.deepEqual(titles, ["Rover dances", "Rover dances", "Rover sings", "Rover sings"]);
+  await leavesByLink(page, "and 1 more");
+  assert.match(await shown("reader"), /unsubscribed, daily/);
+}
+
 await configure();
 await tidings("mail", "dkim", "--create", "rsa", "--algorithm", "rsa");
 await tidings("mail", "dkim", "--create", "ed25519", "--algorithm", "ed25519");
-await postfix.start(READERS);
+await postfix.start([...READERS, ...ASKERS]);
 let daemon;
 let failed = 0;
 const browser = await chromium.launch({
@@ -206,10 +318,22 @@ try {
     ["subscribes and confirms by the link in the mail", async () => { for (const name of READERS) await subscribes(page, name); }],
     ["gets a notice and follows its links", () => reads(page)],
     ["has mails whose signatures hold behind another mail server", isSigned],
-    ["leaves by the link in the mail", () => leavesByLink(page)],
+    ["leaves by the link in the mail", () => leavesByLink(page, "Rover lands")],
     ["leaves by a mail", leavesByMail],
     ["is no longer mailed when the mailbox is gone", bounces],
     ["gets nothing after leaving, and all of it once before", getsNoMore],
+    ["leaves by one click", () => leavesByOneClick(page)],
+    ["takes leaving back by the link in the farewell", () => takesItBack(page)],
+    ["changes to a digest by the link to the preferences", () => wantsDigest(page)],
+    ["is never asked again", () => isNeverAskedAgain(page)],
+    ["asks, and looks into the mailbox a day later", async () => {
+      await asks(page, "late");
+      await postfix.mail("late", "please confirm");
+      for (const title of ["Rover sings", "Rover dances"]) await publish(title);
+      await isLater();
+    }],
+    ["confirms by opening the link later", () => confirmsByComing(page)],
+    ["gets a digest and follows its links", () => getsDigest(page)],
   ];
   for (const [what, step] of steps) {
     try {
