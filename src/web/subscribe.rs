@@ -148,10 +148,11 @@ pub(super) async fn act(
     let ui = spoken_to(&app, &token)?;
     let has_pressed =
         |act: &str| is_form && form_urlencoded::parse(&sent).any(|(name, value)| name == "act" && value == act);
-    let asked = match app.subscriptions.look(&token) {
-        Ok((_, subscription)) => asked_about(purpose, &subscription).cloned(),
-        Err(_) => None,
+    let asked = match purpose {
+        Purpose::Confirm | Purpose::Undo => app.subscriptions.look(&token).ok(),
+        Purpose::Leave | Purpose::Never | Purpose::Preferences | Purpose::Feed => None,
     };
+    let asked = asked.and_then(|(_, subscription)| asked_about(purpose, &subscription).cloned());
     let (subscription, done, title) = match purpose {
         Purpose::Preferences if is_form => return preferences::act(&app, &token, &sent, from.0).await,
         Purpose::Confirm if has_pressed(word(purpose)) => {
