@@ -46,7 +46,7 @@ fn same(asked: &Asked<'_>, parts: &Parts) {
     assert_eq!(format!("{asked:?}"), format!("{other:?}"));
     assert_eq!(asked.takes_difference(), other.takes_difference());
     assert_eq!(asked.is_navigation(), other.is_navigation());
-    assert!(asked.tags().eq(other.tags()));
+    assert!(asked.held().eq(other.held()));
 }
 
 /// What hyper makes of these lines.

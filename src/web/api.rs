@@ -2,7 +2,7 @@
 
 use super::App;
 use super::body::{is_of, read_body};
-use super::condition::if_match;
+use super::condition::{has, if_match};
 use super::problem::ApiProblem;
 use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, State as ArticleState, Term};
 use crate::services::publish::{Idempotency, Outcome};
@@ -100,7 +100,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
 pub(super) async fn show(State(app): State<Arc<App>>, Named(id): Named, headers: HeaderMap) -> Answer {
     let article = app.store.article(&id)?.ok_or_else(|| Problem::no_article(&id))?;
     let tag = revision_tag(&article.record);
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes()) {
+    if has(&headers, tag.as_bytes()) {
         return Ok((StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response());
     }
     Ok(one(&app, &article.record, StatusCode::OK))

@@ -2,6 +2,7 @@
 //! that a [`Problem`] becomes is in [`super::mishap`].
 
 use super::App;
+use super::condition::has;
 use super::templates::digest;
 use super::view::{FeedLink, Followed, Link, direction, feeds};
 use crate::domain::{Category, Kind, Language, Problem, Selection};
@@ -10,8 +11,8 @@ use crate::wire::locale::Catalogue;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION,
-    REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, LOCATION, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -162,9 +163,7 @@ fn locale(language: &str) -> Option<String> {
 /// Its ETag is a digest of the whole page, so it changes with the frame as well.
 pub(super) fn kept(asked: &HeaderMap, html: String) -> Response {
     let etag = format!("\"{}\"", digest(html.as_bytes()));
-    let is_known = |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag;
-    let mut known = asked.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    let is_known = known.any(|list| list.split(',').any(|tag| is_known(tag.trim())));
+    let is_known = has(asked, etag.as_bytes());
     let mut response =
         if is_known { StatusCode::NOT_MODIFIED.into_response() } else { html_response(StatusCode::OK, html) };
     let headers = response.headers_mut();

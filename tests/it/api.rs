@@ -30,7 +30,13 @@ fn a_created_article_has_its_address_its_revision_and_its_links() {
     assert_eq!(article["links"]["print"], format!("{base}articles/{id}/print"));
     let shown = newsroom.api("GET", &format!("/articles/{id}"), &[], "").expect(200);
     assert_eq!(shown.json(), article);
-    newsroom.api("GET", &format!("/articles/{id}"), &[("If-None-Match", "\"1\"")], "").expect(304);
+    let asked = |known: &str| newsroom.api("GET", &format!("/articles/{id}"), &[("If-None-Match", known)], "");
+    for known in ["\"1\"", "W/\"1\"", "\"0\", W/\"1\"", "*"] {
+        assert_eq!(asked(known).expect(304).header("etag"), Some("\"1\""), "{known}");
+    }
+    for other in ["\"2\"", "1", "\"11\", \"01\""] {
+        assert_eq!(asked(other).expect(200).json(), article, "{other}");
+    }
 }
 
 #[test]

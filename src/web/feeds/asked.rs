@@ -3,6 +3,7 @@
 use super::codings::Wanted;
 use super::range;
 use crate::services::feeds::{Built, Coding};
+use crate::web::condition::{Held, held};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -86,12 +87,10 @@ impl<'a> Asked<'a> {
         self.a_im.is_some_and(|value| value.split(|byte| *byte == b',').any(is_feed))
     }
 
-    /// Each entity tag that the client has.
-    pub(in crate::web) fn tags(&self) -> impl Iterator<Item = &'a [u8]> {
+    /// Each that the client has, by its entity tag.
+    pub(in crate::web) fn held(&self) -> impl Iterator<Item = Held<'a>> {
         let (first, more) = &self.if_none_match;
-        // Our tags hold no comma, so a split at commas finds them.
-        let lines = first.iter().chain(more).copied();
-        lines.flat_map(|line| line.split(|byte| *byte == b',').map(<[u8]>::trim_ascii))
+        first.iter().chain(more).copied().flat_map(held)
     }
 
     /// The part that the client asks for, of a representation of `length` bytes with entity tag `tag`.
@@ -160,12 +159,10 @@ impl Choice {
 /// the date. Tags are known before the bytes are made, so nothing is packed for a client that has it.
 fn known(asked: &Asked<'_>, built: &Built, wanted: &Wanted, now_s: i64) -> Option<Coding> {
     let best = wanted.codings().first().copied().unwrap_or(Coding::Identity);
-    let mut tags = asked.tags().peekable();
-    if tags.peek().is_some() {
-        // Weak comparison (§8.8.3.2).
-        return tags.find_map(|tag| match tag.strip_prefix(b"W/").unwrap_or(tag) {
-            b"*" => Some(best),
-            tag => wanted.codings().iter().copied().find(|coding| built.tag(*coding) == tag),
+    if asked.if_none_match.0.is_some() {
+        return asked.held().find_map(|held| match held {
+            Held::Any => Some(best),
+            Held::Tag(tag) => wanted.codings().iter().copied().find(|coding| built.tag(*coding) == tag),
         });
     }
     let since = asked.if_modified_since.and_then(|value| str::from_utf8(value).ok());
@@ -199,7 +196,7 @@ mod tests {
             ("x-forwarded-for", "192.0.2.2"),
         ]);
         assert_eq!(asked.wanted().codings(), [Coding::Gzip, Coding::Identity]);
-        assert_eq!(asked.tags().collect::<Vec<_>>(), [&b"\"a\""[..], b"W/\"b\"", b"\"c\""]);
+        assert_eq!(asked.held().collect::<Vec<_>>(), [b"\"a\"", b"\"b\"", b"\"c\""].map(|tag| Held::Tag(tag)));
         assert_eq!(asked.if_modified_since, Some(&b"x"[..]));
         assert_eq!(asked.forwarded_for, Some(&b"192.0.2.2"[..]));
     }

@@ -11,6 +11,7 @@ pub(super) use codings::Wanted;
 pub(super) use patience::Patience;
 pub(super) use range::Asked as Part;
 
+use super::condition::Held;
 use super::problem::ApiProblem;
 use super::{App, frame, selections};
 use crate::domain::{Kind, Problem};
@@ -201,7 +202,10 @@ pub(super) async fn made(app: &App, feed: &Arc<Feed>, wanted: &Wanted) -> Result
 /// The items that the client has not seen, as a feed of their own (RFC 3229); none if it gets the whole.
 fn difference(app: &App, feed: &Feed, built: &Built, asked: &Asked<'_>, now_s: i64) -> Option<Answer> {
     let wanted = asked.wanted();
-    let plain = asked.tags().find_map(|tag| app.feeds.delta(feed, built, tag.strip_prefix(b"W/").unwrap_or(tag)))?;
+    let plain = asked.held().find_map(|held| match held {
+        Held::Any => None,
+        Held::Tag(tag) => app.feeds.delta(feed, built, tag),
+    })?;
     let is_packed = wanted.codings().contains(&Coding::Gzip) && plain.len() >= PACKED_FROM_BYTES;
     let (coding, body) = if is_packed { (Coding::Gzip, Coding::Gzip.pack(&plain)) } else { (Coding::Identity, plain) };
     let mut fields = validators(built, coding, now_s);
