@@ -17,12 +17,14 @@ const ARTICLES: [&str; 3] = ["api", "v1", "articles"];
 pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -> Result<Outcome, Failure> {
     match action {
         Article::Add(file) => {
-            let article = file.read()?;
+            let file = file.read()?;
+            let article = file.article(None)?;
             let body = text(&article)?;
             let key = repetition(&article, &body);
             let idempotency_key = key.as_deref();
             let request = Request { body: Some(body), idempotency_key, ..Request::new(Method::POST, &ARTICLES) };
-            say(out, &client.ask(request).await?.body)?;
+            let answer = client.ask(request).await.map_err(|failure| file.told(failure, None))?;
+            say(out, &answer.body)?;
         }
         Article::List { category, state, limit, cursor, json } => {
             let limit = limit.map(|limit| limit.to_string());
@@ -37,16 +39,17 @@ pub(super) async fn run(client: &Client, action: Article, out: &mut dyn Write) -
             if json { pretty(out, &article)? } else { page(out, &article)? }
         }
         Article::Edit { id, file } => {
-            let mut article = file.read()?;
+            let file = file.read()?;
             let id = checked(&id)?;
             let path = path(&id);
             let found = client.ask(Request::new(Method::GET, &path)).await?;
-            keep_categories(&mut article, &found.body);
+            let article = file.article(Some(&found.body))?;
             // What somebody else changes between these two requests is not overwritten.
             let revision = found.etag.unwrap_or_else(|| format!("\"{}\"", found.body["revision"]));
             let request =
                 Request { body: Some(text(&article)?), if_match: Some(&revision), ..Request::new(Method::PUT, &path) };
-            say(out, &client.ask(request).await?.body)?;
+            let answer = client.ask(request).await.map_err(|failure| file.told(failure, Some(&found.body)))?;
+            say(out, &answer.body)?;
         }
         Article::Retract { id } => {
             client.ask(Request::new(Method::DELETE, &path(&checked(&id)?))).await?;
@@ -77,13 +80,6 @@ fn text(article: &Members) -> Result<String, Failure> {
 fn repetition(article: &Members, body: &str) -> Option<String> {
     let is_named = ["id", "external_id"].iter().any(|name| article.get(name).is_some());
     (!is_named).then(|| hex(digest(&SHA256, body.as_bytes()).as_ref()))
-}
-
-/// A Markdown file seldom names its categories: they came from the folder or the command line when it was added.
-fn keep_categories(article: &mut Members, found: &Value) {
-    if let (None, Some(categories)) = (article.get("categories"), found.get("categories")) {
-        article.set("categories", categories.clone());
-    }
 }
 
 /// Checked before it becomes a path: an empty id would name the whole list.

@@ -3,7 +3,7 @@
 
 use super::failure::Failure;
 use crate::domain::Problem;
-use crate::wire::source::{FileFault, Members, input_of_file};
+use crate::wire::source::{FileFault, Input, Members, faults_in_file, input_of_file};
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
@@ -20,9 +20,12 @@ pub(super) struct File {
     categories: Vec<String>,
 }
 
+/// The categories of the command line, in what is told about them.
+const FIELD: &str = "--category";
+
 impl File {
     /// Reads it. Errors: what cannot be understood, with its place.
-    pub(super) fn read(&self) -> Result<Members, Failure> {
+    pub(super) fn read(self) -> Result<ArticleFile, Failure> {
         let shown = self.file.display().to_string();
         let mut text = String::new();
         if self.file == Path::new("-") {
@@ -30,19 +33,82 @@ impl File {
         } else {
             text = std::fs::read_to_string(&self.file).with_context(|| shown.clone())?;
         }
-        match self.file.extension().and_then(|extension| extension.to_str()) {
-            Some("json") => self.json(&text, &shown),
-            Some("md" | "markdown") => self.markdown(&text, &shown),
-            _ if text.trim_start().starts_with('{') => self.json(&text, &shown),
-            _ => self.markdown(&text, &shown),
+        let is_json = match self.file.extension().and_then(|extension| extension.to_str()) {
+            Some("json") => true,
+            Some("md" | "markdown") => false,
+            Some(_) | None => text.trim_start().starts_with('{'),
+        };
+        let form = if is_json {
+            Form::Json(Members::of(text.as_bytes()).map_err(|mut problem| {
+                problem.detail = format!("{shown}: {}", problem.detail);
+                problem
+            })?)
+        } else {
+            let input = input_of_file(&text).map_err(|fault| told(&fault, &shown))?;
+            Form::Markdown { input: Box::new(input), text }
+        };
+        Ok(ArticleFile { shown, categories: self.categories, form })
+    }
+}
+
+/// An article file that has been read.
+pub(super) struct ArticleFile {
+    /// Its name for people.
+    shown: String,
+    /// Those of the command line.
+    categories: Vec<String>,
+    form: Form,
+}
+
+enum Form {
+    Json(Members),
+    Markdown { input: Box<Input>, text: String },
+}
+
+/// The categories that stand before those of an article file.
+struct Homes {
+    slugs: Vec<String>,
+    /// What a fault in one of them is told of.
+    field: &'static str,
+}
+
+impl ArticleFile {
+    /// What the API takes, for a new article, or for `known` as the API shows it.
+    pub(super) fn article(&self, known: Option<&Value>) -> Result<Members, Failure> {
+        match &self.form {
+            Form::Json(article) => Ok(self.json(article.clone(), known)),
+            Form::Markdown { input, .. } => {
+                let input = input.as_ref().clone().at_home(&self.homes(input, known).slugs);
+                Ok(Members::of_input(&input).context("writing an article as JSON")?)
+            }
         }
     }
 
-    fn json(&self, text: &str, shown: &str) -> Result<Members, Failure> {
-        let mut article = Members::of(text.as_bytes()).map_err(|mut problem| {
-            problem.detail = format!("{shown}: {}", problem.detail);
-            problem
-        })?;
+    /// What the API has against the article that [`ArticleFile::article`] made for `known`: by the file's own keys with
+    /// their lines, as of a watched folder, where it is about them.
+    pub(super) fn told(&self, failure: Failure, known: Option<&Value>) -> Failure {
+        match (failure, &self.form) {
+            (Failure::Problem(problem), Form::Markdown { input, text }) if !problem.faults.is_empty() => {
+                let homes = self.homes(input, known);
+                told(&faults_in_file(text, &homes.slugs, homes.field, &problem), &self.shown).into()
+            }
+            (failure, Form::Json(_) | Form::Markdown { .. }) => failure,
+        }
+    }
+
+    /// An article file names further categories only. Its home comes from the command line, as that of a file in a folder
+    /// comes from the folder; else a known article stays where it is, and all it has stay where the file names none.
+    fn homes(&self, input: &Input, known: Option<&Value>) -> Homes {
+        if !self.categories.is_empty() {
+            return Homes { slugs: self.categories.clone(), field: FIELD };
+        }
+        let known = known.and_then(|known| known["categories"].as_array()).map(Vec::as_slice).unwrap_or_default();
+        let kept = if input.categories.is_empty() { known.len() } else { 1 };
+        let slugs = known.iter().take(kept).filter_map(|slug| slug.as_str().map(str::to_owned)).collect();
+        Homes { slugs, field: "category of the article" }
+    }
+
+    fn json(&self, mut article: Members, known: Option<&Value>) -> Members {
         if !self.categories.is_empty() {
             let further = self.categories.iter().map(|slug| Value::from(slug.as_str()));
             match article.get("categories") {
@@ -55,14 +121,15 @@ impl File {
                 Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_)) => {}
             }
         }
-        Ok(article)
+        if let (None, Some(categories)) = (article.get("categories"), known.and_then(|known| known.get("categories"))) {
+            article.set("categories", categories.clone());
+        }
+        article
     }
+}
 
-    fn markdown(&self, text: &str, shown: &str) -> Result<Members, Failure> {
-        let told = |fault: FileFault| Problem::new(fault.problem.kind, fault.report(shown));
-        let input = input_of_file(text, &self.categories).map_err(told)?;
-        Ok(Members::of_input(&input).context("writing an article as JSON")?)
-    }
+fn told(fault: &FileFault, shown: &str) -> Problem {
+    Problem::new(fault.problem.kind, fault.report(shown))
 }
 
 #[cfg(test)]
@@ -71,11 +138,16 @@ mod tests {
     use serde_json::json;
 
     fn read(name: &str, text: &str, categories: &[&str]) -> Result<Value, String> {
+        edited(name, text, categories, None)
+    }
+
+    fn edited(name: &str, text: &str, categories: &[&str], known: Option<&Value>) -> Result<Value, String> {
         let folder = tempfile::tempdir().expect("temporary folder");
         let file = folder.path().join(name);
         std::fs::write(&file, text).expect("writable");
         let categories = categories.iter().map(|slug| (*slug).to_owned()).collect();
-        let read = File { file, categories }.read().map_err(|failure| failure.to_string());
+        let read = File { file, categories }.read().and_then(|file| file.article(known));
+        let read = read.map_err(|failure| failure.to_string());
         let path = format!("{}/", folder.path().display());
         read.map(|article| json!(article)).map_err(|told| told.replace(&path, ""))
     }
@@ -122,5 +194,23 @@ mod tests {
         let markdown = "+++\ntitle = \"A\"\ncategories = [\"science\", \"economy\"]\n+++\n";
         assert_eq!(of("a.md", markdown, &["economy"]), json!(["economy", "science"]), "as of its folder");
         assert_eq!(of("a.md", markdown, &[]), json!(["science", "economy"]));
+    }
+
+    #[test]
+    fn an_edit_keeps_the_home_of_its_article_unless_it_is_given_another() {
+        let known = json!({ "categories": ["economy", "science"] });
+        let of = |name, text: &str, categories: &[&str]| {
+            edited(name, text, categories, Some(&known)).expect("valid")["categories"].take()
+        };
+        let markdown = |front: &str| format!("+++\ntitle = \"A\"\n{front}\n+++\n");
+        let (none, further) = (markdown(""), markdown("categories = [\"sport\"]"));
+        let all = markdown("categories = [\"sport\", \"economy\"]");
+        assert_eq!(of("a.md", &none, &[]), json!(["economy", "science"]), "it names none");
+        assert_eq!(of("a.md", &further, &[]), json!(["economy", "sport"]), "what it does not name is gone");
+        assert_eq!(of("a.md", &all, &[]), json!(["economy", "sport"]), "as of its folder");
+        assert_eq!(of("a.md", &further, &["culture"]), json!(["culture", "sport"]), "moved");
+        assert_eq!(of("a.md", &none, &["culture"]), json!(["culture"]), "moved");
+        assert_eq!(of("a.json", "{\"categories\":[\"sport\"]}", &[]), json!(["sport"]), "all that it names");
+        assert_eq!(of("a.json", "{}", &[]), json!(["economy", "science"]));
     }
 }

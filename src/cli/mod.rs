@@ -240,7 +240,7 @@ enum Article {
         #[arg(long)]
         json: bool,
     },
-    /// Replace an article by what a file says; its categories stay where the file names none
+    /// Replace an article by what a file says; a `.md` leaves its home to `--category`, else as it is
     Edit {
         /// As `list` shows it
         id: String,

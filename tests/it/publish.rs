@@ -283,6 +283,32 @@ fn an_article_moved_to_another_category_leaves_the_first() {
 }
 
 #[test]
+fn an_article_file_that_is_edited_by_command_keeps_its_home_and_is_refused_with_its_lines() {
+    let mut newsroom = Newsroom::prepare(Setup::default());
+    newsroom.file("a.md", "title = \"At home\"", "Text.");
+    newsroom.run();
+    let listed = newsroom.api("GET", "/articles", &[], "").json();
+    let (id, home) = (id(&listed["articles"][0]), listed["articles"][0]["categories"][0].clone());
+    let further = if home == "economy" { "science" } else { "economy" };
+    let write = |more: &str| newsroom.write("b.md", &format!("+++\ntitle = \"Edited\"\n{more}\n+++\n\nText.\n"));
+    let file = newsroom.path("b.md").display().to_string();
+    let shown = || newsroom.api("GET", &format!("/articles/{id}"), &[], "").json()["categories"].take();
+    write(&format!("categories = [\"{further}\"]"));
+    newsroom.cli(&["article", "edit", &id, &file]).good();
+    assert_eq!(shown(), json!([home, further]));
+    write(&format!("tags = []\ncategories = [\"{further}\", \"sprot\"]\ndate = \"soon\""));
+    for command in [&["article", "edit", &id, &file][..], &["article", "add", &file, "--category", "ecomony"]] {
+        let told = newsroom.cli(command).err;
+        for place in ["4 `categories[1]`: found \"sprot\"", "5 `date`: found \"soon\""] {
+            assert!(told.contains(&format!("{file}:{place}, expected ")), "{told}");
+        }
+        let of_command = format!("{file}: `--category`: found \"ecomony\", expected ");
+        assert_eq!(told.contains(&of_command), command[1] == "add", "{told}");
+    }
+    assert_eq!(shown(), json!([home, further]));
+}
+
+#[test]
 fn the_command_line_adds_lists_shows_edits_and_retracts() {
     let newsroom = Newsroom::start();
     newsroom.write("a.json", r#"{"title": "By hand", "categories": ["economy"], "body_markdown": "*Text*"}"#);

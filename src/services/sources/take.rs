@@ -7,7 +7,7 @@ use super::{PUSHES_MAX, Sources};
 use crate::domain::{ArticleId, Draft, ExternalId, Fault, Kind, Problem, State, hex};
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, TakenFile};
-use crate::wire::source::{Door, NAME_START, from_file, name_of_file, names_in_file};
+use crate::wire::source::{Door, NAME_START, faults_in_file, from_file, name_of_file, names_in_file};
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
@@ -147,14 +147,16 @@ impl Sources {
             }
             for (at, outcome) in self.push(rows, files, takings).await {
                 let file = &files[at];
-                let Some(looks) = survey.looks(&file.place) else { continue };
+                let (Some(folder), Some(looks)) = (survey.folder(&file.place), survey.looks(&file.place)) else {
+                    continue;
+                };
                 match outcome {
                     Ok(()) => {
                         taken += 1;
                         memory.done(file.place.clone(), looks);
                     }
                     Err(problem) => {
-                        let left = Left::of(&file.place.name, &problem, claimed(file, &found[at]));
+                        let left = refused(folder, looks, file, &problem, claimed(file, &found[at]));
                         memory.left(file.place.clone(), looks, left, survey);
                     }
                 }
@@ -254,6 +256,19 @@ pub(super) fn claimed(file: &Candidate, found: &Found) -> Option<ArticleId> {
     match found {
         Found::Unchanged(article) | Found::Moved { article, .. } | Found::Article(article) => Some(article.clone()),
         Found::New { .. } | Found::Twin(_) | Found::Waits => file.declared().cloned(),
+    }
+}
+
+/// What is left of a file whose article was refused. What it says wrong is told with its lines, unless it is another by now.
+fn refused(folder: &Folder<'_>, looks: Looks, file: &Candidate, problem: &Problem, claims: Option<ArticleId>) -> Left {
+    let name = &file.place.name;
+    let left = Left::of(name, problem, claims);
+    match read(&folder.path.join(name), looks) {
+        Ok((text, digest)) if digest == file.digest && !problem.faults.is_empty() => {
+            let homes = [file.place.category.to_string()];
+            Left { told: faults_in_file(&text, &homes, "categories", problem).report(name), ..left }
+        }
+        Ok(_) | Err(_) => left,
     }
 }
 

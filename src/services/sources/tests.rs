@@ -128,6 +128,17 @@ async fn of_two_files_with_one_name_in_one_look_the_first_is_the_article() {
 }
 
 #[tokio::test]
+async fn what_the_article_of_a_file_cannot_become_is_told_with_its_line() {
+    let world = World::new();
+    world.file("science/a.md", "First", "");
+    world.look().await;
+    world.file("science/a.md", "First", "tags = []\nstatus = \"draft\"");
+    assert_eq!(world.look().await.faults, 1);
+    let told = world.told("a.md").await.expect("told");
+    assert!(told.starts_with("a.md:5 `status`: found draft, expected published: "), "{told}");
+}
+
+#[tokio::test]
 async fn a_name_is_taken_in_all_folders_and_comes_free_with_its_file() {
     let world = World::new();
     world.file("science/a.md", "First", DESK_7);

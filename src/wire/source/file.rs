@@ -30,6 +30,9 @@ pub const NAME_START: &str = "file:";
 
 const FENCE: &str = "+++";
 
+/// What faults in the part behind the front matter are told of.
+const BODY: &str = "body";
+
 /// Why an article file is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
@@ -37,19 +40,23 @@ pub struct FileFault {
     pub line: usize,
     /// All faults, in the order of their lines.
     pub problem: Problem,
-    /// The line of each of `problem.faults`.
-    lines: Vec<usize>,
+    /// The line of each of `problem.faults`; none of one whose cause does not stand in the file.
+    lines: Vec<Option<usize>>,
 }
 
 impl FileFault {
-    fn new(mut faults: Vec<(usize, Fault)>) -> FileFault {
+    fn new(mut faults: Vec<(Option<usize>, Fault)>) -> FileFault {
         faults.sort_by_key(|(line, _)| *line);
-        let (lines, faults): (Vec<usize>, Vec<Fault>) = faults.into_iter().unzip();
-        FileFault { line: lines.first().copied().unwrap_or(1), problem: Problem::invalid(faults), lines }
+        let (lines, faults): (Vec<Option<usize>>, Vec<Fault>) = faults.into_iter().unzip();
+        FileFault {
+            line: lines.iter().flatten().next().copied().unwrap_or(1),
+            problem: Problem::invalid(faults),
+            lines,
+        }
     }
 
     fn one(line: usize, found: impl AsRef<str>, expected: &str) -> FileFault {
-        FileFault::new(vec![(line, Fault::new("front matter", found, expected))])
+        FileFault::new(vec![(Some(line), Fault::new("front matter", found, expected))])
     }
 
     /// One line a fault, each beginning with the place as editors and terminals link it:
@@ -58,8 +65,11 @@ impl FileFault {
         if self.lines.is_empty() {
             return format!("{path}:{} {}", self.line, self.problem.detail);
         }
-        let faults = self.lines.iter().zip(&self.problem.faults);
-        faults.map(|(line, fault)| format!("{path}:{line} {fault}")).collect::<Vec<_>>().join("\n")
+        let one = |(line, fault): (&Option<usize>, &Fault)| match line {
+            Some(line) => format!("{path}:{line} {fault}"),
+            None => format!("{path}: {fault}"),
+        };
+        self.lines.iter().zip(&self.problem.faults).map(one).collect::<Vec<_>>().join("\n")
     }
 }
 
@@ -69,21 +79,15 @@ impl FileFault {
 ///
 /// Errors: every fault with its line.
 pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) -> Result<Draft, FileFault> {
-    let Written { mut input, lines, mut faults } = Written::of(text)?;
+    let Written { mut input, places, mut faults } = Written::of(text)?;
+    let homes = [home.slug.to_string()];
     input.external_id.get_or_insert_with(|| name_of_file(&home.slug, file_name));
-    input.categories = at_home(&[home.slug.to_string()], input.categories);
-    let outcome = from_input(input, door);
+    let outcome = from_input(input.at_home(&homes), door);
     let known: Vec<String> = faults.iter().map(|(_, fault)| fault.field.clone()).collect();
     if let Err(problem) = &outcome {
-        for fault in &problem.faults {
-            let field = as_written(&fault.field);
-            let key = field.split(['[', '.']).next().unwrap_or_default();
-            // A title that is a number is not a title that is missing as well.
-            if !known.iter().any(|known| known == key) {
-                let line = lines.get(key).copied().unwrap_or(1);
-                faults.push((line, Fault { field, ..fault.clone() }));
-            }
-        }
+        let found = problem.faults.iter().map(|fault| places.of(fault, &homes, "categories"));
+        // A title that is a number is not a title that is missing as well.
+        faults.extend(found.filter(|(_, fault)| !known.iter().any(|known| known == key_of(&fault.field))));
     }
     match outcome {
         Ok(draft) if faults.is_empty() => Ok(draft),
@@ -92,25 +96,40 @@ pub fn from_file(text: &str, file_name: &str, home: &Category, door: &Door<'_>) 
 }
 
 /// What an article file says, for who sends it on to where the categories are known: as [`from_file`] reads it, but that
-/// `homes` stand in the place of its folder's category, and that it is not named after a folder.
+/// it is at home nowhere yet (see [`Input::at_home`]), and is not named after a folder.
 ///
 /// Errors: every fault that can be seen without knowing the categories, with its line.
-pub fn input_of_file(text: &str, homes: &[String]) -> Result<Input, FileFault> {
-    let Written { mut input, faults, .. } = Written::of(text)?;
-    if !faults.is_empty() {
-        return Err(FileFault::new(faults));
+pub fn input_of_file(text: &str) -> Result<Input, FileFault> {
+    let Written { input, faults, .. } = Written::of(text)?;
+    if faults.is_empty() { Ok(input) } else { Err(FileFault::new(faults)) }
+}
+
+/// What was found wrong with the article of the file `text`, at home in `homes`, by who knows it as an article and not as
+/// a file: told as [`from_file`] tells it, by the keys of the file with their lines. A fault in one of `homes` is told of
+/// `home_field`, and has no line.
+pub fn faults_in_file(text: &str, homes: &[String], home_field: &str, problem: &Problem) -> FileFault {
+    match Written::of(text) {
+        Ok(Written { places, .. }) => {
+            FileFault::new(problem.faults.iter().map(|fault| places.of(fault, homes, home_field)).collect())
+        }
+        Err(fault) => fault,
     }
-    input.categories = at_home(homes, input.categories);
-    Ok(input)
+}
+
+impl Input {
+    /// The same at home in `homes`, which stand before the categories that it names itself.
+    pub fn at_home(self, homes: &[String]) -> Input {
+        let further = self.categories.into_iter().filter(|slug| !homes.contains(slug));
+        Input { categories: homes.iter().cloned().chain(further).collect(), ..self }
+    }
 }
 
 /// What stands in a file, nothing of it checked but of what type each value is.
 struct Written {
     input: Input,
-    /// The line of each key.
-    lines: HashMap<String, usize>,
+    places: Places,
     /// Each with its line.
-    faults: Vec<(usize, Fault)>,
+    faults: Vec<(Option<usize>, Fault)>,
 }
 
 impl Written {
@@ -121,14 +140,14 @@ impl Written {
             let detail = format!("the part between the +++ lines is not TOML: {}", error.message().trim());
             FileFault { line, problem: Problem::new(Kind::Malformed, detail), lines: Vec::new() }
         })?;
-        let mut faults: Vec<(usize, Fault)> = Vec::new();
-        let mut lines: HashMap<String, usize> = HashMap::from([("body".to_owned(), parts.body_line)]);
+        let mut faults: Vec<(Option<usize>, Fault)> = Vec::new();
+        let mut lines: HashMap<String, usize> = HashMap::from([(BODY.to_owned(), parts.body_line)]);
         let mut input = Input { body_markdown: Some(parts.body.to_owned()), ..Input::default() };
         for (key, value) in table.get_ref() {
             let name = key.get_ref().as_ref();
             let line = parts.line_of(key.span().start);
             lines.insert(name.to_owned(), line);
-            let mut faults = |found: &str, expected: &str| faults.push((line, Fault::new(name, found, expected)));
+            let mut faults = |found: &str, expected: &str| faults.push((Some(line), Fault::new(name, found, expected)));
             let value = value.get_ref();
             match name {
                 "title" => input.title = text_of(value, &mut faults),
@@ -148,13 +167,50 @@ impl Written {
                 _ => faults("an unknown key", &format!("one of {}", KEYS.join(", "))),
             }
         }
-        Ok(Written { input, lines, faults })
+        let places = Places { lines, categories: input.categories.clone() };
+        Ok(Written { input, places, faults })
     }
 }
 
-/// The categories of a file that is at home in `homes`, and names `further` ones.
-fn at_home(homes: &[String], further: Vec<String>) -> Vec<String> {
-    homes.iter().cloned().chain(further.into_iter().filter(|slug| !homes.contains(slug))).collect()
+/// Where in a file its article's fields come from.
+struct Places {
+    /// The line of each key.
+    lines: HashMap<String, usize>,
+    /// As they are named there.
+    categories: Vec<String>,
+}
+
+impl Places {
+    /// `fault` by the file's own name for its field, with the line, as of [`faults_in_file`]. What is missing is missing in
+    /// the first line.
+    fn of(&self, fault: &Fault, homes: &[String], home_field: &str) -> (Option<usize>, Fault) {
+        let field = match fault.field.as_str() {
+            "published_at" => "date".to_owned(),
+            "body_markdown" => BODY.to_owned(),
+            other => {
+                match other.strip_prefix("categories[").and_then(|rest| rest.strip_suffix(']')?.parse::<usize>().ok()) {
+                    Some(at) if at < homes.len() => home_field.to_owned(),
+                    Some(at) => self.category(at - homes.len(), homes),
+                    None => other.to_owned(),
+                }
+            }
+        };
+        let key = key_of(&field);
+        let is_key = key == BODY || KEYS.contains(&key);
+        let line = is_key.then(|| self.lines.get(key).copied().unwrap_or(1));
+        (line, Fault { field, ..fault.clone() })
+    }
+
+    /// The name of the category that is number `at`, from 0, of those that are not among `homes`.
+    fn category(&self, at: usize, homes: &[String]) -> String {
+        let mut further = self.categories.iter().enumerate().filter(|(_, slug)| !homes.contains(slug));
+        super::place("categories", further.nth(at).map_or(at, |(at, _)| at))
+    }
+}
+
+/// `tags[3]` stands under the key `tags`, and `comments.url` under `comments`.
+fn key_of(field: &str) -> &str {
+    field.split(['[', '.']).next().unwrap_or(field)
 }
 
 /// The `id` and the `external_id` that an article file names, unchecked: what can be known of it before it is read whole.
@@ -174,21 +230,6 @@ pub fn name_of_file(category: &Slug, file_name: &str) -> String {
         Ok(_) => name,
         Err(_) => format!("{NAME_START}{category}/{}", Uuid::new_v5(&Uuid::NAMESPACE_OID, file_name.as_bytes())),
     }
-}
-
-/// The file's own name for a field of [`Input`].
-fn as_written(field: &str) -> String {
-    match field {
-        "published_at" => "date".to_owned(),
-        "body_markdown" => "body".to_owned(),
-        other => other.strip_prefix("categories[").and_then(in_file).unwrap_or_else(|| other.to_owned()),
-    }
-}
-
-/// The home category comes from the folder and stands first, so what is `categories[1]` inside is `categories[0]` in the file.
-fn in_file(rest: &str) -> Option<String> {
-    let at: usize = rest.strip_suffix(']')?.parse().ok()?;
-    Some(super::place("categories", at.saturating_sub(1)))
 }
 
 struct Parts<'a> {

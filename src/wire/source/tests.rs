@@ -298,15 +298,38 @@ fn what_an_article_file_says_is_the_same_article_as_json() {
         categories = [\"economy\", \"science\"]\nsource = { title = \"Other\", feed = \"https://other.example/feed\" }\n\
         [[media]]\nurl = \"https://x.example/a.png\"\nwidth = 0x280\n[comments]\nurl = \"https://x.example/#c\"\n+++\n\nText *x*\n";
     let homes = ["science".to_owned()];
-    let input = input_of_file(text, &homes).expect("valid");
+    let input = input_of_file(text).expect("valid").at_home(&homes);
     let json = serde_json::to_string(&Members::of_input(&input).expect("valid")).expect("valid");
     assert_eq!(world.json(&json).expect("valid"), world.file(text).expect("valid"));
     let all = serde_json::to_value(Input::default()).expect("valid");
     let mut fields = FIELDS.to_vec();
     fields.sort_unstable();
     assert_eq!(all.as_object().expect("an object").keys().map(String::as_str).collect::<Vec<_>>(), fields);
-    let fault = input_of_file("+++\ntitle = 5\ntitel = \"A\"\n+++\n", &homes).expect_err("faults");
+    let fault = input_of_file("+++\ntitle = 5\ntitel = \"A\"\n+++\n").expect_err("faults");
     assert_eq!(fault.problem.faults.len(), 2, "{fault:?}");
+}
+
+#[test]
+fn what_the_api_has_against_an_article_file_is_told_as_the_folder_tells_it() {
+    let world = World::new();
+    let text = "+++\ntags = [\"\"]\ncategories = [\"science\", \"sprot\"]\nlanguage = \"english!\"\ndate = \"soon\"\n\
+        comments = { url = \"x\" }\n+++\nText\n";
+    let told = |homes: &[&str]| {
+        let homes: Vec<String> = homes.iter().map(|slug| (*slug).to_owned()).collect();
+        let input = input_of_file(text).expect("readable").at_home(&homes);
+        let json = serde_json::to_string(&Members::of_input(&input).expect("valid")).expect("valid");
+        let problem = world.json(&json).expect_err("faults");
+        faults_in_file(text, &homes, "--category", &problem).report("a.md")
+    };
+    let of_folder = world.file(text).expect_err("faults").report("a.md");
+    assert_eq!(told(&["science"]), of_folder);
+    for start in ["a.md:1 `title`", "a.md:3 `categories[1]`: found \"sprot\"", "a.md:5 `date`", "a.md:6 `comments.url`"]
+    {
+        assert!(of_folder.lines().any(|line| line.starts_with(start)), "{start}: {of_folder}");
+    }
+    let given = told(&["ecomony", "science"]);
+    assert!(given.starts_with("a.md: `--category`: found \"ecomony\", expected "), "{given}");
+    assert_eq!(given.split_once('\n').expect("more").1, of_folder);
 }
 
 #[test]
