@@ -62,33 +62,6 @@ fn a_retried_push_makes_one_article() {
 }
 
 #[test]
-fn a_push_retried_by_many_at_once_makes_one_article() {
-    let newsroom = Newsroom::start();
-    let key = newsroom.key();
-    let mut named = economy("Together");
-    named["external_id"] = "one".into();
-    let ids: Vec<String> = std::thread::scope(|scope| {
-        let pushes: Vec<_> = (0..8)
-            .map(|number| {
-                let (newsroom, body) = (&newsroom, named.to_string());
-                scope.spawn(move || {
-                    let retry = [("Idempotency-Key", "k")];
-                    let headers = if number % 2 == 0 { &retry[..] } else { &[] };
-                    let mut client = newsroom.client();
-                    let answer = crate::harness::api(&mut client, key, "POST", "/articles", headers, &body);
-                    let answer = answer.expect("an answer");
-                    assert!(matches!(answer.status, 200 | 201), "{}", answer.text());
-                    id(&answer.json())
-                })
-            })
-            .collect();
-        pushes.into_iter().map(|push| push.join().expect("answered")).collect()
-    });
-    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    assert_eq!(newsroom.titles("/economy/atom.xml"), ["Together"]);
-}
-
-#[test]
 fn an_edit_with_if_match_does_not_overwrite_somebody_elses() {
     let newsroom = Newsroom::start();
     let path = format!("/articles/{}", newsroom.publish_titled("First"));

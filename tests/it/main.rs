@@ -19,6 +19,7 @@ mod polling;
 mod publish;
 mod readers;
 mod rebuild;
+mod retries;
 mod sizes;
 mod smtp;
 mod sources;
