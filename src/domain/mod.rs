@@ -32,7 +32,7 @@ pub use subscription::{
     Subscription, SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
 };
 pub use text::{clean_block, clean_line, hex, is_language_tag};
-pub use time::{Clock, Time, parse_time, rfc822};
+pub use time::{Clock, Time, changed, parse_time, rfc822};
 
 /// Did this count stay where it began? Then records leave it out.
 pub(crate) fn is_zero(count: &u32) -> bool {

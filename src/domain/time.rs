@@ -40,11 +40,23 @@ impl Clock {
         }
     }
 
-    /// Moves a test clock forward; the system clock is left alone.
+    /// Moves a test clock, back by a negative time; the system clock is left alone.
     pub fn advance(&self, by: Duration) {
         if let Source::Test(at) = &self.0 {
             *at.lock().unwrap_or_else(PoisonError::into_inner) += by;
         }
+    }
+}
+
+/// When something has changed at `now` that last changed at `last`. Not before that: a clock that was set back would have
+/// readers believe that they know what they have not seen. A second later, then, since dates in HTTP and in feeds count
+/// seconds. Less than a second is not the clock: who is first to look at it may be second to write.
+pub fn changed(last: Option<Time>, now: Time) -> Time {
+    let step = Duration::seconds(1);
+    match last {
+        Some(last) if now < last - step => last + step,
+        Some(last) => last.max(now),
+        None => now,
     }
 }
 
@@ -91,6 +103,17 @@ mod tests {
         // Moscow was at +04:00 in October 2009: the zone's history counts, not today's offset.
         let time = parse_time("date", "14.10.2009 16:19", &moscow).expect("valid");
         assert_eq!(time.to_rfc3339(), "2009-10-14T12:19:00+00:00");
+    }
+
+    #[test]
+    fn no_change_is_before_the_last_one() {
+        let at = |millis: i64| Time::UNIX_EPOCH + Duration::days(20_000) + Duration::milliseconds(millis);
+        for (last, now, expected) in
+            [(0, 1, 1), (0, 0, 0), (1_000, 0, 1_000), (1_001, 0, 2_001), (9_000_000, 0, 9_001_000)]
+        {
+            assert_eq!(changed(Some(at(last)), at(now)), at(expected), "{last} {now}");
+        }
+        assert_eq!(changed(None, at(0)), at(0));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Store, StoreError, Table};
-use crate::domain::{Change, Selection, Seq, Slug, Time, is_zero};
+use crate::domain::{Change, Selection, Seq, Slug, Time, changed, is_zero};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -71,6 +71,12 @@ impl Store {
             let value = record::encode(&key, &touched);
             batch.put(Table::Meta, key, value);
         }
+    }
+
+    /// When a change that is made at `now` is told to have happened: not before what the log tells already, even if the
+    /// clock has been set back. Who reads the log backwards may stop at a time, and no feed becomes older by a change.
+    pub fn change_time(&self, now: Time) -> Result<Time, StoreError> {
+        Ok(changed(self.touched(&Selection::all())?, now))
     }
 
     /// The durable changes behind `seq`, at most `limit` of them.

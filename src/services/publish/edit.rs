@@ -1,7 +1,7 @@
 //! From one state of an article to the next, and what the public sees of that.
 
 use super::Outcome;
-use crate::domain::{Article, ArticleId, Change, ChangeKind, Draft, Labels, Problem, State, Time, Wish};
+use crate::domain::{Article, ArticleId, Change, ChangeKind, Draft, Labels, Problem, State, Time, Wish, changed};
 use crate::store::Stored;
 
 /// A way to write one article: what is there, what shall be there.
@@ -23,10 +23,10 @@ pub(super) fn same_name(field: &str, given: Option<&str>, known: Option<&str>) -
     }
 }
 
-/// The state after `wish`, for an article in `state`.
-pub(super) fn moved(state: State, wish: Wish, published_at: Option<Time>, now: Time) -> Result<State, Problem> {
-    let is_ahead = published_at.is_some_and(|at| at > now);
-    match (state, wish, is_ahead) {
+/// The state after `wish`, for the article `known` with the date `published_at`.
+pub(super) fn moved(known: &Article, wish: Wish, published_at: Option<Time>, now: Time) -> Result<State, Problem> {
+    let is_ahead = published_at.is_some_and(|at| at > now && !was_past(known, at));
+    match (known.state, wish, is_ahead) {
         (State::Published, Wish::Draft, _) => Err(Problem::field(
             "status",
             "draft",
@@ -42,6 +42,18 @@ pub(super) fn moved(state: State, wish: Wish, published_at: Option<Time>, now: T
         (State::Draft | State::Scheduled | State::Retracted | State::Published, Wish::Published, false) => {
             Ok(State::Published)
         }
+    }
+}
+
+/// Has the date `at` been past before, whatever the clock says now? It was, if the public has seen the article with it: a
+/// clock that is set back takes nothing back that is out.
+fn was_past(known: &Article, at: Time) -> bool {
+    let is_kept = known.published_at == Some(at) && known.first_public_at.is_some();
+    match known.state {
+        State::Published => known.published_at == Some(at),
+        // Its date may be one that was yet to come when it was withdrawn.
+        State::Retracted | State::Draft => is_kept && at <= known.updated_at,
+        State::Scheduled => false,
     }
 }
 
@@ -80,7 +92,7 @@ pub(super) fn revision_of(old: Stored<Article>, mut new: Article, now: Time) -> 
         return Edit { new, old: Some(old), outcome: Outcome::Unchanged };
     }
     new.revision = known.revision.saturating_add(1);
-    new.updated_at = now;
+    new.updated_at = changed(Some(known.updated_at), now);
     Edit { new, old: Some(old), outcome: Outcome::Revised }
 }
 

@@ -229,7 +229,7 @@ impl Publisher {
         let mut new = known.clone();
         new.content = draft.content.clone();
         new.published_at = draft.published_at.or(known.published_at);
-        new.state = moved(known.state, draft.wish, new.published_at, now)?;
+        new.state = moved(known, draft.wish, new.published_at, now)?;
         Ok(revision_of(old, new, now))
     }
 
@@ -257,7 +257,8 @@ impl Publisher {
                 let known = old.as_ref().map(|old| &old.record);
                 let slot = self.guard.judge(known, &new, now)?;
                 self.store.write_article(batch, old.as_ref(), &new);
-                if let Some(change) = change(known, &new, now) {
+                if let Some(mut change) = change(known, &new, now) {
+                    change.at = self.store.change_time(now)?;
                     self.store.log(batch, &change);
                     seen = Some(Seen { kind: change.kind, slot });
                 }

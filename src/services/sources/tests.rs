@@ -11,6 +11,7 @@ use tempfile::TempDir;
 /// A newsroom with the folders `science` and `economy`.
 struct World {
     folder: TempDir,
+    clock: Clock,
     store: Arc<Store>,
     sources: Sources,
 }
@@ -37,9 +38,9 @@ impl World {
         };
         let categories = Categories::new(categories.into());
         let newsroom = Newsroom { site, categories, hub: None, changed_at: clock.now() };
-        let publisher = Publisher::new(Arc::clone(&store), clock, flood_max);
+        let publisher = Publisher::new(Arc::clone(&store), clock.clone(), flood_max);
         let sources = Sources::new(Arc::clone(&store), publisher, Arc::new(ArcSwap::from_pointee(newsroom)));
-        World { folder, store, sources }
+        World { folder, clock, store, sources }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -136,6 +137,30 @@ async fn what_the_article_of_a_file_cannot_become_is_told_with_its_line() {
     assert_eq!(world.look().await.faults, 1);
     let told = world.told("a.md").await.expect("told");
     assert!(told.starts_with("a.md:5 `status`: found draft, expected published: "), "{told}");
+}
+
+#[tokio::test]
+async fn files_are_taken_in_and_withdrawn_by_a_clock_that_was_set_back() {
+    let world = World::new();
+    let now = world.clock.now().to_rfc3339();
+    let text = |title: &str, date: &str| format!("+++\ntitle = \"{title}\"\n{date}\n+++\n");
+    std::fs::write(world.path("science/a.md"), text("Dated", &format!("date = \"{now}\""))).expect("writable");
+    std::fs::write(world.path("science/b.md"), text("Undated", "")).expect("writable");
+    std::fs::write(world.path("science/c.md"), text("Withdrawn", "")).expect("writable");
+    assert_eq!(world.look().await.taken, 3);
+    let withdrawn = world.article("science/c.md").id;
+    world.clock.advance(chrono::Duration::hours(-5));
+    std::fs::write(world.path("science/a.md"), text("Dated, edited", &format!("date = \"{now}\""))).expect("writable");
+    std::fs::write(world.path("science/b.md"), text("Undated, edited", "")).expect("writable");
+    std::fs::write(world.path("science/d.md"), text("New", "")).expect("writable");
+    std::fs::remove_file(world.path("science/c.md")).expect("it is there");
+    let look = world.look().await;
+    assert_eq!((look.faults, look.retracted), (0, 1), "{:?}", world.told("").await);
+    for (name, title) in [("a.md", "Dated, edited"), ("b.md", "Undated, edited"), ("d.md", "New")] {
+        let article = world.article(&format!("science/{name}"));
+        assert_eq!((article.state, article.content.title.as_str()), (State::Published, title));
+    }
+    assert_eq!(world.stored(&withdrawn).state, State::Retracted);
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Pages as a browser gets them: a store in a folder of its own, a router over it, requests without a network.
 
+mod clock;
 mod languages;
 mod previewing;
 mod reading;
@@ -16,7 +17,7 @@ use crate::store::{Batch, Store};
 use arc_swap::ArcSwap;
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use jiff::tz::TimeZone;
 use std::sync::Arc;
 use tower::ServiceExt;
@@ -34,6 +35,12 @@ struct Answer {
 }
 
 impl Answer {
+    async fn of(response: Response<Body>) -> Self {
+        let (head, body) = response.into_parts();
+        let bytes = to_bytes(body, 4 << 20).await.unwrap();
+        Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
     fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|value| value.to_str().unwrap()).unwrap_or_default()
     }
@@ -178,10 +185,34 @@ impl Newspaper {
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = to_bytes(body, 4 << 20).await.unwrap();
-        Answer { status: head.status, headers: head.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        Answer::of(self.router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// Asks as the world does, for a feed as well; the way to an address of its own is followed.
+    async fn read(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut path = path.to_owned();
+        loop {
+            let mut request = Request::get(&path);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let answer = match super::feeds::serve(&self.app, &parts, None).await {
+                Some(response) => Answer::of(response.map(Body::new)).await,
+                None => self.send(Request::from_parts(parts, Body::empty())).await,
+            };
+            if answer.status != StatusCode::PERMANENT_REDIRECT {
+                return answer;
+            }
+            answer.header("location").strip_prefix("https://news.example").unwrap().clone_into(&mut path);
+        }
+    }
+
+    /// Asks as who may open the control socket.
+    async fn operate(&self, method: &str, path: &str, json: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let request = request.body(Body::from(json.to_owned())).unwrap();
+        Answer::of(super::control(&self.app).oneshot(request).await.unwrap()).await
     }
 
     async fn get(&self, path: &str) -> Answer {

@@ -96,6 +96,26 @@ async fn what_was_released_late_is_news_and_what_an_import_dates_in_the_past_is_
 }
 
 #[tokio::test]
+async fn a_notice_goes_out_by_a_clock_that_was_set_back() {
+    let room = Room::open();
+    room.subscribed(1, &Selection::all()).await;
+    let before = room.mails().len();
+    let publisher = Publisher::new(Arc::clone(&room.store), room.clock.clone(), 0);
+    let mailer = room.mailer(room.outbox());
+    room.clock.advance(Duration::hours(9));
+    for (title, hours) in [("Before", 0), ("Behind", -5)] {
+        room.clock.advance(Duration::hours(hours));
+        let content = Content { categories: vec![slug("science")], title: title.into(), ..Content::default() };
+        let draft = Draft { id: None, external_id: None, wish: Wish::Published, published_at: None, content };
+        publisher.push(draft, None).await.unwrap();
+        room.notified().await;
+        room.clock.advance(Duration::minutes(2));
+        while mailer.step().await.unwrap() == Step::Worked {}
+    }
+    assert_eq!(room.mails().len() - before, 2);
+}
+
+#[tokio::test]
 async fn what_no_longer_holds_when_it_is_sent_is_recalled() {
     let room = Room::open();
     let readers = room.subscribed(2, &only(&["science"])).await;
