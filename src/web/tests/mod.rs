@@ -1,6 +1,7 @@
 //! Pages as a browser gets them: a store in a folder of its own, a router over it, requests without a network.
 
 mod clock;
+mod embargo;
 mod languages;
 mod previewing;
 mod reading;
