@@ -1,7 +1,7 @@
 //! The daemon: built, started, reloaded, drained. The list of all that runs is here and nowhere else.
 
 use crate::config::{Config, load_categories};
-use crate::domain::{Clock, Time};
+use crate::domain::Clock;
 use crate::services::digest::Digester;
 use crate::services::hub::Hub;
 use crate::services::mailer::load_templates;
@@ -20,11 +20,11 @@ use arc_swap::ArcSwap;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +42,18 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 /// Serves until SIGTERM or SIGINT, and returns when everything is drained and durable.
 ///
 /// Errors: whatever keeps it from starting, in a sentence.
-pub fn serve(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
+pub fn serve(config: Config) -> anyhow::Result<()> {
     let mut runtime = Builder::new_multi_thread();
     let runtime = runtime.thread_name("work").max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build()?;
-    runtime.block_on(run(config, config_file))
+    finish(runtime, run(config))
+}
+
+/// Runs `work` to its end. What still reads on a thread of its own then, as a check of the store does for minutes, is
+/// left to end with the process: nothing that is kept hangs on it, and nobody is there any more who would get it.
+fn finish<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 /// What the daemon is told from outside. Set up first of all, so that a signal during the start is kept for later.
@@ -71,16 +79,13 @@ impl Signals {
     }
 }
 
-async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
+async fn run(config: Config) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     let clock = Clock::system();
-    let store = Arc::new(Store::open(&config.store.folder)?);
-    let newsroom: SharedNewsroom = Arc::new(ArcSwap::from_pointee(Newsroom {
-        site: config.site.clone(),
-        categories: config.categories.clone(),
-        hub: config.hub.clone(),
-        changed_at: newest_change(&config_file, &config.feeds_folder),
-    }));
+    let Some(store) = opened(&config.store.folder, &mut signals).await? else { return Ok(()) };
+    let (site, categories, hub) = (config.site.clone(), config.categories.clone(), config.hub.clone());
+    let newsroom = Newsroom::now(&store, &clock, site, categories, hub).await?;
+    let newsroom: SharedNewsroom = Arc::new(ArcSwap::from_pointee(newsroom));
     let mail = &config.mail;
     let (names, floods) = (Arc::clone(&newsroom), config.flood_max);
     let app = App::new(Arc::clone(&store), names, clock.clone(), mail, &config.subscriptions, &config.server, floods)?;
@@ -156,7 +161,7 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     }
     let told = async {
         match look {
-            Some(_) => until_told(&mut signals, &config, &config_file, &newsroom, &app, &sources).await,
+            Some(_) => until_told(&mut signals, &config, &newsroom, &app, &sources).await,
             None => Ok(()),
         }
     };
@@ -182,11 +187,25 @@ async fn run(config: Config, config_file: PathBuf) -> anyhow::Result<()> {
     ended
 }
 
+/// The store; none if the daemon is to end before it is open. What the journal tells may take minutes to carry over, and
+/// a start that breaks off there is a crash like any: the next one begins again.
+async fn opened(folder: &Path, signals: &mut Signals) -> anyhow::Result<Option<Arc<Store>>> {
+    let folder = folder.to_owned();
+    let opening = tokio::task::spawn_blocking(move || Store::open(&folder));
+    tokio::select! {
+        opened = opening => Ok(Some(Arc::new(opened??))),
+        () = signals.end() => {
+            tracing::info!("stopped while the store was being opened");
+            Ok(None)
+        }
+    }
+}
+
 /// One serving thread: a runtime of its own, so that a connection stays on one core.
 fn serve_thread(socket: std::net::TcpListener, app: Arc<App>, limits: Limits) -> std::io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
     let router = web::public(&app);
-    runtime.block_on(async {
+    finish(runtime, async {
         serve_public(TcpListener::from_std(socket)?, app, router, limits).await;
         Ok(())
     })
@@ -215,7 +234,6 @@ impl Running {
 async fn until_told(
     signals: &mut Signals,
     config: &Config,
-    config_file: &Path,
     newsroom: &SharedNewsroom,
     app: &App,
     sources: &Sources,
@@ -229,12 +247,18 @@ async fn until_told(
         match load_categories(&config.feeds_folder, &config.site.language) {
             Ok(categories) => {
                 let known = categories.known();
-                let changed_at = newest_change(config_file, &config.feeds_folder);
                 let (site, hub) = (config.site.clone(), config.hub.clone());
-                newsroom.store(Arc::new(Newsroom { site, categories, hub, changed_at }));
-                app.feeds.reload();
-                sources.look_soon();
-                tracing::info!("reloaded the feed definitions: {known}");
+                match Newsroom::now(&app.store, &app.clock, site, categories, hub).await {
+                    Ok(new) => {
+                        newsroom.store(Arc::new(new));
+                        app.feeds.reload();
+                        sources.look_soon();
+                        tracing::info!("reloaded the feed definitions: {known}");
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the feed definitions were not reloaded, the ones before stay: {error}");
+                    }
+                }
             }
             Err(mistakes) => tracing::error!("the feed definitions have mistakes, the ones before stay:\n{mistakes}"),
         }
@@ -323,9 +347,30 @@ fn connections_max(configured: usize) -> usize {
     connections.min(configured)
 }
 
-/// When the newest of the files that say how the newsroom looks was changed.
-fn newest_change(config_file: &Path, feeds_folder: &Path) -> Time {
-    let feeds = fs::read_dir(feeds_folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let changes = feeds.chain([config_file.to_owned()]).filter_map(|path| fs::metadata(path).ok()?.modified().ok());
-    changes.max().map_or(Time::UNIX_EPOCH, Time::from)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn what_still_reads_holds_up_nobody() {
+        /// As long as nobody waits for a check of the store.
+        const PATIENCE: Duration = Duration::from_secs(20);
+        let (end, reads) = channel::<()>();
+        let (ended, is_ended) = channel();
+        std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            finish(runtime, async {
+                let (begun, is_begun) = tokio::sync::oneshot::channel();
+                drop(tokio::task::spawn_blocking(move || {
+                    begun.send(()).unwrap();
+                    let _ = reads.recv();
+                }));
+                is_begun.await.unwrap();
+            });
+            ended.send(()).unwrap();
+        });
+        is_ended.recv_timeout(PATIENCE).expect("it does not wait for the read");
+        drop(end);
+    }
 }

@@ -334,7 +334,7 @@ fn start_warnings(command: &Command) {
 fn serve(file: &Path) -> Result<Outcome, Failure> {
     let config = config::load(file)?;
     telemetry::start_log(&config.log).map_err(anyhow::Error::from)?;
-    daemon::serve(config, file.to_owned())?;
+    daemon::serve(config)?;
     Ok(Outcome::Done)
 }
 

@@ -15,6 +15,7 @@
 //! | | `correction/` article's text id `0` revision, u32 | [`Correction`]: what is sent to whom, and how far that is |
 //! | | `canary` | [`Canary`]: when a mail to ourselves was last sent, and came back |
 //! | | `alarms` | [`Alarms`]: what the watchdog has told |
+//! | | `appearance` | [`Appearance`]: how the newsroom looks, and since when |
 //! | | `mail/a/` article's text id | [`Numbers`]: what became of the mails about it |
 //! | | `mail/d/` date of the window `/` selection | [`Numbers`] of those digests |
 //! | | `mail/s/` day `/` selection, `mail/m/` day `/` domain | [`Numbers`] of that day |
@@ -49,6 +50,7 @@
 //! holds it.
 
 mod alarms;
+mod appearance;
 mod articles;
 mod canary;
 mod check;
@@ -74,6 +76,7 @@ mod sled;
 mod subscribers;
 
 pub use alarms::{Alarms, Late};
+pub use appearance::Appearance;
 pub use articles::{Due, Order, Page, Place, Replay, id_from_key};
 pub use canary::Canary;
 pub use check::{Finding, Report, check};

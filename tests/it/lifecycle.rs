@@ -2,7 +2,7 @@
 
 use crate::harness::{Client, Daemon, Newsroom, Setup, eventually, tidings};
 use serde_json::{Value, json};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -79,6 +79,44 @@ fn sigterm_is_heeded_while_many_files_are_taken_in() {
     // The rest comes at the next start.
     newsroom.run();
     assert_eq!(newsroom.cli(&["check"]).good(), "good; 2000 articles, 2000 changes\n");
+}
+
+/// A process that does not outlive its test.
+struct Brief(Child);
+
+impl Drop for Brief {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn sigterm_is_heeded_while_the_store_is_opened() {
+    /// Bit of SIGTERM in the set of signals that a process handles (proc_pid_status(5), `SigCgt`).
+    const TERM: u64 = 1 << 14;
+    let mut newsroom = Newsroom::start();
+    newsroom.publish_titled("Kept");
+    newsroom.stop();
+    // Nobody writes into this, so who reads it waits.
+    let (head, kept) = (newsroom.path("data/HEAD"), newsroom.path("data/HEAD.kept"));
+    std::fs::rename(&head, &kept).expect("it is there");
+    assert!(std::process::Command::new("mkfifo").arg(&head).status().expect("mkfifo").success());
+    let mut command = tidings(&newsroom.config(), &["serve"]);
+    let mut child = Brief(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the binary"));
+    let id = child.0.id();
+    eventually("the daemon to listen for signals", || {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let handled = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?.trim();
+        (u64::from_str_radix(handled, 16).expect("a set of signals") & TERM != 0).then_some(())
+    });
+    let sent = std::process::Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status();
+    assert!(sent.expect("sh").success());
+    let ended = eventually("the daemon to end", || child.0.try_wait().expect("our own child"));
+    assert!(ended.success(), "{ended}");
+    std::fs::rename(&kept, &head).expect("writable");
+    newsroom.run();
+    assert_eq!(newsroom.titles("/rss.xml"), ["Kept"]);
 }
 
 #[test]

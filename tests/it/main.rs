@@ -15,6 +15,7 @@ mod hub;
 mod lifecycle;
 mod mail;
 mod mailing;
+mod modified;
 mod polling;
 mod publish;
 mod readers;

@@ -9,7 +9,9 @@ use crate::store::ledger::LedgerRow;
 use crate::store::log::{Cursor, Touched};
 use crate::store::pace::Pace;
 use crate::store::record::{self, Record};
-use crate::store::{Alarms, Canary, Correction, Identity, Never, Numbers, Print, Spent, StoreError, Table, Wording};
+use crate::store::{
+    Alarms, Appearance, Canary, Correction, Identity, Never, Numbers, Print, Spent, StoreError, Table, Wording,
+};
 use serde_json::Value;
 
 type ToJson = fn(Table, &[u8], &[u8]) -> Result<Value, StoreError>;
@@ -28,7 +30,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 24] = [
+pub(super) const KINDS: [Kind; 25] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -53,6 +55,7 @@ pub(super) const KINDS: [Kind; 24] = [
     kind::<Numbers>("numbers"),
     kind::<Canary>("canary"),
     kind::<Alarms>("alarms"),
+    kind::<Appearance>("appearance"),
 ];
 
 const fn kind<R: Record>(name: &'static str) -> Kind {
