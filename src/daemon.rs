@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -142,7 +142,10 @@ async fn run(config: Config) -> anyhow::Result<()> {
     running.start("housekeeping", housekeeping(Arc::clone(&app), stop.clone()));
     let serving = sockets.into_iter().enumerate().map(|(number, socket)| {
         let (app, limits) = (Arc::clone(&app), limits.clone());
-        std::thread::Builder::new().name(format!("serve-{number}")).spawn(move || serve_thread(socket, app, limits))
+        let (tell, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(format!("serve-{number}"));
+        // Who has stopped listening has ended by an error of its own.
+        thread.spawn(move || drop(tell.send(serve_thread(socket, app, limits)))).map(|_| ended)
     });
     let serving: Vec<_> = serving.collect::<Result<_, _>>()?;
     let sources = Arc::new(Sources::new(Arc::clone(&store), app.publisher.clone(), Arc::clone(&newsroom)));
@@ -171,9 +174,9 @@ async fn run(config: Config) -> anyhow::Result<()> {
     };
     tracing::info!("stopping: no new connections; open requests get {} s", config.server.drain.as_secs());
     stop.cancel();
-    for thread in serving {
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await?;
-        joined.map_err(|_| anyhow::anyhow!("a serving thread broke off"))??;
+    for ended in serving {
+        // Not joined on a blocking thread: long reads may have them all.
+        ended.await.map_err(|_| anyhow::anyhow!("a serving thread broke off"))??;
     }
     running.tasks.close();
     if tokio::time::timeout(config.server.drain, running.tasks.wait()).await.is_err() {
@@ -361,7 +364,7 @@ mod tests {
         std::thread::spawn(move || {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             finish(runtime, async {
-                let (begun, is_begun) = tokio::sync::oneshot::channel();
+                let (begun, is_begun) = oneshot::channel();
                 drop(tokio::task::spawn_blocking(move || {
                     begun.send(()).unwrap();
                     let _ = reads.recv();

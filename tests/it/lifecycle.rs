@@ -2,6 +2,8 @@
 
 use crate::harness::{Client, Daemon, Newsroom, Setup, eventually, tidings};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -130,6 +132,30 @@ fn a_client_that_never_ends_holds_nobody_up_beyond_the_drain() {
     let start = Instant::now();
     newsroom.stop();
     assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
+    newsroom.run();
+}
+
+#[test]
+fn commands_that_read_the_store_for_long_hold_up_no_end() {
+    let mut newsroom = Newsroom::with(Setup { server: "drain_s = 1", ..Setup::default() });
+    // More than the way to a reader who does not read can hold.
+    for number in 0..100 {
+        let text = format!("A word and {number}. ").repeat(5_000);
+        newsroom.publish(json!({ "title": "Long", "categories": ["economy"], "body_html": text }));
+    }
+    // More of them than there are threads for such work.
+    let readers: Vec<UnixStream> = (0..8)
+        .map(|_| {
+            let mut reader = UnixStream::connect(newsroom.path("data/control.sock")).expect("the daemon listens");
+            reader.write_all(b"GET /control/export HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+            reader.read_exact(&mut [0; 12]).expect("the beginning of an answer");
+            reader
+        })
+        .collect();
+    let start = Instant::now();
+    newsroom.stop();
+    assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
+    drop(readers);
     newsroom.run();
 }
 
