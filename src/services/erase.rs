@@ -96,7 +96,7 @@ impl Eraser {
             let stored = self.store.subscription(id)?.filter(|stored| is_over(stored.record.erase_at));
             let Some(stored) = stored else { return Ok((batch, ())) };
             self.store.delete_subscription(&mut batch, &stored);
-            if let Some(subscriber) = self.store.subscriber_of(&stored.record.address)? {
+            if let Some(subscriber) = self.store.subscriber(stored.record.subscriber())? {
                 let mut left = subscriber.record.subscriptions.clone();
                 left.retain(|other| *other != id);
                 if left.is_empty() {

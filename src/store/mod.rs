@@ -106,7 +106,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Version of the layout of keys and values. A store of a higher one is refused.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// The tables, few and fixed: the engine commits over all of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -63,6 +63,9 @@ pub enum SubscriptionState {
 pub struct Subscription {
     /// For life.
     pub id: SubscriptionId,
+    /// Whose it is; none of the first of an address, whose id its subscriber bears as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<SubscriberId>,
     /// Where mail goes.
     pub address: Address,
     /// What is mailed now. While pending: what will be.
@@ -191,10 +194,11 @@ impl Subscription {
     /// Days for which somebody who left can take that back; then what is known of them is erased.
     pub const UNDO_WITHIN_DAYS: i64 = 28;
 
-    /// One that was asked for at `now` and waits for its confirmation.
+    /// The first of an address, asked for at `now`, which waits for its confirmation.
     pub fn asked(id: SubscriptionId, address: Address, selection: Selection, now: Time) -> Self {
         Subscription {
             id,
+            owner: None,
             address,
             selection,
             cadence: Cadence::Instant,
@@ -209,6 +213,17 @@ impl Subscription {
             erase_at: Some(now + Duration::days(Self::CONFIRM_WITHIN_DAYS)),
             consent: Consent::default(),
         }
+    }
+
+    /// The same of a subscriber who has had others.
+    pub fn of(self, subscriber: &Subscriber) -> Self {
+        let owner = Some(subscriber.id).filter(|owner| owner.0 != self.id.0);
+        Subscription { owner, address: subscriber.address.clone(), ..self }
+    }
+
+    /// Whose it is.
+    pub fn subscriber(&self) -> SubscriberId {
+        self.owner.unwrap_or(SubscriberId(self.id.0))
     }
 
     /// Has the link of the last confirmation mail lapsed?

@@ -68,7 +68,7 @@ impl Subscriber {
     pub fn of(subscription: &Subscription) -> Self {
         Subscriber {
             // The first subscription's id is as random as any other.
-            id: SubscriberId(subscription.id.0),
+            id: subscription.subscriber(),
             address: subscription.address.clone(),
             subscriptions: vec![subscription.id],
             language: None,

@@ -82,7 +82,7 @@ impl Digester {
                 continue;
             };
             let old = &stored.record;
-            let Some(subscriber) = self.store.subscriber_with(old)? else {
+            let Some(subscriber) = self.store.subscriber(old.subscriber())? else {
                 let digests = Digests { next: None, ..old.digests.clone() };
                 self.store.write_subscription(&mut batch, Some(stored), &Subscription { digests, ..old.clone() });
                 continue;

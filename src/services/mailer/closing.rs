@@ -92,7 +92,7 @@ impl Mailer {
         self.store.write_message(batch, Some(&row), &next);
         if let (Some(verdict), Delivery::Failed { reply, .. }) = (closing.outcome.verdict(), &next.state)
             && let Some(subscription) = self.store.subscription(next.subscription)?
-            && let Some(subscriber) = self.store.subscriber_with(&subscription.record)?
+            && let Some(subscriber) = self.store.subscriber(subscription.record.subscriber())?
         {
             suppression::heed(&self.store, batch, &subscriber, (verdict, reply), now, now)?;
         }

@@ -66,7 +66,7 @@ impl Mailer {
         let secret = &self.store.identity().secret;
         let id = self.id(&row.key());
         let (from, to) = (&self.settings.from, &subscription.record.address);
-        let subscriber = self.store.subscriber_with(&subscription.record)?.map(|subscriber| subscriber.record);
+        let subscriber = self.store.subscriber(subscription.record.subscriber())?.map(|subscriber| subscriber.record);
         let language = subscriber.as_ref().and_then(|subscriber| subscriber.language);
         let zone = subscriber.as_ref().and_then(|subscriber| subscriber.zone.as_ref());
         let frame = mail::Frame {

@@ -144,7 +144,7 @@ impl News {
         if subscription.digests.next.is_some() || self.seq <= subscription.digests.since {
             return Ok(false);
         }
-        let Some(subscriber) = store.subscriber_with(subscription)? else { return Ok(false) };
+        let Some(subscriber) = store.subscriber(subscription.subscriber())? else { return Ok(false) };
         let own = match subscriber.record.subscriptions.as_slice() {
             [_] => vec![subscription.clone()],
             _ => {

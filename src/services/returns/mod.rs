@@ -239,7 +239,7 @@ impl Returns {
             let mut batch = Batch::default();
             let now = self.clock.now();
             if let Some(subscription) = self.store.subscription(about)?
-                && let Some(subscriber) = self.store.subscriber_of(&subscription.record.address)?
+                && let Some(subscriber) = self.store.subscriber(subscription.record.subscriber())?
             {
                 change(&mut batch, &subscriber, now)?;
                 self.count(&mut batch, &subscription.record, by.as_ref(), back, now)?;

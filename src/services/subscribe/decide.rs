@@ -49,15 +49,16 @@ pub(super) fn asked(
     match again {
         Some(old) => {
             let round = old.round.saturating_add(1);
-            let (id, created_at, address) = (old.id, old.created_at, old.address.clone());
+            let (id, created_at) = (old.id, old.created_at);
             // A digest of today that it has had bears its name.
             let digests = Digests { last: old.digests.last.clone(), ..wanted.digests.clone() };
-            Some((Subscription { id, created_at, address, round, feed: old.feed, digests, ..wanted }, subscriber))
+            let again = Subscription { id, created_at, round, feed: old.feed, digests, ..wanted }.of(&subscriber);
+            Some((again, subscriber))
         }
         None if is_full => None,
         None => {
             subscriber.subscriptions.push(wanted.id);
-            Some((Subscription { address: subscriber.address.clone(), ..wanted }, subscriber))
+            Some((wanted.of(&subscriber), subscriber))
         }
     }
 }

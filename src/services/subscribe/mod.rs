@@ -302,7 +302,7 @@ impl Subscriptions {
             Purpose::Preferences => self.store.subscriber(SubscriberId(token.subscription.0)),
             Purpose::Confirm | Purpose::Leave | Purpose::Undo | Purpose::Feed | Purpose::Never => {
                 match self.store.subscription(token.subscription) {
-                    Ok(Some(subscription)) => self.store.subscriber_of(&subscription.record.address),
+                    Ok(Some(subscription)) => self.store.subscriber(subscription.record.subscriber()),
                     Ok(None) => Ok(None),
                     Err(error) => Err(error),
                 }

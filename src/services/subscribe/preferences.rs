@@ -130,7 +130,7 @@ impl Subscriptions {
 
     /// The zone on whose clock the digests of `subscription` come. Errors: the store's.
     pub fn zone_of(&self, subscription: &Subscription) -> Result<Zone, Problem> {
-        let subscriber = self.store.subscriber_of(&subscription.address).map_err(internal)?;
+        let subscriber = self.store.subscriber(subscription.subscriber()).map_err(internal)?;
         Ok(subscriber.map_or_else(|| self.standard.zone.clone(), |known| self.zone(&known.record).clone()))
     }
 
@@ -245,7 +245,7 @@ impl Subscriptions {
                 let asked = Subscription {
                     cadence: *cadence,
                     consent: Consent { asked: given.clone(), confirmed: given, wording, language: *shown },
-                    ..Subscription::asked(mint()?, subscriber.address.clone(), selection.clone(), now)
+                    ..Subscription::asked(mint()?, subscriber.address.clone(), selection.clone(), now).of(subscriber)
                 };
                 let mut new = subscriber.clone();
                 new.subscriptions.push(asked.id);

@@ -1,13 +1,13 @@
 //! What subscribers and ledger have to agree on.
 
 use super::Checked;
-use crate::domain::{Address, Subscriber, Subscription, SubscriptionId};
+use crate::domain::{Subscriber, SubscriberId, Subscription, SubscriptionId};
 use crate::store::articles::Due;
 use crate::store::corrections::PREFIX;
 use crate::store::ledger::LedgerRow;
 use crate::store::record::{self, Record};
 use crate::store::subscribers::{address_key, due_keys, id_key, owner_key};
-use crate::store::{Correction, Message, Never, Spent, StoreError, Table, Wording};
+use crate::store::{Correction, Message, Never, Spent, Table, Wording};
 use uuid::Uuid;
 
 impl Checked<'_> {
@@ -23,41 +23,41 @@ impl Checked<'_> {
                     let what = format!("holds the subscription {}", subscription.id);
                     return checked.report.add(Table::Subscribers, key, what);
                 }
-                let address = address_key(&subscription.address);
-                if !checked.listed(&address).contains(&subscription.id) {
-                    checked.report.add(Table::Subscribers, &address, format!("does not lead to {}", subscription.id));
+                let owner = owner_key(subscription.subscriber());
+                let subscriber: Option<Subscriber> = checked.found(&owner);
+                if !subscriber.is_some_and(|subscriber| subscriber.subscriptions.contains(&subscription.id)) {
+                    checked.report.add(Table::Subscribers, &owner, format!("does not lead to {}", subscription.id));
                 }
                 for due in due_keys(&subscription) {
                     there += usize::from(checked.expect_due(&due, "subscription"));
                 }
             }
-            Some(b'm') if checked.is_pointer(key, &value) => {
-                let id = checked.decode::<SubscriptionId>(Table::Subscribers, key, key, value);
-                id.into_iter().for_each(|id| checked.leads_to(key, id));
-            }
             Some(b'm') => {
+                let Some(id) = checked.decode::<SubscriberId>(Table::Subscribers, key, key, value) else { return };
+                let subscriber: Option<Subscriber> = checked.found(&owner_key(id));
+                if subscriber.is_none_or(|subscriber| address_key(&subscriber.address) != key) {
+                    checked.report.add(Table::Subscribers, key, format!("an extra row: {id} has another address"));
+                }
+            }
+            Some(b'o') => {
                 let Some(subscriber) = checked.decode::<Subscriber>(Table::Subscribers, key, key, value) else {
                     return;
                 };
-                if address_key(&subscriber.address) != key {
+                if owner_key(subscriber.id) != key {
                     checked.report.add(Table::Subscribers, key, format!("holds the subscriber {}", subscriber.id));
                 }
-                let owner = owner_key(subscriber.id);
-                let address: Option<Address> = checked.found(&owner);
-                if address.is_none_or(|address| address_key(&address) != key) {
+                let address = address_key(&subscriber.address);
+                if checked.found::<SubscriberId>(&address) != Some(subscriber.id) {
                     let what = format!("does not lead to the subscriber {}", subscriber.id);
-                    checked.report.add(Table::Subscribers, &owner, what);
+                    checked.report.add(Table::Subscribers, &address, what);
                 }
                 if subscriber.subscriptions.is_empty() {
                     checked.report.add(Table::Subscribers, key, "a subscriber without a subscription");
                 }
-                subscriber.subscriptions.into_iter().for_each(|id| checked.leads_to(key, id));
-            }
-            Some(b'o') => {
-                let Some(address) = checked.decode::<Address>(Table::Subscribers, key, key, value) else { return };
-                let subscriber: Option<Subscriber> = checked.found(&address_key(&address));
-                if subscriber.is_none_or(|subscriber| owner_key(subscriber.id) != key) {
-                    checked.report.add(Table::Subscribers, key, "an extra row: no subscriber bears this id");
+                for id in subscriber.subscriptions {
+                    if checked.subscription(id).is_none_or(|subscription| subscription.subscriber() != subscriber.id) {
+                        checked.report.add(Table::Subscribers, key, format!("the subscription {id} is not its own"));
+                    }
                 }
             }
             Some(b'b') => drop(checked.decode::<Spent>(Table::Subscribers, key, key, value)),
@@ -150,26 +150,6 @@ impl Checked<'_> {
                     each(checked, key);
                 }
             });
-        }
-    }
-
-    /// The row `key` of an address leads to the subscription `id`; does that belong to the address?
-    fn leads_to(&mut self, key: &[u8], id: SubscriptionId) {
-        if self.subscription(id).is_none_or(|subscription| address_key(&subscription.address) != key) {
-            self.report.add(Table::Subscribers, key, format!("an extra row: {id} has another address"));
-        }
-    }
-
-    fn is_pointer(&self, key: &[u8], value: &Result<Vec<u8>, StoreError>) -> bool {
-        value.as_ref().is_ok_and(|value| record::kind(key, value) == Ok(SubscriptionId::KIND))
-    }
-
-    /// The subscriptions that the row of an address leads to.
-    fn listed(&self, key: &[u8]) -> Vec<SubscriptionId> {
-        let subscriber: Option<Subscriber> = self.found(key);
-        match subscriber {
-            Some(subscriber) => subscriber.subscriptions,
-            None => self.found(key).into_iter().collect(),
         }
     }
 

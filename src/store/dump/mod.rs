@@ -1,6 +1,6 @@
 //! The whole store as JSON Lines, and back: backup, move to another machine or engine, and a look inside.
 //!
-//! First line: `{"tidings_export":3,"instance":…,"head":…,"articles":…}`. Then one line for each row of each table,
+//! First line: `{"tidings_export":4,"instance":…,"head":…,"articles":…}`. Then one line for each row of each table,
 //! in the order of their keys: `{"table":"articles","key":…,"kind":"article","value":{…}}`; a log entry has `seq` in
 //! place of `key`, an index row no value. Last line: `{"end":{"rows":…,"sha256":…}}` over all bytes before it, so
 //! that a file that was cut off or edited is refused.
@@ -18,7 +18,7 @@ use super::{CommitError, StoreError, Table};
 use serde::{Deserialize, Serialize};
 
 /// Version of this format. An export of a higher one is refused.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// What was written or read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

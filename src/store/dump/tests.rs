@@ -98,7 +98,7 @@ fn a_file_that_was_cut_off_or_changed_is_refused_and_leaves_nothing_behind() {
     wrong.push(whole.replacen("Жанна", "Жанка", 1));
     wrong.push(whole.replacen("\"seq\":2", "\"seq\":3", 1));
     wrong.push(whole.replacen("\"kind\":\"cursor\"", "\"kind\":\"curse\"", 1));
-    wrong.push(whole.replacen("\"tidings_export\":3", "\"tidings_export\":2", 1));
+    wrong.push(whole.replacen("\"tidings_export\":4", "\"tidings_export\":3", 1));
     wrong.push(whole.clone() + "{}\n");
     wrong.push(String::new());
     for (number, text) in wrong.iter().enumerate() {

@@ -237,7 +237,8 @@ impl Room {
     /// One more subscription of the address of `first`, for `selection` and otherwise alike.
     async fn subscribed_besides(&self, first: &Subscription, selection: Selection) -> Subscription {
         let known = self.store.subscriber_of(&first.address).unwrap().unwrap();
-        let other = Subscription { id: SubscriptionId(Uuid::from_u128(77)), selection, ..first.clone() };
+        let other =
+            Subscription { id: SubscriptionId(Uuid::from_u128(77)), selection, ..first.clone() }.of(&known.record);
         let mut subscriber = known.record.clone();
         subscriber.subscriptions.push(other.id);
         let mut batch = Batch::default();
