@@ -14,6 +14,7 @@
 //! | | `pace/<destination>` | [`Pace`]: how mail to it fares, where it does not fare well |
 //! | | `correction/` article's text id `0` revision, u32 | [`Correction`]: what is sent to whom, and how far that is |
 //! | | `canary` | [`Canary`]: when a mail to ourselves was last sent, and came back |
+//! | | `reports` | [`Reports`]: mailboxes that were reported not to be there, of a day |
 //! | | `alarms` | [`Alarms`]: what the watchdog has told |
 //! | | `appearance` | [`Appearance`]: how the newsroom looks, and since when |
 //! | | `mail/a/` article's text id | [`Numbers`]: what became of the mails about it |
@@ -71,6 +72,7 @@ mod numbers;
 mod old_numbers;
 mod pace;
 mod record;
+mod reports;
 mod select;
 mod sled;
 mod subscribers;
@@ -93,6 +95,7 @@ pub use log::{Cursor, Read, Touched};
 pub use numbers::{Became, Counted, Daily, DigestNumbers, Numbers, OTHERS, Tally};
 pub use pace::Pace;
 pub use record::{Record, Stored};
+pub use reports::Reports;
 pub use select::{Picked, Picks, Window};
 
 use crate::domain::{Seq, hex};

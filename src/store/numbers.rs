@@ -151,8 +151,7 @@ impl Counted {
 
     /// What a mail to `address` counts for that no subscription brings: its domain.
     pub fn only(address: &Address) -> Self {
-        let domain = address.as_str().rsplit_once('@').map_or("", |(_, domain)| domain);
-        Counted { about: None, selection: None, domain: domain.to_owned() }
+        Counted { about: None, selection: None, domain: address.domain().to_owned() }
     }
 }
 

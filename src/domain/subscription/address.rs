@@ -45,6 +45,11 @@ impl Address {
         &self.0
     }
 
+    /// What stands behind the `@`, in lower case and ASCII.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
     /// The form that two spellings of one mailbox share in practice: all in lower case.
     pub fn folded(&self) -> String {
         self.0.to_ascii_lowercase()

@@ -5,6 +5,7 @@ use super::outcome::Outcome;
 use super::{Mailer, locked};
 use crate::config::{OTHERS, Shape, WarmUp};
 use crate::domain::{Address, Time};
+use crate::services::suppression::BELIEVED_MAX;
 use crate::store::{Batch, Pace, StoreError};
 use chrono::{Duration, DurationRound as _};
 use std::collections::{HashMap, HashSet};
@@ -21,9 +22,6 @@ const PEACE_FIRST: Duration = Duration::minutes(5);
 const PEACE_MAX: Duration = Duration::hours(4);
 /// While one message tries whether a provider takes mail again, the others wait this long.
 const PROBE_WAIT: Duration = Duration::minutes(1);
-/// Messages refused for good in a row, to one destination or over all, that are believed. A dead address is one among
-/// many; where nobody is taken any more, a server or a setting is wrong, and it must not cost a newsroom its readers.
-const REJECTIONS_MAX: u32 = 20;
 /// Destinations that are remembered at once; those that fare well are forgotten first.
 const LANES_MAX: usize = 10_000;
 /// A day with more than this ends the plan for a new domain.
@@ -149,7 +147,7 @@ impl Shaping {
         if fare.pace.rejections != before {
             self.changed.insert(Arc::clone(lane));
         }
-        Some(fare.pace.rejections.max(self.rejections)).filter(|count| *count > REJECTIONS_MAX)
+        Some(fare.pace.rejections.max(self.rejections)).filter(|count| *count > BELIEVED_MAX)
     }
 
     /// Messages that the plan lets out on the day of `at`; none if the plan does not hold then.
@@ -186,7 +184,7 @@ impl Shaping {
 impl Mailer {
     /// The destination of mail to `to`. Errors: the store's, when its state is read for the first time.
     pub(super) fn lane(&self, to: &Address) -> Result<Lane, StoreError> {
-        let domain = to.as_str().rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+        let domain = to.domain();
         let mut shaping = locked(&self.shaping);
         let shape = Arc::clone(shaping.groups.get(domain).unwrap_or(&shaping.others));
         let name = if shape.domains.is_empty() { domain } else { shape.name.as_str() };
@@ -209,9 +207,8 @@ impl Mailer {
 
     /// The group of domains that `to` is at, if that is one that is configured.
     pub(super) fn provider(&self, to: &Address) -> Option<Lane> {
-        let domain = to.as_str().rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
         let shaping = locked(&self.shaping);
-        let shape = shaping.groups.get(domain)?;
+        let shape = shaping.groups.get(to.domain())?;
         shaping.lanes.get_key_value(shape.name.as_str()).map(|(name, _)| Arc::clone(name))
     }
 
@@ -294,10 +291,10 @@ impl Mailer {
         }
         match doubt {
             Some(count) => {
-                if count == REJECTIONS_MAX + 1 {
+                if count == BELIEVED_MAX + 1 {
                     tracing::error!(
                         lane = %lane,
-                        "{REJECTIONS_MAX} mails in a row were refused for good, the last ones to {lane}: the next are kept \
+                        "{BELIEVED_MAX} mails in a row were refused for good, the last ones to {lane}: the next are kept \
                          and tried again, since a server or a setting seems to be wrong"
                     );
                 }

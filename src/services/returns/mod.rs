@@ -28,6 +28,8 @@ pub struct Returns {
     clock: Clock,
     address: config::ReturnAddress,
     subscriptions: Arc<Subscriptions>,
+    /// Held by who takes a bounce in: all of them are counted in one row, and a server may hand over many at once.
+    bounce: tokio::sync::Mutex<()>,
 }
 
 /// What has become of a mail.
@@ -47,7 +49,7 @@ impl Returns {
         address: config::ReturnAddress,
         subscriptions: Arc<Subscriptions>,
     ) -> Arc<Self> {
-        Arc::new(Returns { store, clock, address, subscriptions })
+        Arc::new(Returns { store, clock, address, subscriptions, bounce: tokio::sync::Mutex::default() })
     }
 
     /// Reads the Maildir `folder`, until `stop`.
@@ -127,10 +129,19 @@ impl Returns {
         told: &str,
         sent_by: Time,
     ) -> Result<(), StoreError> {
-        self.change(about, by, Back::Bounce, |batch, subscriber, now| {
-            suppression::heed(&self.store, batch, subscriber, (verdict, told), sent_by, now)
-        })
-        .await
+        let _one_by_one = self.bounce.lock().await;
+        let is_first_doubt = self
+            .change(about, by, Back::Bounce, |batch, subscriber, now| {
+                suppression::heed_report(&self.store, batch, subscriber, (verdict, told), sent_by, now)
+            })
+            .await?;
+        if is_first_doubt {
+            tracing::error!(
+                "too many mails came back within a day as if there were no such mailboxes: the next reports count as once \
+                 in vain, since a server or a setting seems to be wrong"
+            );
+        }
+        Ok(())
     }
 
     /// Who has complained wants nothing of us, and no mail that says so either. Where it is not sure that it was the
@@ -227,24 +238,24 @@ impl Returns {
     }
 
     /// Commits what `change` makes of the subscriber of a subscription, and counts what came back; nothing where the
-    /// subscription has been erased.
-    async fn change(
+    /// subscription has been erased. Returns what `change` did.
+    async fn change<T: Default>(
         &self,
         about: SubscriptionId,
         by: Option<LedgerKey>,
         back: Back,
-        change: impl Fn(&mut Batch, &Stored<Subscriber>, Time) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+        change: impl Fn(&mut Batch, &Stored<Subscriber>, Time) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
         let decided = self.store.decide(|| {
-            let mut batch = Batch::default();
+            let (mut batch, mut done) = (Batch::default(), T::default());
             let now = self.clock.now();
             if let Some(subscription) = self.store.subscription(about)?
                 && let Some(subscriber) = self.store.subscriber(subscription.record.subscriber())?
             {
-                change(&mut batch, &subscriber, now)?;
+                done = change(&mut batch, &subscriber, now)?;
                 self.count(&mut batch, &subscription.record, by.as_ref(), back, now)?;
             }
-            Ok((batch, ()))
+            Ok((batch, done))
         });
         decided.await
     }

@@ -22,8 +22,7 @@ impl Subscriptions {
     ///
     /// Errors: [`Kind::TooMany`] where one is spent.
     pub(super) fn budgets(&self, address: &Address, is_proven: bool, now: Time) -> Result<Budgets, Problem> {
-        let domain = address.folded().rsplit_once('@').map(|(_, domain)| domain.to_owned()).unwrap_or_default();
-        let hash = self.keyed(b"tidings: budget\0", domain.as_bytes());
+        let hash = self.keyed(b"tidings: budget\0", address.domain().as_bytes());
         let number = u16::from_be_bytes([hash[0], hash[1]]) % DOMAINS;
         let [all_max, domain_max] =
             [self.confirmations_per_hour_max, self.standard.confirmations_per_domain_per_hour_max];

@@ -10,7 +10,7 @@ use crate::store::log::{Cursor, Touched};
 use crate::store::pace::Pace;
 use crate::store::record::{self, Record};
 use crate::store::{
-    Alarms, Appearance, Canary, Correction, Identity, Never, Numbers, Print, Spent, StoreError, Table, Wording,
+    Alarms, Appearance, Canary, Correction, Identity, Never, Numbers, Print, Reports, Spent, StoreError, Table, Wording,
 };
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ pub(super) struct Kind {
 }
 
 /// All kinds. A test holds this against every `impl Record`, so none is forgotten.
-pub(super) const KINDS: [Kind; 24] = [
+pub(super) const KINDS: [Kind; 25] = [
     kind::<Article>("article"),
     kind::<Change>("change"),
     kind::<Subscription>("subscription"),
@@ -55,6 +55,7 @@ pub(super) const KINDS: [Kind; 24] = [
     kind::<Canary>("canary"),
     kind::<Alarms>("alarms"),
     kind::<Appearance>("appearance"),
+    kind::<Reports>("reports"),
 ];
 
 const fn kind<R: Record>(name: &'static str) -> Kind {

@@ -12,6 +12,7 @@ mod numbers;
 mod once;
 mod preferences;
 mod quarantine;
+mod reports;
 mod returns;
 mod server;
 mod shaped;

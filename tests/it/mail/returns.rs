@@ -24,7 +24,7 @@ pub(super) fn sender(room: &Room, reader: &Subscription) -> String {
     envelope_sender(&home(), reader.id, room.clock.now(), &room.store.identity().secret)
 }
 
-fn report(status: &str) -> String {
+pub(super) fn report(status: &str) -> String {
     format!(
         "From: MAILER-DAEMON@mx.example.net\r\nMIME-Version: 1.0\r\n\
          Content-Type: multipart/report; report-type=delivery-status; boundary=\"b\"\r\n\r\n--b\r\n\
@@ -43,7 +43,7 @@ async fn readers(room: &Room) -> Vec<Subscription> {
 }
 
 /// `confirmed`, `refused` or `left`, of each.
-fn states(room: &Room, readers: &[Subscription]) -> Vec<&'static str> {
+pub(super) fn states(room: &Room, readers: &[Subscription]) -> Vec<&'static str> {
     let state = |reader: &Subscription| match room.store.subscription(reader.id).unwrap().unwrap().record.state {
         SubscriptionState::Confirmed { .. } => "confirmed",
         SubscriptionState::Refused { .. } => "refused",

@@ -15,8 +15,8 @@ fn shape(name: &str, domains: &[&str]) -> Shape {
 }
 
 /// Confirmed subscriptions at `domain`.
-async fn readers_at(room: &Room, domain: &str, count: u128) {
-    let mut batch = Batch::default();
+pub(super) async fn readers_at(room: &Room, domain: &str, count: u128) -> Vec<Subscription> {
+    let (mut batch, mut all) = (Batch::default(), Vec::new());
     for number in 0..count {
         let id = SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{number}{domain}").as_bytes()));
         let (to, now) = (address(&format!("reader{number}@{domain}")), room.clock.now());
@@ -24,8 +24,10 @@ async fn readers_at(room: &Room, domain: &str, count: u128) {
         let asked = Subscription::asked(id, to, Selection::all(), now);
         let subscription = Subscription { state, erase_at: None, ..asked };
         room.store.write_first_subscription(&mut batch, &subscription);
+        all.push(subscription);
     }
     room.store.commit(batch).await.unwrap();
+    all
 }
 
 async fn all_steps(mailer: &Arc<Mailer>) {
@@ -214,7 +216,7 @@ async fn a_connection_carries_no_more_to_a_provider_than_that_likes() {
 }
 
 /// How many subscriptions have been ended since there is no such mailbox, and how many messages wait.
-fn ended_and_waiting(room: &Room) -> (usize, usize) {
+pub(super) fn ended_and_waiting(room: &Room) -> (usize, usize) {
     let all = room.store.subscriptions(None, 1_000).unwrap();
     let is_ended = |one: &SubscriptionState| matches!(one, SubscriptionState::Refused { .. });
     let ended = all.iter().filter(|stored| is_ended(&stored.record.state)).count();
