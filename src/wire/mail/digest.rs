@@ -1,7 +1,10 @@
 //! Digests: made once for all who get the same, and then addressed to each.
 
 use super::wishes::list;
-use super::{Frame, Templates, builder, feedback_id, finish, host, list_headers, sent_bytes};
+use super::{
+    Frame, LINE_CHARS_MAX, SUMMARY_CHARS_MAX, Templates, builder, cut, feedback_id, finish, host, list_headers,
+    newsroom, title,
+};
 use crate::domain::{Article, Category, Fault, Language, Site, clean_line};
 use crate::wire::locale::When;
 use chrono::NaiveDate;
@@ -86,9 +89,9 @@ impl Composition {
             count += 1;
         }
         let more = more + items.len() - count;
-        let title = items.first().map(|item| clean_line(&item.article.content.title)).unwrap_or_default();
+        let first = items.first().map(|item| title(item.article)).unwrap_or_default();
         let others = (count + more).saturating_sub(1);
-        let subject = render("digest-subject.txt", &subject_values(site, &title, others))?;
+        let subject = render("digest-subject.txt", &subject_values(site, &first, others))?;
         Ok(Composition { subject: clean_line(&subject), text, html, count, more })
     }
 }
@@ -100,16 +103,29 @@ impl Composition {
     }
 }
 
+/// What `text` comes to as it is sent, in bytes: in quoted-printable (RFC 2045 §6.7) whatever is not plain ASCII takes
+/// three, and lines end behind 73 to 76.
+fn sent_bytes(text: &str) -> usize {
+    let one = |byte| match byte {
+        b'=' => 3,
+        b' '..=b'~' => 1,
+        b'\n' => 2,
+        _ => 3,
+    };
+    let bytes: usize = text.bytes().map(one).sum();
+    bytes + 3 * bytes.div_ceil(73)
+}
+
 pub(super) fn subject_values(site: &Site, title: &str, others: usize) -> Value {
-    context! { newsroom => site.title.as_str(), title, others }
+    context! { newsroom => newsroom(site), title, others }
 }
 
 pub(super) fn item_values(templates: &Templates, language: Language, site: &Site, item: &Item<'_>) -> Value {
     let content = &item.article.content;
     context! {
-        title => clean_line(&content.title),
-        summary => item.summary,
-        authors => list(templates.catalogue(language), &content.authors),
+        title => title(item.article),
+        summary => item.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
+        authors => cut(&list(templates.catalogue(language), &content.authors), LINE_CHARS_MAX),
         language => content.language.as_deref().unwrap_or(&site.language),
         link => site.article_link(item.article),
         print => site.print_page(&item.article.id),
@@ -138,8 +154,8 @@ pub(super) fn digest_values(frame: &Frame<'_>, digest: &Digest<'_>) -> Value {
         more => composition.more,
         rest => digest.rest,
         fold_over => digest.fold_over,
-        wanted => digest.wanted,
+        wanted => cut(digest.wanted, LINE_CHARS_MAX),
         leave => site.address(&format!("subscriptions/{}", digest.leave)),
-        newsroom => site.title.as_str(),
+        newsroom => newsroom(site),
     }
 }

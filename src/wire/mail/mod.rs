@@ -126,9 +126,12 @@ pub struct Farewell<'a> {
 pub const HTML_BYTES_MAX: usize = 100_000;
 /// A summary beyond this is cut off and ends in a mark; whatever it is made of, the HTML then stays below
 /// [`HTML_BYTES_MAX`], also as it is encoded: no character takes more than 12 bytes there.
-const SUMMARY_CHARS_MAX: usize = 6_000;
-/// The same for a title and for the authors.
+const SUMMARY_CHARS_MAX: usize = 5_000;
+/// The same for a title, for the authors, for what a subscription asks for, and for a whole subject: one word of that length
+/// still fits into a line of 998 octets (RFC 5322 §2.1.1), and other words are folded.
 const LINE_CHARS_MAX: usize = 500;
+/// The same for what a sender and a list are called: each quotation mark takes two octets there.
+const NAME_CHARS_MAX: usize = 200;
 
 /// The bytes of a notice. RFC 5322, RFC 2369, RFC 2919, RFC 8058, RFC 3834.
 /// Errors: a [`Fault`] where an address cannot stand in a mail.
@@ -151,7 +154,7 @@ fn notice_values(frame: &Frame<'_>, notice: &Notice<'_>) -> Value {
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
     let language = content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
     context! {
-        title => cut(&clean_line(&content.title), LINE_CHARS_MAX),
+        title => title(notice.article),
         note => notice.correction.and_then(|correction| correction.note),
         summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
         authors => cut(&list(frame.templates.catalogue(frame.language), &content.authors), LINE_CHARS_MAX),
@@ -160,7 +163,7 @@ fn notice_values(frame: &Frame<'_>, notice: &Notice<'_>) -> Value {
         print => site.print_page(&notice.article.id),
         leave => leave.as_str(),
         wanted => cut(notice.wanted, LINE_CHARS_MAX),
-        newsroom => site.title.as_str(),
+        newsroom => newsroom(site),
         language => language.unwrap_or(&site.language),
     }
 }
@@ -173,8 +176,8 @@ pub fn confirmation(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Resul
 fn confirmation_values(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Value {
     let site = frame.site;
     context! {
-        newsroom => site.title.as_str(),
-        wanted => confirmation.wanted,
+        newsroom => newsroom(site),
+        wanted => cut(confirmation.wanted, LINE_CHARS_MAX),
         often => often(frame.templates.catalogue(frame.language), confirmation.cadence, frame.zone),
         is_change => confirmation.is_change,
         address => frame.to.as_str(),
@@ -192,8 +195,8 @@ pub fn farewell(frame: &Frame<'_>, farewell: &Farewell<'_>) -> Result<Vec<u8>, F
 fn farewell_values(frame: &Frame<'_>, farewell: &Farewell<'_>) -> Value {
     let site = frame.site;
     context! {
-        newsroom => site.title.as_str(),
-        wanted => farewell.wanted,
+        newsroom => newsroom(site),
+        wanted => cut(farewell.wanted, LINE_CHARS_MAX),
         address => frame.to.as_str(),
         undo => site.address(&format!("subscriptions/{}", farewell.undo)),
         until => Serde(When::new(farewell.until, frame.zone)),
@@ -208,7 +211,7 @@ pub fn preferences(frame: &Frame<'_>, link: &str, hours: i64) -> Result<Vec<u8>,
 fn preferences_values(frame: &Frame<'_>, link: &str, hours: i64) -> Value {
     let site = frame.site;
     context! {
-        newsroom => site.title.as_str(),
+        newsroom => newsroom(site),
         address => frame.to.as_str(),
         link => site.address(&format!("subscriptions/{link}")),
         hours => hours,
@@ -272,6 +275,16 @@ fn cut(text: &str, chars_max: usize) -> String {
     }
 }
 
+/// An article's title as one line.
+fn title(article: &Article) -> String {
+    cut(&clean_line(&article.content.title), LINE_CHARS_MAX)
+}
+
+/// What the newsroom is called.
+fn newsroom(site: &Site) -> String {
+    cut(&site.title, NAME_CHARS_MAX)
+}
+
 /// The headers that every mail has. No text that comes from outside keeps a line break.
 fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
     let subject = match frame.is_test {
@@ -279,6 +292,7 @@ fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
         false => subject.to_owned(),
     };
     let name = frame.from.name.as_deref().map(clean_line).filter(|name| !name.is_empty());
+    let name = name.map(|name| cut(&name, NAME_CHARS_MAX));
     let from = mail_address("from", &frame.from.address)?;
     // The envelope is the dialogue's affair; the library only wants one to be there.
     let envelope = Envelope::new(None, vec![from.clone()]);
@@ -286,7 +300,7 @@ fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
         .envelope(envelope.map_err(|error| Fault::new("from", error.to_string(), "an envelope"))?)
         .from(Mailbox::new(name, from))
         .raw_header(address_header("To", frame.to))
-        .subject(subject)
+        .subject(cut(&subject, LINE_CHARS_MAX))
         .date(SystemTime::from(frame.date))
         .message_id(Some(format!("<{}>", message_id(frame.id, frame.site))))
         .raw_header(plain_header("Auto-Submitted", "auto-generated".to_owned())))
@@ -337,7 +351,7 @@ fn plain_header(name: &'static str, value: String) -> HeaderValue {
 
 /// `"Title" <slug.host>`. RFC 2919 §3.
 fn list_id(title: &str, label: Option<&str>, host: &str) -> HeaderValue {
-    let title = clean_line(title);
+    let title = cut(&clean_line(title), NAME_CHARS_MAX);
     let phrase = if title.is_ascii() {
         format!("\"{}\"", title.replace(['"', '\\'], "'"))
     } else {
@@ -353,19 +367,6 @@ const BOUNDARY: &str = "=_tidings";
 
 /// Both parts from the templates of this name, always as quoted-printable: no line is longer than 76 characters,
 /// so no relay has a reason to rewrite it.
-/// What `text` comes to as it is sent, in bytes: in quoted-printable (RFC 2045 §6.7) whatever is not plain ASCII takes
-/// three, and lines end behind 73 to 76.
-fn sent_bytes(text: &str) -> usize {
-    let one = |byte| match byte {
-        b'=' => 3,
-        b' '..=b'~' => 1,
-        b'\n' => 2,
-        _ => 3,
-    };
-    let bytes: usize = text.bytes().map(one).sum();
-    bytes + 3 * bytes.div_ceil(73)
-}
-
 fn finish(frame: &Frame<'_>, mail: MessageBuilder, template: &str, values: &Value) -> Result<Vec<u8>, Fault> {
     let part = |extension: &str, kind: ContentType| {
         let name = format!("{template}.{extension}");

@@ -1,5 +1,7 @@
 //! Mails read back by a parser that is not the writer.
 
+mod long;
+
 use super::*;
 use crate::domain::{ArticleId, Content, Slug};
 use jiff::tz::TimeZone;
