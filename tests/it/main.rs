@@ -5,6 +5,7 @@ mod api;
 mod catalogues;
 mod config_docs;
 mod crash;
+mod crash_mail;
 mod discovery;
 mod feed_check;
 mod feeds;

@@ -6,7 +6,7 @@ mod process;
 
 pub(crate) use http::{Answer, Client, Headers};
 pub(crate) use mailbox::{Mail, Sink};
-pub(crate) use process::{Daemon, Said, eventually, tidings};
+pub(crate) use process::{Daemon, PATIENCE, Said, eventually, tidings};
 
 use serde_json::{Value, json};
 use std::io::Write;
