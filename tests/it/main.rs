@@ -9,6 +9,7 @@ mod crash_mail;
 mod discovery;
 mod feed_check;
 mod feeds;
+mod full_disk;
 mod fuzzed;
 mod harness;
 mod history;

@@ -7,6 +7,7 @@ use super::memtable::Memtable;
 use super::merge::{Change, merge};
 use super::open::HEAD_KEY;
 use super::tables::Tables;
+use super::writer::fail;
 use super::{Trees, engine, guarded};
 use crate::store::StoreError;
 use crate::store::head::Head;
@@ -16,8 +17,8 @@ use sled::transaction::{
 };
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 /// A turn is carried in stretches of about this length; reads wait while one is written. With half of it sled's file
@@ -123,15 +124,17 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn start(target: Target) -> std::io::Result<Self> {
+    /// What goes wrong is set in `failed` at once: sled answers no reader from then on, and the next turn may end hours later.
+    pub(super) fn start(target: Target, failed: Arc<OnceLock<StoreError>>) -> std::io::Result<Self> {
         let (turns, next) = channel::<(Arc<Memtable>, Head)>();
         let (tell, done) = channel();
         let work = move || {
             for (writes, head) in next {
                 let carried = catch_unwind(AssertUnwindSafe(|| guarded(|| target.carry(&writes, head))))
                     .unwrap_or_else(|_| Err(StoreError::Stopped("a write broke off: its files are damaged".into())));
-                if carried.is_ok() {
-                    target.tables.thaw();
+                match &carried {
+                    Ok(()) => target.tables.thaw(),
+                    Err(error) => fail(&failed, error.clone()),
                 }
                 // Who no longer waits is closing after a failure.
                 let _ = tell.send(carried);

@@ -143,6 +143,14 @@ impl Sled {
         Ok(outcome.unwrap_or_else(|| Err(StoreError::closing().into())))
     }
 
+    /// sled answers nobody any more once a write has failed: then that is what a reader has to know.
+    fn why(&self, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Engine(_) => self.failed.get().cloned().unwrap_or(error),
+            other => other,
+        }
+    }
+
     fn send(&self, job: Job) -> Result<(), StoreError> {
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or_else(StoreError::closing)?;
@@ -152,13 +160,13 @@ impl Sled {
 
 impl Kv for Sled {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.tables.get(table, key)
+        self.tables.get(table, key).map_err(|error| self.why(error))
     }
 
     fn range(&self, table: Table, range: Range) -> Result<Vec<Row>, StoreError> {
         let limit = range.limit.min(RANGE_ROWS_MAX);
-        let rows = self.tables.scan(table, range.limit(limit))?;
-        rows.into_iter().map(|(key, value)| value.map(|value| (key, value))).collect()
+        let rows = self.tables.scan(table, range.limit(limit)).map_err(|error| self.why(error))?;
+        rows.into_iter().map(|(key, value)| value.map(|value| (key, value)).map_err(|error| self.why(error))).collect()
     }
 
     fn commit(&self, batch: Batch) -> Commit<'_> {

@@ -77,7 +77,7 @@ pub(super) fn open(folder: &Path, journal_bytes: u64) -> Result<Opened, StoreErr
         return Err(damaged(format!("its file {ENGINE}/db is gone{lost}")));
     }
     remove_leftovers(&path).map_err(engine)?;
-    let Raw { db, trees, format, head } = guarded(&path, segment_bytes(&path)).map_err(damaged)?;
+    let Raw { db, trees, format, head } = guarded(&path, segment_bytes(&path), damaged)?;
     match format {
         None => return Err(damaged("its format version is missing".to_owned())),
         Some(found) if found > FORMAT => {
@@ -115,7 +115,7 @@ fn found(folder: &Path, segment_bytes: usize) -> Result<(), StoreError> {
         Ok(()) | Err(_) => {}
     }
     {
-        let Raw { db, trees, .. } = guarded(&path, segment_bytes).map_err(StoreError::Engine)?;
+        let Raw { db, trees, .. } = guarded(&path, segment_bytes, StoreError::Engine)?;
         trees.own().insert(HEAD_KEY, Head::default().to_bytes()).map_err(engine)?;
         trees.own().insert(FORMAT_KEY, &FORMAT.to_be_bytes()).map_err(engine)?;
         db.flush().map_err(engine)?;
@@ -169,8 +169,16 @@ struct Raw {
     head: Option<Head>,
 }
 
-/// Opens sled on a thread of its own: on a damaged store it may panic (which it also tells on stderr) or hang.
-fn guarded(path: &Path, segment_bytes: usize) -> Result<Raw, String> {
+/// Is it the disk's fault, and not that of what lies on it?
+fn is_of_disk(error: &sled::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    let kinds = [FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull];
+    matches!(error, sled::Error::Io(error) if kinds.contains(&error.kind()))
+}
+
+/// Opens sled on a thread of its own: on a damaged store it may panic (which it also tells on stderr) or hang. Errors: what
+/// `damaged` makes of the reason, unless the disk is at fault.
+fn guarded(path: &Path, segment_bytes: usize, damaged: impl Fn(String) -> StoreError) -> Result<Raw, StoreError> {
     let (tell, opened) = channel();
     // Without sled's own thread, which panics at a damaged page, and for which closing then waits without end. What it
     // does, flushing and moving pages out of half dead segments, is done where a turn is carried.
@@ -178,13 +186,15 @@ fn guarded(path: &Path, segment_bytes: usize) -> Result<Raw, String> {
     let config = config.segment_size(segment_bytes);
     let opening = std::thread::Builder::new().name("store-open".into()).spawn(move || {
         // Nobody listens any more when this took longer than the wait.
-        let _ = tell.send(raw(&config).map_err(message));
+        let _ = tell.send(raw(&config).map_err(|error| (is_of_disk(&error), message(error))));
     });
-    opening.map_err(|error| error.to_string())?;
+    opening.map_err(engine)?;
     match opened.recv_timeout(OPEN_WAIT) {
-        Ok(result) => result,
-        Err(RecvTimeoutError::Disconnected) => Err(format!("its files in {ENGINE} cannot be read")),
-        Err(RecvTimeoutError::Timeout) => Err(format!("it did not open within {} s", OPEN_WAIT.as_secs())),
+        Ok(Ok(raw)) => Ok(raw),
+        Ok(Err((true, why))) => Err(engine(format!("{}: {why}", path.display()))),
+        Ok(Err((false, why))) => Err(damaged(why)),
+        Err(RecvTimeoutError::Disconnected) => Err(damaged(format!("its files in {ENGINE} cannot be read"))),
+        Err(RecvTimeoutError::Timeout) => Err(damaged(format!("it did not open within {} s", OPEN_WAIT.as_secs()))),
     }
 }
 

@@ -113,7 +113,7 @@ impl Writer {
             tables: target.tables.clone(),
             journal,
             frame: Frame::default(),
-            checkpoints: Checkpoints::start(target)?,
+            checkpoints: Checkpoints::start(target, Arc::clone(&failed))?,
             head_file,
             head,
             head_synced: head,
@@ -183,14 +183,7 @@ impl Writer {
     }
 
     fn fail(&self, error: StoreError) {
-        tracing::error!(%error, "the store stops: {error}");
-        // Whatever was at fault: from here on nothing is taken, and a restart may help.
-        let error = match error {
-            StoreError::Engine(what) => StoreError::Stopped(what),
-            other => other,
-        };
-        // The first failure is the one that tells why.
-        let _ = self.failed.set(error);
+        fail(&self.failed, error);
     }
 
     /// Between two groups everything that was applied is durable: a moment to keep.
@@ -287,6 +280,18 @@ impl Writer {
             });
         }
         Ok(outcomes)
+    }
+}
+
+/// Whatever was at fault: from here on nothing is taken, and a restart may help.
+pub(super) fn fail(failed: &OnceLock<StoreError>, error: StoreError) {
+    let error = match error {
+        StoreError::Engine(what) => StoreError::Stopped(what),
+        other => other,
+    };
+    // The first failure is the one that tells why.
+    if failed.set(error.clone()).is_ok() {
+        tracing::error!(%error, "the store stops: {error}");
     }
 }
 

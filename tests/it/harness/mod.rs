@@ -134,6 +134,12 @@ impl Newsroom {
         Ok(())
     }
 
+    /// The same where no file becomes longer than `bytes`.
+    pub(crate) fn try_run_limited(&mut self, bytes: u64) -> Result<(), Said> {
+        self.daemon = Some(Daemon::start_limited(&self.config(), bytes)?);
+        Ok(())
+    }
+
     /// Starts the daemon.
     #[track_caller]
     pub(crate) fn run(&mut self) {

@@ -109,8 +109,22 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts it. Errors: everything it said, if it ends before it is up.
     pub(crate) fn start(config: &Path) -> Result<Self, Said> {
-        let mut child =
-            tidings(config, &["serve"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        Self::of(tidings(config, &["serve"]))
+    }
+
+    /// The same on a disk where no file becomes longer than `bytes`: writes beyond that fail, as on a full one.
+    pub(crate) fn start_limited(config: &Path, bytes: u64) -> Result<Self, Said> {
+        let serve = tidings(config, &["serve"]);
+        let mut limited = Command::new("sh");
+        // The signal that comes along with the error would end it (setrlimit(2)).
+        limited.args(["-c", "trap '' XFSZ; exec prlimit --fsize=\"$0\" \"$@\""]).arg(bytes.to_string());
+        limited.arg(serve.get_program()).args(serve.get_args()).stdin(Stdio::null());
+        serve.get_envs().filter(|(_, value)| value.is_none()).for_each(|(name, _)| drop(limited.env_remove(name)));
+        Self::of(limited)
+    }
+
+    fn of(mut command: Command) -> Result<Self, Said> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
         let out = Lines::of(child.stdout.take().expect("piped"));
         let err = Lines::of(child.stderr.take().expect("piped"));
         let mut daemon = Daemon { child, out, err };
