@@ -1,10 +1,8 @@
 //! A disk that takes no more: full, at a limit, or mounted to be read only. Nothing that was acknowledged is lost, nothing
 //! is shown that is not kept, everybody is told why, and with room again all goes on.
 
-use crate::harness::{Newsroom, Setup, api, eventually, id};
+use crate::harness::{Mounted, Newsroom, Setup, api, eventually, id, may_mount};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 
 /// Articles that the journal is turned behind, at 4 MiB; and fewer than it is turned behind twice.
 const A_TURN: usize = 60;
@@ -98,41 +96,13 @@ fn a_disk_that_takes_no_more_loses_nothing_and_says_why() {
     goes_on(&newsroom, &kept);
 }
 
-/// Were mounts asked for (`scripts/powercut`)? They need root.
-fn may_mount() -> bool {
-    std::env::var_os("TIDINGS_MOUNTS").is_some_and(|value| value == "1")
-}
-
-fn run(program: &str, arguments: &[&str], path: &Path) {
-    let status = Command::new(program).args(arguments).arg(path).status().expect(program);
-    assert!(status.success(), "{program} {arguments:?} {}", path.display());
-}
-
-/// A small file system of its own for a store, while this is there.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn at(path: std::path::PathBuf) -> Self {
-        std::fs::create_dir_all(&path).expect("writable");
-        run("mount", &["-t", "tmpfs", "-o", "size=24M", "tmpfs"], &path);
-        Small(path)
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        // Also where a test has failed, and a daemon still holds it.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn a_full_disk_loses_nothing_and_a_read_only_one_is_refused_by_name() {
     if !may_mount() {
         return;
     }
     let mut newsroom = Newsroom::prepare(Setup::default());
-    let small = Small::at(newsroom.path("data"));
+    let small = Mounted::in_memory(newsroom.path("data"));
     newsroom.run();
     let mut kept = Vec::new();
     let refusal = publish(&newsroom, &mut kept, 1_000).expect("a refusal");
@@ -144,15 +114,15 @@ fn a_full_disk_loses_nothing_and_a_read_only_one_is_refused_by_name() {
     } else {
         newsroom.kill();
     }
-    run("mount", &["-o", "remount,size=200M"], &small.0);
+    small.remount("size=200M");
     newsroom.run();
     goes_on(&newsroom, &kept);
     newsroom.stop();
-    run("mount", &["-o", "remount,ro"], &small.0);
+    small.remount("ro");
     let said = newsroom.try_run().expect_err("a store that cannot be written");
     assert!(said.code == Some(1) && said.err.contains("Read-only file system"), "{said:?}");
     assert!(!said.err.contains("damaged"), "{said:?}");
-    run("mount", &["-o", "remount,rw"], &small.0);
+    small.remount("rw");
     newsroom.run();
     newsroom.stop();
     // It looks at its store once more, which has to be mounted then.

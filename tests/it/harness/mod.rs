@@ -2,10 +2,12 @@
 
 mod http;
 mod mailbox;
+mod mount;
 mod process;
 
 pub(crate) use http::{Answer, Client, Headers};
 pub(crate) use mailbox::{Mail, Sink};
+pub(crate) use mount::{Mounted, may_mount};
 pub(crate) use process::{Daemon, PATIENCE, Said, eventually, tidings};
 
 use serde_json::{Value, json};

@@ -119,7 +119,9 @@ impl Daemon {
         // The signal that comes along with the error would end it (setrlimit(2)).
         limited.args(["-c", "trap '' XFSZ; exec prlimit --fsize=\"$0\" \"$@\""]).arg(bytes.to_string());
         limited.arg(serve.get_program()).args(serve.get_args()).stdin(Stdio::null());
-        serve.get_envs().filter(|(_, value)| value.is_none()).for_each(|(name, _)| drop(limited.env_remove(name)));
+        for (name, _) in serve.get_envs().filter(|(_, value)| value.is_none()) {
+            limited.env_remove(name);
+        }
         Self::of(limited)
     }
 
