@@ -31,11 +31,8 @@ correction-subject = Correction: { $title }
 correction-what = What { $newsroom } sent you before was not right. This is.
 
 confirmation-subject = { $newsroom }: please confirm your subscription
-confirmation-subject-change = { $newsroom }: please confirm the change of your subscription
 confirmation-asked =
     Somebody, most likely you, asked { $newsroom } to mail its new articles to { $address }: { $wanted }.
-confirmation-asked-change =
-    Somebody, most likely you, asked { $newsroom } to change what is mailed to { $address }. From now on it would be: { $wanted }.
 confirmation-how = To confirm, open this page and press the button on it:
 confirmation-link = Confirm the subscription
 confirmation-lasts =
@@ -43,8 +40,7 @@ confirmation-lasts =
         [one] The link works for { $days } day.
        *[other] The link works for { $days } days.
     }
-confirmation-not-you = If it was not you, do nothing: nothing will be mailed to you.
-confirmation-not-you-change = If it was not you, do nothing: everything stays as it is.
+confirmation-not-you = If it was not you, do nothing: without your confirmation nothing changes.
 confirmation-never = Never ask me again
 
 farewell-subject = { $newsroom }: you are unsubscribed

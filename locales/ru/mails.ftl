@@ -38,11 +38,8 @@ correction-subject = Исправление: { $title }
 correction-what = В прошлом письме «{ $newsroom }» была ошибка. Вот как правильно.
 
 confirmation-subject = { $newsroom }: подтвердите подписку
-confirmation-subject-change = { $newsroom }: подтвердите изменение подписки
 confirmation-asked =
     Кто-то — скорее всего, вы — попросил присылать новые материалы «{ $newsroom }» на адрес { $address }: { $wanted }.
-confirmation-asked-change =
-    Кто-то — скорее всего, вы — попросил изменить подписку на «{ $newsroom }» для адреса { $address }. Теперь на него будет приходить вот что: { $wanted }.
 confirmation-how = Чтобы подтвердить, откройте эту страницу и нажмите на ней кнопку:
 confirmation-link = Подтвердить подписку
 confirmation-lasts =
@@ -51,8 +48,7 @@ confirmation-lasts =
         [few] Ссылка действует { $days } дня.
        *[many] Ссылка действует { $days } дней.
     }
-confirmation-not-you = Если это были не вы, ничего не делайте: писем не будет.
-confirmation-not-you-change = Если это были не вы, ничего не делайте: всё останется как есть.
+confirmation-not-you = Если это были не вы, ничего не делайте: без подтверждения ничего не изменится.
 confirmation-never = Больше никогда не спрашивать
 
 farewell-subject = { $newsroom }: вы отписались

@@ -30,14 +30,11 @@ correction-subject = 更正：{ $title }
 correction-what = “{ $newsroom }”此前发给您的内容有误，现更正如下。
 
 confirmation-subject = { $newsroom }：请确认您的订阅
-confirmation-subject-change = { $newsroom }：请确认更改订阅
 confirmation-asked = 有人（很可能就是您本人）请求将“{ $newsroom }”的新文章发送到 { $address }：{ $wanted }。
-confirmation-asked-change = 有人（很可能就是您本人）请求更改 { $address } 对“{ $newsroom }”的订阅。更改后将发送：{ $wanted }。
 confirmation-how = 如需确认，请打开以下页面并点击其中的按钮：
 confirmation-link = 确认订阅
 confirmation-lasts = 此链接在 { $days } 天内有效。
-confirmation-not-you = 如果不是您本人操作，请忽略此邮件，我们不会再给您发送任何内容。
-confirmation-not-you-change = 如果不是您本人操作，请忽略此邮件，一切保持不变。
+confirmation-not-you = 如果不是您本人操作，请忽略此邮件；未经您确认，一切保持不变。
 confirmation-never = 不要再询问我
 
 farewell-subject = { $newsroom }：您已退订

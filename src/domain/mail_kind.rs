@@ -14,9 +14,9 @@ pub enum MailKind {
     /// What came out in a day or a week.
     Digest,
     /// Is the subscription wanted?
+    // The rows of tests of a kind that there was before.
+    #[serde(alias = "change")]
     Confirmation,
-    /// Is its change?
-    Change,
     /// It was left.
     Farewell,
     /// The link to the preferences.
@@ -25,12 +25,11 @@ pub enum MailKind {
 
 impl MailKind {
     /// All of them.
-    pub const ALL: [MailKind; 7] = [
+    pub const ALL: [MailKind; 6] = [
         MailKind::Notice,
         MailKind::Correction,
         MailKind::Digest,
         MailKind::Confirmation,
-        MailKind::Change,
         MailKind::Farewell,
         MailKind::Preferences,
     ];
@@ -42,7 +41,6 @@ impl MailKind {
             MailKind::Correction => "correction",
             MailKind::Digest => "digest",
             MailKind::Confirmation => "confirmation",
-            MailKind::Change => "change",
             MailKind::Farewell => "farewell",
             MailKind::Preferences => "preferences",
         }
@@ -53,5 +51,18 @@ impl MailKind {
         let known = || MailKind::ALL.map(MailKind::word).join(", ");
         let found = MailKind::ALL.into_iter().find(|kind| kind.word() == word);
         found.ok_or_else(|| Fault::new(field, format!("\"{word}\""), format!("one of {}", known())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_that_is_gone_still_reads_as_what_it_was_a_kind_of() {
+        for (word, kind) in [("\"change\"", MailKind::Confirmation), ("\"digest\"", MailKind::Digest)] {
+            assert_eq!(serde_json::from_str::<MailKind>(word).expect(word), kind);
+        }
+        assert!(MailKind::parse("kind", "change").is_err(), "nobody can ask for it");
     }
 }

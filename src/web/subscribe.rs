@@ -354,7 +354,6 @@ pub(super) async fn confirm_script() -> Response {
 /// since, and mails are passed on, with the links in them.
 fn asked_about(purpose: Purpose, subscription: &Subscription) -> Option<&Selection> {
     match (purpose, &subscription.state) {
-        (Purpose::Confirm, SubscriptionState::Confirmed { .. }) => subscription.wished.as_ref(),
         (Purpose::Confirm, SubscriptionState::Pending) | (Purpose::Undo, SubscriptionState::Unsubscribed { .. }) => {
             Some(&subscription.selection)
         }

@@ -73,10 +73,6 @@ pub struct Subscription {
     /// How often.
     #[serde(default, skip_serializing_if = "Cadence::is_instant")]
     pub cadence: Cadence,
-    /// Another selection that waits for its own confirmation. Written by the versions in which an address had one
-    /// subscription.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub wished: Option<Selection>,
     /// Whether mail may go there.
     pub state: SubscriptionState,
     /// Since when its owner wants a break, if so.
@@ -202,7 +198,6 @@ impl Subscription {
             address,
             selection,
             cadence: Cadence::Instant,
-            wished: None,
             state: SubscriptionState::Pending,
             paused_at: None,
             round: 1,
@@ -249,7 +244,7 @@ impl Subscription {
         let next = self.cadence.next(zone, last.as_ref().map(|last| last.window.date), now);
         let digests = Digests { next, since: head, last, is_fold: false };
         let state = SubscriptionState::Confirmed { at: now };
-        Subscription { state, paused_at: None, digests, erase_at: None, wished: None, ..self.clone() }
+        Subscription { state, paused_at: None, digests, erase_at: None, ..self.clone() }
     }
 
     /// The same at another cadence or in another zone, from `now` on. What its next digest begins with stays.
@@ -272,7 +267,6 @@ impl Subscription {
     pub fn refused(&self, now: Time, reply: &str) -> Self {
         Subscription {
             state: SubscriptionState::Refused { at: now, reply: reply.to_owned() },
-            wished: None,
             digests: Digests { next: None, ..self.digests.clone() },
             ..self.clone()
         }
@@ -282,7 +276,6 @@ impl Subscription {
     pub fn left(&self, now: Time) -> Self {
         Subscription {
             state: SubscriptionState::Unsubscribed { at: now },
-            wished: None,
             digests: Digests { next: None, ..self.digests.clone() },
             round: self.round.saturating_add(1),
             erase_at: Some(now + Duration::days(Self::UNDO_WITHIN_DAYS)),

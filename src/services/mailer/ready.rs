@@ -4,7 +4,7 @@ use super::Mailer;
 use super::closing::Share;
 use super::forms::{Known, Telling};
 use super::plan::{Ready, Stop};
-use super::standing::{asked_for, is_active, is_owed, left};
+use super::standing::{is_active, is_owed, is_waiting, left};
 use super::told::Prints;
 use crate::domain::{
     Address, ArticleId, Category, Selection, Slug, Subscriber, Subscription, SubscriptionId, Time, hex,
@@ -117,11 +117,10 @@ impl Mailer {
                 Written::plain(mail::preferences(&frame, &link, Subscriber::LINK_HOURS)?)
             }
             Message::Confirmation { round } => {
-                let asked = asked_for(&subscription.record, *round, now)?;
+                is_waiting(&subscription.record, *round, now)?;
                 let confirmation = mail::Confirmation {
-                    wanted: &wanted(&frame, &newsroom, asked),
+                    wanted: &wanted(&frame, &newsroom, &subscription.record.selection),
                     cadence: subscription.record.cadence,
-                    is_change: subscription.record.wished.is_some(),
                     confirm: &mail::Token::confirm(&subscription.record).seal(secret),
                     never: &mail::Token::never(row.subscription).seal(secret),
                     days: Subscription::CONFIRM_WITHIN_DAYS,

@@ -1,7 +1,7 @@
 //! Whether a message is still owed: a subscriber may have left, paused or changed what is asked for since.
 
 use super::plan::Stop;
-use crate::domain::{Labels, Selection, Subscription, SubscriptionState, Time};
+use crate::domain::{Labels, Subscription, SubscriptionState, Time};
 use crate::store::LedgerRow;
 
 /// Is the subscription mailed to, as it was when the message came to be owed?
@@ -41,19 +41,18 @@ pub(super) fn is_owed(subscription: &Subscription, row: &LedgerRow, labels: &Lab
     }
 }
 
-/// What the confirmation of `round` asks about, if it is still to be asked.
-pub(super) fn asked_for(subscription: &Subscription, round: u32, now: Time) -> Result<&Selection, Stop> {
+/// Is the confirmation of `round` still to be asked for?
+pub(super) fn is_waiting(subscription: &Subscription, round: u32, now: Time) -> Result<(), Stop> {
     if round != subscription.round {
         return Err(Stop::Recall("a newer one was asked for"));
     }
     if subscription.has_lapsed(now) {
         return Err(Stop::Recall("its link would no longer work"));
     }
-    match (&subscription.state, &subscription.wished) {
-        (SubscriptionState::Pending, _) => Ok(&subscription.selection),
-        (SubscriptionState::Confirmed { .. }, Some(wished)) => Ok(wished),
-        (SubscriptionState::Confirmed { .. }, None) => Err(Stop::Recall("it has been confirmed")),
-        (SubscriptionState::Unsubscribed { .. }, _) => Err(Stop::Recall("the subscriber has left")),
-        (SubscriptionState::Refused { .. }, _) => Err(Stop::Recall("the mailbox does not exist")),
+    match &subscription.state {
+        SubscriptionState::Pending => Ok(()),
+        SubscriptionState::Confirmed { .. } => Err(Stop::Recall("it has been confirmed")),
+        SubscriptionState::Unsubscribed { .. } => Err(Stop::Recall("the subscriber has left")),
+        SubscriptionState::Refused { .. } => Err(Stop::Recall("the mailbox does not exist")),
     }
 }

@@ -24,9 +24,9 @@ pub(super) fn asked(
     }
     let waiting = subscriptions.iter().find(|old| match old.state {
         SubscriptionState::Pending | SubscriptionState::Refused { .. } => true,
-        SubscriptionState::Confirmed { .. } => old.wished.is_some(),
-        // Only its owner can have left, so to ask again is no loop.
-        SubscriptionState::Unsubscribed { .. } => false,
+        // Only its owner can have left, so to ask again is no loop. It is also theirs to take back, and anybody can ask, so
+        // it stays as it is beside the new one; so does what was confirmed.
+        SubscriptionState::Unsubscribed { .. } | SubscriptionState::Confirmed { .. } => false,
     });
     if waiting.is_some() && now - subscriber.asked_at < ASK_AGAIN {
         return None;
@@ -36,15 +36,10 @@ pub(super) fn asked(
     if asks > asks_max {
         return None;
     }
-    // One that was left is its owner's to take back, and anybody can ask: it stays as it is beside the new one.
-    let again = subscriptions.iter().find(|old| match old.state {
-        SubscriptionState::Pending | SubscriptionState::Refused { .. } => true,
-        SubscriptionState::Unsubscribed { .. } | SubscriptionState::Confirmed { .. } => false,
-    });
     let is_full = subscriptions.len() >= Subscriber::SUBSCRIPTIONS_MAX;
     // Where there is no room, one that is on its way out makes some.
     let left = |old: &&&Subscription| matches!(old.state, SubscriptionState::Unsubscribed { .. });
-    let again = again.or_else(|| subscriptions.iter().find(left).filter(|_| is_full));
+    let again = waiting.or_else(|| subscriptions.iter().find(left).filter(|_| is_full));
     let mut subscriber = Subscriber { asked_at: now, asks, ..subscriber.clone() };
     match again {
         Some(old) => {
@@ -73,7 +68,7 @@ pub(super) fn may_confirm(old: &Subscription, round: u32, now: Time) -> Result<(
         return Err(Problem::new(Kind::Gone, "a newer mail was sent after this one; please use the link in that")
             .because(Reason::LinkNewer));
     }
-    if !is_settled(old) && old.has_lapsed(now) {
+    if !is_confirmed(old) && old.has_lapsed(now) {
         return Err(Problem::new(Kind::Gone, "this link was good for 14 days; please ask once more")
             .because(Reason::LinkLapsed));
     }
@@ -106,15 +101,4 @@ pub(super) fn may_undo<'a>(
 /// Has its owner confirmed it, and not left since?
 pub(super) fn is_confirmed(subscription: &Subscription) -> bool {
     matches!(subscription.state, SubscriptionState::Confirmed { .. })
-}
-
-/// Is there nothing about it that waits for a confirmation?
-pub(super) fn is_settled(subscription: &Subscription) -> bool {
-    is_confirmed(subscription) && subscription.wished.is_none()
-}
-
-/// It as it was asked for.
-pub(super) fn wished(old: &Subscription) -> Subscription {
-    let selection = old.wished.as_ref().unwrap_or(&old.selection).clone();
-    Subscription { selection, wished: None, ..old.clone() }
 }

@@ -151,7 +151,8 @@ impl Subscriptions {
 
     /// Confirms what the link's mail asked about, at the wish of the client `from`, who saw the wording in `language`; a
     /// second time changes nothing.
-    /// It takes the place of another subscription of the same address to the same selection.
+    /// It takes the place of another subscription of the same address to the same selection: so one's owner, and nobody
+    /// else, can have it at another cadence.
     ///
     /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
     pub async fn confirm(
@@ -164,23 +165,14 @@ impl Subscriptions {
             let (token, old) = self.open_for(Purpose::Confirm, token)?;
             let (mut batch, now) = (Batch::default(), self.clock.now());
             decide::may_confirm(&old.record, token.round, now)?;
-            if decide::is_settled(&old.record) {
+            if decide::is_confirmed(&old.record) {
                 return Ok((batch, old.record));
             }
             let known = self.known(&old.record.address)?.ok_or_else(unknown)?;
             let wording = Some(self.keep_wording(&mut batch, language)?);
             let (confirmed, language) = (Some(Given { at: now, from }), Some(language));
             let consent = Consent { confirmed, wording, language, ..old.record.consent.clone() };
-            let wished = decide::wished(&old.record);
-            let new = match old.record.state {
-                // Only what it asks for changes.
-                SubscriptionState::Confirmed { .. } => Subscription { wished: None, ..wished },
-                SubscriptionState::Pending
-                | SubscriptionState::Unsubscribed { .. }
-                | SubscriptionState::Refused { .. } => {
-                    wished.begun(now, self.store.head(), self.zone(&known.subscriber.record))
-                }
-            };
+            let new = old.record.begun(now, self.store.head(), self.zone(&known.subscriber.record));
             let mut new = Subscription { consent, ..new };
             for other in &known.subscriptions {
                 let is_same = other.record.selection == new.selection && other.record.id != new.id;

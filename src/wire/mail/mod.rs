@@ -100,8 +100,6 @@ pub struct Confirmation<'a> {
     pub wanted: &'a str,
     /// How often.
     pub cadence: Cadence,
-    /// Is it a change of a subscription that gets mails already?
-    pub is_change: bool,
     /// Sealed token of the confirming link.
     pub confirm: &'a str,
     /// Sealed token of the link that forbids to ask again.
@@ -179,7 +177,6 @@ fn confirmation_values(frame: &Frame<'_>, confirmation: &Confirmation<'_>) -> Va
         newsroom => newsroom(site),
         wanted => cut(confirmation.wanted, LINE_CHARS_MAX),
         often => often(frame.templates.catalogue(frame.language), confirmation.cadence, frame.zone),
-        is_change => confirmation.is_change,
         address => frame.to.as_str(),
         confirm => site.address(&format!("subscriptions/{}", confirmation.confirm)),
         never => site.address(&format!("subscriptions/{}", confirmation.never)),

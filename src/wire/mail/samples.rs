@@ -68,7 +68,7 @@ impl Samples {
         let (family, _) = name.split_once(['.', '-']).unwrap_or((name, ""));
         let values = match (family, name) {
             ("notice" | "correction", _) => self.notices(&frame, family == "correction"),
-            ("confirmation", _) => [false, true].map(|is_change| confirmation(&frame, is_change)).into(),
+            ("confirmation", _) => vec![confirmation(&frame)],
             ("farewell", _) => {
                 let until = Time::UNIX_EPOCH + Duration::days(28);
                 vec![farewell_values(&frame, &Farewell { wanted: "Science, Economy", undo: "undo", until })]
@@ -125,9 +125,9 @@ impl Samples {
     }
 }
 
-fn confirmation(frame: &Frame<'_>, is_change: bool) -> Value {
+fn confirmation(frame: &Frame<'_>) -> Value {
     let (cadence, confirm, never) = (Cadence::Instant, "confirm", "never");
-    confirmation_values(frame, &Confirmation { wanted: "Science", cadence, is_change, confirm, never, days: 14 })
+    confirmation_values(frame, &Confirmation { wanted: "Science", cadence, confirm, never, days: 14 })
 }
 
 /// Articles for who has none yet: one with all that an article can have, and one with nothing but a title.

@@ -43,10 +43,9 @@ pub struct Parts {
 pub fn specimen(kind: MailKind, frame: &Frame<'_>, about: &About<'_>) -> Result<Vec<u8>, Fault> {
     let About { items, list, wanted, rest } = *about;
     let [first, ..] = items else { return Err(Fault::new("article", "none", "one at least")) };
-    let asked = |is_change| Confirmation {
+    let asked = Confirmation {
         wanted,
         cadence: Cadence::Instant,
-        is_change,
         confirm: NO_TOKEN,
         never: NO_TOKEN,
         days: Subscription::CONFIRM_WITHIN_DAYS,
@@ -72,8 +71,7 @@ pub fn specimen(kind: MailKind, frame: &Frame<'_>, about: &About<'_>) -> Result<
                 Digest { composition: &composition, window, list, wanted, rest, fold_over: None, leave: NO_TOKEN };
             digest(frame, &whole)
         }
-        MailKind::Confirmation => confirmation(frame, &asked(false)),
-        MailKind::Change => confirmation(frame, &asked(true)),
+        MailKind::Confirmation => confirmation(frame, &asked),
         MailKind::Farewell => {
             let until = frame.date + Duration::days(Subscription::UNDO_WITHIN_DAYS);
             farewell(frame, &Farewell { wanted, undo: NO_TOKEN, until })

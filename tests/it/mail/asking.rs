@@ -1,5 +1,6 @@
 //! Who asks, confirms and leaves, and what nobody finds out.
 
+use super::digests::{daily, mailed, subscribed, told, until_seven};
 use super::*;
 
 #[tokio::test]
@@ -131,17 +132,47 @@ async fn an_address_holds_many_subscriptions_and_one_of_each_selection() {
 }
 
 #[tokio::test]
-async fn a_wish_from_when_an_address_had_one_subscription_can_still_be_confirmed() {
+async fn another_cadence_for_what_is_mailed_already_waits_for_the_owner_and_then_loses_nothing() {
+    const READER: &str = "reader@example.net";
     let room = Room::open();
-    let reader = room.subscribed(1, &only(&["science"])).await.remove(0);
-    let stored = room.store.subscription(reader.id).unwrap().unwrap();
-    let wishing = Subscription { wished: Some(Selection::all()), round: 2, ..reader.clone() };
-    let mut batch = Batch::default();
-    room.store.write_subscription(&mut batch, Some(&stored), &wishing);
-    room.store.commit(batch).await.unwrap();
-    room.subscriptions.confirm(&room.confirming(&wishing), None, Language::English).await.unwrap();
-    let changed = room.subscription(reader.address.as_str());
-    assert_eq!((&changed.selection, &changed.wished, &changed.state), (&Selection::all(), &None, &reader.state));
+    let before = subscribed(&room, READER, "category:science", daily(7)).await;
+    room.publish("Gathered", &["science"]).await;
+    let friday = Cadence::Weekly { hour: Hour::SEVEN, day: chrono::Weekday::Fri };
+    let ask = async || {
+        room.clock.advance(Duration::minutes(11));
+        let asking = Asking { cadence: Some(friday), ..Asking::new(address(READER), before.selection.clone()) };
+        room.subscriptions.ask(asking).await.unwrap();
+        room.subscription(READER)
+    };
+    // Anybody can ask. The owner reads what would be, and that nothing is changed by doing nothing.
+    let asked = ask().await;
+    let mails = mailed(&room, READER).await;
+    let [(subject, text)] = mails.as_slice() else { panic!("one mail, not {mails:?}") };
+    assert_eq!(subject, "The News: please confirm your subscription");
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in ["example.net: Science.", "one mail a week: Friday, 07:00", "without your confirmation nothing changes"]
+    {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let stored = |one: &Subscription| room.store.subscription(one.id).unwrap().unwrap().record;
+    assert_eq!((stored(&before), &asked.state), (before.clone(), &SubscriptionState::Pending));
+    // Nobody confirms by a link of another subscription, or by one of an earlier mail.
+    let earlier = room.confirming(&asked);
+    let asked = ask().await;
+    for token in [earlier, room.confirming(&before), room.leaving(&before)] {
+        let _ = room.subscriptions.confirm(&token, None, Language::English).await;
+    }
+    assert_eq!((stored(&before), &stored(&asked).state), (before.clone(), &SubscriptionState::Pending));
+    let new = room.subscriptions.confirm(&room.confirming(&asked), None, Language::English).await.unwrap();
+    assert_eq!((new.cadence, new.digests.since), (friday, before.digests.since));
+    assert!(matches!(stored(&before).state, SubscriptionState::Unsubscribed { .. }), "one of each selection");
+    until_seven(&room);
+    assert!(mailed(&room, READER).await.is_empty(), "it is Saturday");
+    for _ in 0..6 {
+        until_seven(&room);
+    }
+    let digests = mailed(&room, READER).await;
+    assert_eq!(digests.iter().flat_map(|(_, text)| told(text)).collect::<Vec<_>>(), ["Gathered"]);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn mails(text: &str) -> Vec<(&'static str, Vec<u8>)> {
         leave: &leave,
     };
     let cadence = Cadence::Instant;
-    let asked = Confirmation { wanted: text, cadence, is_change: false, confirm: &leave, never: &leave, days: 14 };
+    let asked = Confirmation { wanted: text, cadence, confirm: &leave, never: &leave, days: 14 };
     let until = Time::UNIX_EPOCH;
     vec![
         ("notice", notice(&frame, &said(None)).unwrap()),
