@@ -5,10 +5,10 @@ use super::api::{Answer, parsed, read_json};
 use super::asking::language;
 use super::pages::public_article;
 use super::preview;
-use crate::domain::{Address, MailKind, Problem};
+use crate::domain::{Address, Kind, MailKind, Problem};
 use crate::services::mailer::Wish;
 use crate::services::quarantine::Owed;
-use crate::store::{check, export};
+use crate::store::{Store, check, export};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -22,6 +22,7 @@ use serde_json::json;
 use std::io::{self, Write};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What a command sends.
 async fn read<T: DeserializeOwned>(app: &App, request: Request) -> Result<T, Problem> {
@@ -59,9 +60,31 @@ pub(super) async fn accept_flood(State(app): State<Arc<App>>) -> Answer {
     Ok(Json(json!({ "until": app.publisher.accept_flood() })).into_response())
 }
 
+/// Reads of the whole store at a time. Each takes a blocking thread of the operator's runtime for minutes, and an export
+/// for as long as its reader likes; that has four, and mails, digests and the other commands need some of them.
+pub(super) const LONG_READS_MAX: usize = 2;
+
+/// A place among them, to be held until the read has ended. Errors: [`Kind::Unavailable`] if there is none.
+fn long_read(app: &App) -> Result<OwnedSemaphorePermit, Problem> {
+    let taken = |_| {
+        let detail = format!(
+            "{LONG_READS_MAX} checks or exports of the store are under way, and more at a time would hold up the daemon's \
+             work; please try again when one of them has ended"
+        );
+        Problem::new(Kind::Unavailable, detail)
+    };
+    Arc::clone(&app.long_reads).try_acquire_owned().map_err(taken)
+}
+
 /// `GET /control/check`
 pub(super) async fn check_store(State(app): State<Arc<App>>) -> Answer {
-    let report = app.store.scan(|store| Ok(check(store))).await?;
+    let place = long_read(&app)?;
+    let read = move |store: &Store| {
+        let report = check(store);
+        drop(place);
+        Ok(report)
+    };
+    let report = app.store.scan(read).await?;
     let mut shown = json!(report);
     shown["ok"] = report.is_clean().into();
     Ok(Json(shown).into_response())
@@ -159,6 +182,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// `GET /control/export`: JSON Lines. An export that fails breaks the connection off, so that nobody takes a part of
 /// it for the whole.
 pub(super) async fn export_store(State(app): State<Arc<App>>) -> Answer {
+    let place = long_read(&app)?;
     let (pieces, body) = Channel::<Bytes, io::Error>::new(PIECES_MAX);
     let store = Arc::clone(&app.store);
     let runtime = Handle::current();
@@ -170,6 +194,7 @@ pub(super) async fn export_store(State(app): State<Arc<App>>) -> Answer {
             let (Pieces { pieces, .. }, _) = out.into_parts();
             pieces.abort(error);
         }
+        drop(place);
     });
     Ok(([(header::CONTENT_TYPE, "application/jsonl")], Body::new(body)).into_response())
 }

@@ -58,7 +58,7 @@ use axum::routing::{delete, get, post};
 use problem::ApiProblem;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What handlers work with. Pages read the store; everything that changes goes through a service.
 pub struct App {
@@ -102,6 +102,8 @@ pub struct App {
     pub counters: Counters,
     /// Requests that change something, at this moment.
     changes: awake::Changes,
+    /// Places for commands that read the whole store.
+    long_reads: Arc<Semaphore>,
     /// What is counted of everything.
     pub metrics: Metrics,
 }
@@ -171,6 +173,7 @@ impl App {
             templates: Templates::new().map_err(|error| internal(&error))?,
             counters: Counters::default(),
             changes: awake::Changes::default(),
+            long_reads: Arc::new(Semaphore::new(control::LONG_READS_MAX)),
             metrics,
             newsroom,
             clock,

@@ -136,7 +136,7 @@ fn a_client_that_never_ends_holds_nobody_up_beyond_the_drain() {
 }
 
 #[test]
-fn commands_that_read_the_store_for_long_hold_up_no_end() {
+fn commands_that_read_the_store_for_long_hold_up_neither_others_nor_the_end() {
     let mut newsroom = Newsroom::with(Setup { server: "drain_s = 1", ..Setup::default() });
     // More than the way to a reader who does not read can hold.
     for number in 0..100 {
@@ -144,14 +144,26 @@ fn commands_that_read_the_store_for_long_hold_up_no_end() {
         newsroom.publish(json!({ "title": "Long", "categories": ["economy"], "body_html": text }));
     }
     // More of them than there are threads for such work.
-    let readers: Vec<UnixStream> = (0..8)
-        .map(|_| {
-            let mut reader = UnixStream::connect(newsroom.path("data/control.sock")).expect("the daemon listens");
-            reader.write_all(b"GET /control/export HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
-            reader.read_exact(&mut [0; 12]).expect("the beginning of an answer");
-            reader
-        })
-        .collect();
+    let read = |_| {
+        let mut reader = UnixStream::connect(newsroom.path("data/control.sock")).expect("the daemon listens");
+        reader.write_all(b"GET /control/export HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
+        let mut begun = [0; 12];
+        reader.read_exact(&mut begun).expect("the beginning of an answer");
+        (reader, String::from_utf8_lossy(&begun)["HTTP/1.1 ".len()..].to_owned())
+    };
+    let (readers, told): (Vec<UnixStream>, Vec<String>) = (0..8).map(read).unzip();
+    assert_eq!(told, ["200", "200", "503", "503", "503", "503", "503", "503"]);
+    for command in [&["check"][..], &["export", "--output", "-"]] {
+        let refused = newsroom.cli(command);
+        assert_eq!((refused.code, refused.out.as_str()), (Some(1), ""), "{refused:?}");
+        assert!(refused.err.contains("2 checks or exports of the store are under way"), "{refused:?}");
+    }
+    // What needs a thread for a moment has one.
+    newsroom.cli(&["quarantine", "show"]).good();
+    drop(readers);
+    eventually("a place for one more", || (newsroom.cli(&["check"]).code == Some(0)).then_some(()));
+    let (readers, told): (Vec<UnixStream>, Vec<String>) = (0..2).map(read).unzip();
+    assert_eq!(told, ["200", "200"]);
     let start = Instant::now();
     newsroom.stop();
     assert!(start.elapsed() < Duration::from_secs(8), "it took {:?}", start.elapsed());
