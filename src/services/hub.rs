@@ -74,6 +74,8 @@ struct Owed {
     tries: u32,
     tried_at: Option<Time>,
     next_at: Time,
+    /// How long it was put off, to be told at `next_at`.
+    wait: TimeDelta,
 }
 
 impl Hub {
@@ -112,6 +114,7 @@ impl Hub {
             return Ok(Step::Idle);
         }
         self.read().await?;
+        self.heed_clock();
         let due = self.due();
         self.tell(&due).await;
         self.save().await?;
@@ -177,9 +180,18 @@ impl Hub {
         let selections = std::iter::once(Selection::all()).chain(categories.map(Selection::category));
         for selection in selections {
             for topic in Name::topics(&selection) {
-                let new = Owed { since, tries: 0, tried_at: None, next_at: now };
+                let new = Owed { since, tries: 0, tried_at: None, next_at: now, wait: TimeDelta::zero() };
                 self.owed.entry(topic.path()).or_insert(new);
             }
+        }
+    }
+
+    /// Behind a clock that was set back nothing waits until that has caught up: from the next look on at most as long as it
+    /// was put off.
+    fn heed_clock(&mut self) {
+        let now = self.clock.now();
+        for owed in self.owed.values_mut() {
+            owed.next_at = owed.next_at.min(now + owed.wait);
         }
     }
 
@@ -245,7 +257,8 @@ impl Hub {
         }
         let longer = 1_i32.checked_shl(owed.tries - 1).unwrap_or(i32::MAX);
         let wait = FIRST_WAIT.checked_mul(longer).unwrap_or(LONGEST_WAIT).max(at_least);
-        owed.next_at = now + wait.min(LONGEST_WAIT);
+        owed.wait = wait.min(LONGEST_WAIT);
+        owed.next_at = now + owed.wait;
         false
     }
 
