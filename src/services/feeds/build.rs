@@ -12,7 +12,7 @@ use crate::store::{Picked, Window};
 use crate::telemetry;
 use crate::wire::pieces::{Frame, Piece};
 use crate::wire::{Document, Format, Links, Tombstone, Uses};
-use chrono::Duration;
+use chrono::{Datelike as _, Duration, NaiveDate};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -180,7 +180,7 @@ impl Feeds {
                 let last = taken.checked_sub(1).and_then(|last| contents.picked.get(last));
                 contents.links.next = last.and_then(|last| address(Part::Behind(last.place())));
                 if name.part == Part::Newest && contents.links.prev_archive.is_none() {
-                    let volume = self.archive(name, newsroom).newest()?;
+                    let volume = self.archive(name, newsroom)?.newest()?;
                     contents.links.prev_archive = volume.and_then(|volume| part(volume, 0));
                 }
             }
@@ -204,7 +204,7 @@ impl Feeds {
 
     /// Where the last part of `volume` begins.
     fn last_part(&self, name: &Name, newsroom: &Newsroom, volume: Volume) -> Result<usize, Problem> {
-        let Some((picked, _)) = self.archive(name, newsroom).open(volume)? else { return Ok(0) };
+        let Some((picked, _)) = self.archive(name, newsroom)?.open(volume)? else { return Ok(0) };
         let name = name.part(Part::Archive(volume));
         let current = Some(name.part(Part::Newest).url(&newsroom.site));
         let contents = Contents { picked, links: Links { current, ..Links::default() }, newer: None, skipped: 0 };
@@ -249,7 +249,7 @@ impl Feeds {
 
     /// Which items, and where the feed goes on.
     fn contents(&self, name: &Name, newsroom: &Newsroom) -> Result<Contents, Problem> {
-        let archive = self.archive(name, newsroom);
+        let archive = self.archive(name, newsroom)?;
         let address = |part| Some(name.part(part).url(&newsroom.site));
         let volume = |volume: Option<Volume>| volume.and_then(|volume| address(Part::Archive(volume)));
         let after = match &name.part {
@@ -279,9 +279,19 @@ impl Feeds {
         Ok(Contents { picked: page.picked, links, newer: None, skipped: 0 })
     }
 
-    fn archive<'a>(&'a self, name: &'a Name, newsroom: &Newsroom) -> Archive<'a> {
+    fn archive<'a>(&'a self, name: &'a Name, newsroom: &Newsroom) -> Result<Archive<'a>, Problem> {
         let limit = limit(&name.selection, newsroom);
-        Archive { store: &self.store, selection: &name.selection, limit, today: self.clock.now().date_naive() }
+        Ok(Archive { store: &self.store, selection: &name.selection, limit, today: self.today()? })
+    }
+
+    /// The day that is not over yet. It does not go back with the clock, since readers were sent to the volumes before it:
+    /// it is the last one that the log tells of, and that was seen here.
+    fn today(&self) -> Result<NaiveDate, Problem> {
+        let told = self.store.touched(&Selection::all())?;
+        let now = self.clock.now();
+        let day = told.map_or(now, |told| told.max(now)).date_naive().num_days_from_ce();
+        let last = self.last_day.fetch_max(day, Ordering::AcqRel).max(day);
+        Ok(NaiveDate::from_num_days_from_ce_opt(last).unwrap_or(NaiveDate::MAX))
     }
 
     /// The feed without items.

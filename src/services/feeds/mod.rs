@@ -32,7 +32,7 @@ use serde::Serialize;
 use shelf::Shelf;
 use states::States;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Log entries that are marked in one go before others may read on.
@@ -53,6 +53,8 @@ pub struct Feeds {
     round: AtomicU64,
     /// Counts the feeds that were made, which gives the order in which they were asked for.
     turn: AtomicU64,
+    /// The last day that was seen by the clock or in the log, counted from the beginning of our era.
+    last_day: AtomicI32,
     refused: Mutex<BTreeMap<String, Refused>>,
 }
 
@@ -113,6 +115,7 @@ impl Feeds {
             live: Mutex::default(),
             round: AtomicU64::new(0),
             turn: AtomicU64::new(0),
+            last_day: AtomicI32::new(i32::MIN),
             refused: Mutex::default(),
             store,
             newsroom,

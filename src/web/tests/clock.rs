@@ -112,3 +112,29 @@ async fn a_clock_that_is_set_back_takes_nothing_back_and_holds_nothing_up() {
     let report = check(&paper.app.store);
     assert!(report.is_clean(), "{report:?}");
 }
+
+#[tokio::test]
+async fn the_archive_keeps_the_days_that_were_over_before_the_clock_was_set_back() {
+    // What happened after midnight, which is half a day on: the log tells of a new day, or a reader has seen one.
+    for happens in ["an article comes out", "the archive is read"] {
+        let paper = Newspaper::new();
+        let push = async |title: &str| {
+            let answer = paper.operate("POST", "/api/v1/articles", &article(title, json!({})).to_string()).await;
+            assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+        };
+        let status = async |day: &str| paper.read(&format!("/archive/2026-03-{day}/1/atom.xml"), &[]).await.status;
+        push("Of the first").await;
+        assert_eq!(status("01").await, StatusCode::NOT_FOUND, "the day is not over");
+        paper.app.clock.advance(Duration::hours(13));
+        match happens {
+            "an article comes out" => push("Of the second").await,
+            _ => assert_eq!(status("01").await, StatusCode::OK),
+        }
+        paper.app.clock.advance(Duration::hours(-5));
+        paper.read("/archive/2026-03-01/1/atom.xml", &[]).await.says(&["Of the first"]);
+        paper.read("/science/archive/2026-03-01/1/feed.json", &[]).await.says(&["Of the first"]);
+        assert_eq!(status("02").await, StatusCode::NOT_FOUND, "{happens}: that is not over");
+        push("Late on the first").await;
+        paper.read("/archive/2026-03-01/1/atom.xml", &[]).await.says(&["Late on the first"]);
+    }
+}
