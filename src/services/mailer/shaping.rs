@@ -62,6 +62,15 @@ pub(super) enum Turn {
     Wait,
 }
 
+/// What follows of what a server said.
+#[derive(Default)]
+struct Heard {
+    /// Its destination gets peace for so long, which has just begun.
+    peace: Option<Duration>,
+    /// So many were refused for good in a row, too many to be believed.
+    doubted: Option<u32>,
+}
+
 impl Shaping {
     pub(super) fn new(shapes: &[Shape], warm_up: Option<WarmUp>) -> Self {
         let shapes: Vec<Arc<Shape>> = shapes.iter().cloned().map(Arc::new).collect();
@@ -100,54 +109,39 @@ impl Shaping {
         }
     }
 
-    /// What a server said of a message to `lane`. Returns how long it gets peace now, if that has just begun.
-    pub(super) fn hear(&mut self, lane: &Lane, outcome: &Outcome, now: Time) -> Option<Duration> {
-        let fare = self.lanes.get_mut(lane)?;
+    /// What a server said of a message to `lane`.
+    fn hear(&mut self, lane: &Lane, outcome: &Outcome, now: Time) -> Heard {
+        let mut heard = Heard::default();
+        let Some(fare) = self.lanes.get_mut(lane) else { return heard };
+        let before = fare.pace;
         match outcome {
             Outcome::Accepted { .. } => {
-                if fare.pace.refusals > 0 {
-                    self.changed.insert(Arc::clone(lane));
-                }
                 (fare.pace.refusals, fare.pace.not_before, fare.probing) = (0, None, None);
-                None
+                (fare.pace.rejections, self.rejections) = (0, 0);
             }
             // Not what the connection or our own server is to blame for.
             Outcome::Deferred { reply, is_lines_fault: false } if reply.starts_with('4') => {
                 // Those that were under way when its peace began tell nothing new.
-                if fare.pace.not_before.is_some_and(|until| now < until) {
-                    return None;
+                if fare.pace.not_before.is_none_or(|until| now >= until) {
+                    fare.probing = None;
+                    fare.pace.refusals = fare.pace.refusals.saturating_add(1);
+                    let times = fare.pace.refusals.checked_sub(fare.shape.refusals_max);
+                    heard.peace = times.map(|times| PEACE_MAX.min(PEACE_FIRST * (1 << times.min(10))));
+                    fare.pace.not_before = heard.peace.map_or(fare.pace.not_before, |peace| Some(now + peace));
                 }
-                fare.probing = None;
-                self.changed.insert(Arc::clone(lane));
-                fare.pace.refusals = fare.pace.refusals.saturating_add(1);
-                let times = fare.pace.refusals.checked_sub(fare.shape.refusals_max)?;
-                let peace = PEACE_MAX.min(PEACE_FIRST * (1 << times.min(10)));
-                fare.pace.not_before = Some(now + peace);
-                Some(peace)
             }
-            Outcome::Deferred { .. } | Outcome::Rejected { .. } | Outcome::Suspect { .. } | Outcome::Doubtful => {
-                fare.probing = None;
-                None
-            }
-        }
-    }
-
-    /// Counts what was refused for good. Returns how many it were in a row, if too many to be believed.
-    pub(super) fn doubt(&mut self, lane: &Lane, outcome: &Outcome) -> Option<u32> {
-        let fare = self.lanes.get_mut(lane)?;
-        let before = fare.pace.rejections;
-        match outcome {
-            Outcome::Accepted { .. } => (fare.pace.rejections, self.rejections) = (0, 0),
             Outcome::Rejected { .. } => {
-                fare.pace.rejections = before.saturating_add(1);
+                fare.probing = None;
+                fare.pace.rejections = fare.pace.rejections.saturating_add(1);
                 self.rejections = self.rejections.saturating_add(1);
+                heard.doubted = Some(fare.pace.rejections.max(self.rejections)).filter(|count| *count > BELIEVED_MAX);
             }
-            Outcome::Deferred { .. } | Outcome::Suspect { .. } | Outcome::Doubtful => return None,
+            Outcome::Deferred { .. } | Outcome::Suspect { .. } | Outcome::Doubtful => fare.probing = None,
         }
-        if fare.pace.rejections != before {
+        if fare.pace != before {
             self.changed.insert(Arc::clone(lane));
         }
-        Some(fare.pace.rejections.max(self.rejections)).filter(|count| *count > BELIEVED_MAX)
+        heard
     }
 
     /// Messages that the plan lets out on the day of `at`; none if the plan does not hold then.
@@ -282,14 +276,11 @@ impl Mailer {
 
     /// What a server said of a message to `lane`, as far as it is believed.
     pub(super) fn hear(&self, lane: &Lane, outcome: Outcome) -> Outcome {
-        let (peace, doubt) = {
-            let mut shaping = locked(&self.shaping);
-            (shaping.hear(lane, &outcome, self.clock.now()), shaping.doubt(lane, &outcome))
-        };
+        let Heard { peace, doubted } = locked(&self.shaping).hear(lane, &outcome, self.clock.now());
         if let Some(minutes) = peace.map(|peace| peace.num_minutes()) {
             tracing::warn!(lane = %lane, minutes, "mail to {lane} waits for {minutes} minutes: it is refused for now");
         }
-        match doubt {
+        match doubted {
             Some(count) => {
                 if count == BELIEVED_MAX + 1 {
                     tracing::error!(

@@ -29,7 +29,7 @@ impl Checked<'_> {
                     checked.report.add(Table::Subscribers, &owner, format!("does not lead to {}", subscription.id));
                 }
                 for due in due_keys(&subscription) {
-                    there += usize::from(checked.expect_due(&due, "subscription"));
+                    there += usize::from(checked.expect_row(Table::Due, &due, "a subscription", |_| true));
                 }
             }
             Some(b'm') => {
@@ -88,7 +88,7 @@ impl Checked<'_> {
                 checked.report.add(Table::Ledger, key, format!("there is no subscription {}", row.subscription));
             }
             if let Some(due) = row.due_key() {
-                there += usize::from(checked.expect_due(&due, "message"));
+                there += usize::from(checked.expect_row(Table::Due, &due, "a message", |_| true));
             }
         });
         self.no_more_due(&[Due::Message, Due::OnWire], there, |checked, key| {
@@ -116,7 +116,7 @@ impl Checked<'_> {
                 checked.report.add(Table::Meta, key, format!("there is no article {}", correction.article));
             }
             if let Some(due) = correction.due_key() {
-                there += usize::from(checked.expect_due(&due, "correction"));
+                there += usize::from(checked.expect_row(Table::Due, &due, "a correction", |_| true));
             }
         });
         self.no_more_due(&[Due::Correction], there, |checked, key| {
@@ -127,15 +127,6 @@ impl Checked<'_> {
                 checked.report.add(Table::Due, key, "an extra row: no correction waits for it");
             }
         });
-    }
-
-    /// Is the due row there that a record, a `waiting` one, calls for?
-    fn expect_due(&mut self, due: &[u8], waiting: &str) -> bool {
-        let is_there = matches!(self.snapshot.get(Table::Due, due), Ok(Some(_)));
-        if !is_there {
-            self.report.add(Table::Due, due, format!("missing, though a {waiting} waits for it"));
-        }
-        is_there
     }
 
     /// Hands the due rows of these kinds to `each` if there are more of them than `there`, which are those that are called

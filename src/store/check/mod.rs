@@ -112,11 +112,18 @@ impl Checked<'_> {
             rows.sort_unstable();
             rows.dedup();
             rows.extend(article.external_id.as_ref().map(name_key));
+            let whose = format!("the article {}", article.id);
             for row in rows {
-                checked.rows += usize::from(checked.expect_row(Table::Index, &row, &article));
+                let names_it = |value: &[u8]| match row.first() {
+                    Some(b'x') => {
+                        record::decode::<ArticleId>(Table::Index, &row, value).is_ok_and(|id| id == article.id)
+                    }
+                    Some(_) | None => true,
+                };
+                checked.rows += usize::from(checked.expect_row(Table::Index, &row, &whose, names_it));
             }
             if let Some(row) = due_key(&article) {
-                checked.waiting += usize::from(checked.expect_row(Table::Due, &row, &article));
+                checked.waiting += usize::from(checked.expect_row(Table::Due, &row, &whose, |_| true));
             }
         });
         let (read, counted) = (self.report.articles, self.snapshot.articles());
@@ -295,16 +302,12 @@ impl Checked<'_> {
         }
     }
 
-    /// Is the row there that the article calls for?
-    fn expect_row(&mut self, table: Table, key: &[u8], article: &Article) -> bool {
-        let expected = |value: &[u8]| match key.first() {
-            Some(b'x') => record::decode::<ArticleId>(table, key, value).is_ok_and(|id| id == article.id),
-            Some(_) | None => true,
-        };
+    /// Is the row there that a record calls for, and does its value name it? The record is `whose`, for people.
+    fn expect_row(&mut self, table: Table, key: &[u8], whose: &str, names_it: impl Fn(&[u8]) -> bool) -> bool {
         let what = match self.snapshot.get(table, key) {
-            Ok(Some(value)) if expected(&value) => return true,
-            Ok(Some(_)) => format!("does not name the article {}", article.id),
-            Ok(None) => format!("missing, though the article {} calls for it", article.id),
+            Ok(Some(value)) if names_it(&value) => return true,
+            Ok(Some(_)) => format!("does not name {whose}"),
+            Ok(None) => format!("missing, though {whose} calls for it"),
             Err(error) => error.to_string(),
         };
         self.report.add(table, key, what);

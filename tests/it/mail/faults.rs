@@ -59,8 +59,7 @@ async fn whatever_a_server_does_at_whatever_stage_nothing_is_lost_and_nothing_do
 /// One article goes to all readers, by a server that is in trouble once.
 async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscription], case: &str, at: At, act: Act) {
     peer.log.lock().unwrap().mails.clear();
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let article = room.news().await;
     for _ in 0..4 {
         while mailer.step().await.unwrap() == Step::Worked {}
         room.until_due();
@@ -151,10 +150,7 @@ async fn a_server_that_does_not_keep_what_it_offers_is_spoken_to_plainly_and_get
         Offer { lines: all, refuses_parameters: true, ..Offer::default() },
         Offer { is_old: true, ..Offer::default() },
     ] {
-        let room = Room::open();
-        let readers = room.subscribed(READERS as u128, &Selection::all()).await;
-        let article = room.publish("News", &["science"]).await;
-        room.notified().await;
+        let (room, readers, article) = Room::owing(READERS as u128).await;
         let peer = Peer::offering(Security::Plain, offer).await;
         let mailer = room.mailer(impatient(&peer));
         for _ in 0..4 {
@@ -171,10 +167,7 @@ async fn a_server_that_does_not_keep_what_it_offers_is_spoken_to_plainly_and_get
 #[tokio::test]
 async fn commands_go_ahead_where_that_is_offered_and_nowhere_else() {
     for (lines, ahead) in [(OFFERS[0], 0), (OFFERS[1], 0), (OFFERS[2], READERS), (OFFERS[3], READERS)] {
-        let room = Room::open();
-        room.subscribed(READERS as u128, &Selection::all()).await;
-        room.publish("News", &["science"]).await;
-        room.notified().await;
+        let (room, ..) = Room::owing(READERS as u128).await;
         let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
         let mailer = room.mailer(settings(Some(smtp(&peer))));
         mailer.step().await.unwrap();
@@ -189,10 +182,8 @@ async fn commands_go_ahead_where_that_is_offered_and_nowhere_else() {
 
 #[tokio::test]
 async fn what_the_server_says_it_cannot_take_is_not_sent() {
-    let room = Room::open();
-    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, mut readers, article) = Room::owing(1).await;
+    let reader = readers.remove(0);
     let peer = Peer::offering(Security::Plain, Offer { lines: &["SIZE 100"], ..Offer::default() }).await;
     room.mailer(settings(Some(smtp(&peer)))).step().await.unwrap();
     let state = room.delivery(&article, &reader);
@@ -221,10 +212,7 @@ async fn a_login_is_spelled_as_the_server_knows_it() {
 #[tokio::test]
 async fn a_connection_carries_as_many_messages_as_it_is_told_to() {
     for lines in OFFERS {
-        let room = Room::open();
-        room.subscribed(5, &Selection::all()).await;
-        room.publish("News", &["science"]).await;
-        room.notified().await;
+        let (room, ..) = Room::owing(5).await;
         let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
         let mailer = room.mailer(settings(Some(Smtp { messages_per_connection: 2, ..smtp(&peer) })));
         mailer.step().await.unwrap();
@@ -246,8 +234,7 @@ async fn an_address_beyond_ascii_goes_out_where_the_server_can_carry_it_and_fail
         let mut batch = Batch::default();
         room.store.write_first_subscription(&mut batch, &reader);
         room.store.commit(batch).await.unwrap();
-        let article = room.publish("News", &["science"]).await;
-        room.notified().await;
+        let article = room.news().await;
         let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
         room.mailer(settings(Some(smtp(&peer)))).step().await.unwrap();
         let state = room.delivery(&article, &reader);
@@ -267,10 +254,7 @@ async fn an_address_beyond_ascii_goes_out_where_the_server_can_carry_it_and_fail
 
 #[tokio::test]
 async fn what_a_server_has_said_is_kept_when_the_store_fails_at_the_next_mail() {
-    let room = Room::open();
-    let readers = room.subscribed(2, &Selection::all()).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, readers, article) = Room::owing(2).await;
     let due = room.store.messages_due(room.clock.now(), None, 9).unwrap();
     let [(_, first), (_, second)] = due.as_slice() else { panic!("{due:?}") };
     // A record of a later version stops all mail, since nobody here knows what it says.

@@ -88,6 +88,14 @@ impl Room {
         Room::open_in(tempfile::tempdir().unwrap(), clock)
     }
 
+    /// So many confirmed readers of everything, and an article that a mail is owed of to each.
+    async fn owing(count: u128) -> (Self, Vec<Subscription>, Article) {
+        let room = Room::open();
+        let readers = room.subscribed(count, &Selection::all()).await;
+        let article = room.news().await;
+        (room, readers, article)
+    }
+
     fn open_in(folder: TempDir, clock: Clock) -> Self {
         let store = Arc::new(Store::open(&folder.path().join("store")).unwrap());
         let site = Site {
@@ -170,6 +178,13 @@ impl Room {
         };
         let article = Article::published(ArticleId::mint(), self.clock.now(), content);
         self.write(None, &article, ChangeKind::Published).await;
+        article
+    }
+
+    /// An article of Science comes out, and mails of it are owed.
+    async fn news(&self) -> Article {
+        let article = self.publish("News", &["science"]).await;
+        self.notified().await;
         article
     }
 
@@ -311,12 +326,15 @@ fn smtp(peer: &Peer) -> Smtp {
     }
 }
 
+/// A server that takes many mails in one go.
+async fn pipelining() -> Peer {
+    Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await
+}
+
 /// One article on its way to one confirmed reader, by a scripted server.
 async fn on_its_way() -> (Room, Peer, Article, Subscription) {
-    let room = Room::open();
-    let reader = room.subscribed(1, &Selection::all()).await.remove(0);
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, mut readers, article) = Room::owing(1).await;
+    let reader = readers.remove(0);
     (room, Peer::start(Security::Plain).await, article, reader)
 }
 

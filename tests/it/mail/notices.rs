@@ -138,10 +138,7 @@ async fn what_no_longer_holds_when_it_is_sent_is_recalled() {
 
 #[tokio::test]
 async fn a_restart_neither_loses_nor_doubles() {
-    let room = Room::open();
-    let readers = room.subscribed(6, &Selection::all()).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, readers, article) = Room::owing(6).await;
     let peer = Peer::start(Security::Plain).await;
     let way = Smtp { connections: 2, ..smtp(&peer) };
     let mailer = room.mailer(settings(Some(way.clone())));

@@ -66,10 +66,7 @@ fn complaint(enclosed: &str) -> String {
 
 #[tokio::test]
 async fn what_a_mail_server_says_is_counted_once_over_a_crash_and_an_import() {
-    let room = Room::open();
-    room.subscribed(5, &Selection::all()).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, _, article) = Room::owing(5).await;
     let peer = Peer::start(Security::Plain).await;
     let options = |peer: &Peer| Mail { doubtful: Doubtful::Resend, ..settings(Some(smtp(peer))) };
     let mailer = room.mailer(options(&peer));
@@ -105,11 +102,8 @@ async fn what_a_mail_server_says_is_counted_once_over_a_crash_and_an_import() {
 
 #[tokio::test]
 async fn connections_that_count_for_the_same_article_are_not_in_each_others_way() {
-    let room = Room::open();
-    room.subscribed(300, &Selection::all()).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
-    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let (room, _, article) = Room::owing(300).await;
+    let peer = pipelining().await;
     let mailer = room.mailer(settings(Some(Smtp { connections: 8, ..smtp(&peer) })));
     while mailer.step().await.unwrap() == Step::Worked {}
     assert!(peer.log.lock().unwrap().connections > 1);
@@ -118,10 +112,7 @@ async fn connections_that_count_for_the_same_article_are_not_in_each_others_way(
 
 #[tokio::test]
 async fn what_comes_back_counts_for_the_mail_that_it_encloses_and_once() {
-    let room = Room::open();
-    let readers = room.subscribed(3, &Selection::all()).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, readers, article) = Room::owing(3).await;
     let mailer = room.mailer(Mail { return_address: Some(home()), ..room.outbox() });
     while mailer.step().await.unwrap() == Step::Worked {}
     let mails = room.mails();

@@ -111,8 +111,7 @@ async fn what_was_not_sent_after_all_is_told_by_the_digest() {
     let room = Room::open();
     let at_once = subscribed(&room, READER, "category:science", Cadence::Instant).await;
     subscribed(&room, READER, "", daily(7)).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let article = room.news().await;
     changed(&room, at_once.id, |old| Subscription { paused_at: Some(room.clock.now()), ..old.clone() }).await;
     assert!(titles(&room).await.is_empty());
     assert!(matches!(room.delivery(&article, &at_once), Delivery::Recalled { .. }));

@@ -144,8 +144,7 @@ async fn who_has_the_link_changes_what_when_and_how_often() {
 async fn all_that_is_held_about_an_address_can_be_had_and_erased() {
     let room = Room::open();
     let readers = room.subscribed(2, &only(&["science"])).await;
-    let article = room.publish("News", &["science"]).await;
-    room.notified().await;
+    let article = room.news().await;
     sent(&room).await;
     let token = linked(&room, &readers[0]).await;
     let record = room.subscriptions.record(room.subscriptions.preferences(&token).unwrap()).await.unwrap();

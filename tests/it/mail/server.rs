@@ -95,8 +95,7 @@ async fn who_waits_for_a_mail_waits_for_no_stalled_connection() {
 async fn who_waits_for_a_mail_does_not_wait_for_all_that_was_due_before() {
     let room = Room::open();
     room.subscribed(2_000, &only(&["science"])).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    room.news().await;
     room.clock.advance(Duration::minutes(1));
     let asking = Asking::new(address("new@example.net"), only(&["science"]));
     room.subscriptions.ask(asking).await.unwrap();
@@ -151,8 +150,7 @@ async fn what_a_server_says_of_a_mailbox_is_about_all_that_goes_there() {
         let state = |id| room.store.subscription(id).unwrap().unwrap().record.state;
         let is_on = |id| matches!(state(id), SubscriptionState::Confirmed { .. });
         assert!(is_on(first.id) && is_on(other.id), "day {day}");
-        room.publish("News", &["science"]).await;
-        room.notified().await;
+        room.news().await;
         peer.will(At::Rcpt, Act::Say("552 5.2.2 mailbox full"));
         mailer.step().await.unwrap();
         room.clock.advance(Duration::days(1));
@@ -205,10 +203,7 @@ async fn a_server_that_closes_a_used_connection_is_connected_to_again() {
         (Act::Usual, At::Data, Act::Cut),
         (Act::Say("554 5.7.1 no"), At::Data, Act::Cut),
     ] {
-        let room = Room::open();
-        let readers = room.subscribed(3, &Selection::all()).await;
-        room.publish("News", &["science"]).await;
-        room.notified().await;
+        let (room, readers, _) = Room::owing(3).await;
         let peer = Peer::start(Security::Plain).await;
         let mailer = room.mailer(settings(Some(smtp(&peer))));
         // The first message is talked through; the second finds the connection closed, and is not to blame.

@@ -30,6 +30,16 @@ pub(super) async fn readers_at(room: &Room, domain: &str, count: u128) -> Vec<Su
     all
 }
 
+/// So many confirmed readers of everything at these domains, and an article that a mail is owed of to each.
+async fn owing_at(domains: &[(&str, u128)]) -> Room {
+    let room = Room::open();
+    for (domain, count) in domains {
+        readers_at(&room, domain, *count).await;
+    }
+    room.news().await;
+    room
+}
+
 async fn all_steps(mailer: &Arc<Mailer>) {
     while mailer.step().await.unwrap() == Step::Worked {}
 }
@@ -40,12 +50,8 @@ fn accepted_at(peer: &Peer, domain: &str) -> usize {
 
 #[tokio::test]
 async fn a_provider_gets_so_many_mails_a_minute_and_others_do_not_wait_for_it() {
-    let mut room = Room::open();
-    readers_at(&room, "slow.example", 20).await;
-    readers_at(&room, "quick.example", 20).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
-    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let mut room = owing_at(&[("slow.example", 20), ("quick.example", 20)]).await;
+    let peer = pipelining().await;
     let slow = Shape { messages_per_minute: 60, ..shape("slow", &["slow.example"]) };
     let settings = Mail { shapes: vec![slow, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
     let mut seen = Vec::new();
@@ -68,11 +74,7 @@ async fn a_provider_gets_so_many_mails_a_minute_and_others_do_not_wait_for_it() 
 
 #[tokio::test]
 async fn a_provider_that_refuses_for_now_gets_peace_and_costs_no_mail_its_tries() {
-    let mut room = Room::open();
-    readers_at(&room, "tired.example", 12).await;
-    readers_at(&room, "quick.example", 3).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    let mut room = owing_at(&[("tired.example", 12), ("quick.example", 3)]).await;
     let peer = Peer::start(Security::Plain).await;
     let tired = Shape { refusals_max: 2, ..shape("tired", &["tired.example"]) };
     let settings = Mail { shapes: vec![tired, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
@@ -118,11 +120,8 @@ async fn a_mail_that_is_refused_for_days_is_given_up_by_its_age() {
 
 #[tokio::test]
 async fn a_new_sending_domain_mails_more_each_day() {
-    let mut room = Room::open();
-    readers_at(&room, "one.example", 40).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
-    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let mut room = owing_at(&[("one.example", 40)]).await;
+    let peer = pipelining().await;
     let warm_up = Some(WarmUp { from: room.clock.now(), messages: 3, growth_percent: 100 });
     let settings = Mail { warm_up, ..settings(Some(smtp(&peer))) };
     for expected in [3, 9, 21, 40] {
@@ -140,12 +139,8 @@ async fn a_new_sending_domain_mails_more_each_day() {
 
 #[tokio::test]
 async fn a_provider_is_served_by_as_many_connections_as_it_likes_and_all_get_their_mail() {
-    let room = Room::open();
-    readers_at(&room, "shy.example", 60).await;
-    readers_at(&room, "quick.example", 20).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
-    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let room = owing_at(&[("shy.example", 60), ("quick.example", 20)]).await;
+    let peer = pipelining().await;
     let shy = Shape { connections: 1, messages_per_connection: 20, ..shape("shy", &["shy.example"]) };
     let way = Smtp { connections: 4, ..smtp(&peer) };
     let mailer = room.mailer(Mail { shapes: vec![shy, shape(OTHERS, &[])], ..settings(Some(way)) });
@@ -159,10 +154,7 @@ async fn a_provider_is_served_by_as_many_connections_as_it_likes_and_all_get_the
 
 #[tokio::test]
 async fn a_peace_makes_nobody_free_of_the_rate() {
-    let room = Room::open();
-    readers_at(&room, "tired.example", 60).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    let room = owing_at(&[("tired.example", 60)]).await;
     let peer = Peer::start(Security::Plain).await;
     let tired = Shape { refusals_max: 2, messages_per_minute: 60, ..shape("tired", &["tired.example"]) };
     let settings = Mail { shapes: vec![tired, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
@@ -187,10 +179,7 @@ async fn a_peace_makes_nobody_free_of_the_rate() {
 
 #[tokio::test]
 async fn who_has_his_turn_late_is_not_given_up_for_a_first_greeting() {
-    let room = Room::open();
-    readers_at(&room, "grey.example", 1).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    let room = owing_at(&[("grey.example", 1)]).await;
     let peer = Peer::start(Security::Plain).await;
     let mailer = room.mailer(settings(Some(smtp(&peer))));
     // A relay that was away, a quarantine: the first try comes when others are given up.
@@ -204,11 +193,8 @@ async fn who_has_his_turn_late_is_not_given_up_for_a_first_greeting() {
 
 #[tokio::test]
 async fn a_connection_carries_no_more_to_a_provider_than_that_likes() {
-    let room = Room::open();
-    readers_at(&room, "few.example", 50).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
-    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let room = owing_at(&[("few.example", 50)]).await;
+    let peer = pipelining().await;
     let few = Shape { messages_per_connection: 20, connections: 1, ..shape("few", &["few.example"]) };
     let settings = Mail { shapes: vec![few, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
     all_steps(&room.mailer(settings)).await;
@@ -225,11 +211,8 @@ pub(super) fn ended_and_waiting(room: &Room) -> (usize, usize) {
 
 #[tokio::test]
 async fn a_server_that_knows_nobody_any_more_costs_no_newsroom_its_readers() {
-    let mut room = Room::open();
-    readers_at(&room, "broken.example", 60).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
-    let peer = Peer::offering(Security::Plain, Offer { lines: &["PIPELINING"], ..Offer::default() }).await;
+    let mut room = owing_at(&[("broken.example", 60)]).await;
+    let peer = pipelining().await;
     peer.refuse("broken.example", Some("550 5.1.1 no such user"));
     let mailer = room.mailer(settings(Some(smtp(&peer))));
     all_steps(&mailer).await;
@@ -262,8 +245,7 @@ async fn a_server_that_lets_nobody_out_costs_no_mail() {
         readers_at(&room, domain, 1).await;
         peer.refuse(domain, Some("554 5.7.1 relay access denied"));
     }
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    room.news().await;
     let mailer = room.mailer(settings(Some(smtp(&peer))));
     all_steps(&mailer).await;
     assert_eq!(ended_and_waiting(&room), (0, 30));
@@ -275,10 +257,7 @@ async fn a_server_that_lets_nobody_out_costs_no_mail() {
 
 #[tokio::test]
 async fn a_domain_that_stays_dead_is_believed_in_the_end() {
-    let room = Room::open();
-    readers_at(&room, "dead.example", 30).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    let room = owing_at(&[("dead.example", 30)]).await;
     let peer = Peer::start(Security::Plain).await;
     peer.refuse("dead.example", Some("550 5.1.1 no such user"));
     let mailer = room.mailer(Mail { attempts_max: 100, ..settings(Some(smtp(&peer))) });

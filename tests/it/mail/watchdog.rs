@@ -125,10 +125,7 @@ async fn each_class_has_its_own_deadline() {
 
 #[tokio::test]
 async fn what_waits_for_its_turn_is_not_late_and_what_a_provider_refuses_is() {
-    let room = Room::open();
-    room.subscribed(3, &Selection::all()).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, ..) = Room::owing(3).await;
     let watchdog = watchdog(&room, None);
     let peer = Peer::start(Security::Plain).await;
     let plan = WarmUp { from: room.clock.now() - Duration::hours(1), messages: 1, growth_percent: 1 };
@@ -142,10 +139,7 @@ async fn what_waits_for_its_turn_is_not_late_and_what_a_provider_refuses_is() {
     while mailer.step().await.unwrap() == Step::Worked {}
     assert_eq!(late(&watchdog).await, []);
 
-    let room = Room::open();
-    room.subscribed(3, &Selection::all()).await;
-    room.publish("News", &["science"]).await;
-    room.notified().await;
+    let (room, ..) = Room::owing(3).await;
     let shape = Shape {
         name: tidings::config::OTHERS.into(),
         domains: vec![],
