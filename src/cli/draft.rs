@@ -3,7 +3,7 @@
 
 use super::failure::Failure;
 use crate::domain::Problem;
-use crate::wire::source::{FileFault, Input, Members, faults_in_file, input_of_file};
+use crate::wire::source::{FileFault, Input, Members, faults_in_file, faults_in_json, input_of_file};
 use anyhow::Context;
 use clap::Args;
 use serde_json::Value;
@@ -22,6 +22,8 @@ pub(super) struct File {
 
 /// The categories of the command line, in what is told about them.
 const FIELD: &str = "--category";
+/// Those that an edited article has and its file does not name.
+const KEPT: &str = "category of the article";
 
 impl File {
     /// Reads it. Errors: what cannot be understood, with its place.
@@ -39,10 +41,11 @@ impl File {
             Some(_) | None => text.trim_start().starts_with('{'),
         };
         let form = if is_json {
-            Form::Json(Members::of(text.as_bytes()).map_err(|mut problem| {
+            let article = Members::of(text.as_bytes()).map_err(|mut problem| {
                 problem.detail = format!("{shown}: {}", problem.detail);
                 problem
-            })?)
+            })?;
+            Form::Json { article, text }
         } else {
             let input = input_of_file(&text).map_err(|fault| told(&fault, &shown))?;
             Form::Markdown { input: Box::new(input), text }
@@ -61,7 +64,7 @@ pub(super) struct ArticleFile {
 }
 
 enum Form {
-    Json(Members),
+    Json { article: Members, text: String },
     Markdown { input: Box<Input>, text: String },
 }
 
@@ -76,7 +79,7 @@ impl ArticleFile {
     /// What the API takes, for a new article, or for `known` as the API shows it.
     pub(super) fn article(&self, known: Option<&Value>) -> Result<Members, Failure> {
         match &self.form {
-            Form::Json(article) => Ok(self.json(article.clone(), known)),
+            Form::Json { article, .. } => Ok(self.json(article.clone(), known)),
             Form::Markdown { input, .. } => {
                 let input = input.as_ref().clone().at_home(&self.homes(input, known).slugs);
                 Ok(Members::of_input(&input).context("writing an article as JSON")?)
@@ -87,13 +90,21 @@ impl ArticleFile {
     /// What the API has against the article that [`ArticleFile::article`] made for `known`: by the file's own keys with
     /// their lines, as of a watched folder, where it is about them.
     pub(super) fn told(&self, failure: Failure, known: Option<&Value>) -> Failure {
-        match (failure, &self.form) {
-            (Failure::Problem(problem), Form::Markdown { input, text }) if !problem.faults.is_empty() => {
-                let homes = self.homes(input, known);
-                told(&faults_in_file(text, &homes.slugs, homes.field, &problem), &self.shown).into()
-            }
-            (failure, Form::Json(_) | Form::Markdown { .. }) => failure,
+        let Failure::Problem(problem) = failure else { return failure };
+        if problem.faults.is_empty() {
+            return problem.into();
         }
+        let fault = match &self.form {
+            Form::Markdown { input, text } => {
+                let homes = self.homes(input, known);
+                faults_in_file(text, &homes.slugs, homes.field, &problem)
+            }
+            Form::Json { text, .. } => {
+                let field = if self.categories.is_empty() { KEPT } else { FIELD };
+                faults_in_json(text, field, &problem)
+            }
+        };
+        told(&fault, &self.shown).into()
     }
 
     /// An article file names further categories only. Its home comes from the command line, as that of a file in a folder
@@ -105,7 +116,7 @@ impl ArticleFile {
         let known = known.and_then(|known| known["categories"].as_array()).map(Vec::as_slice).unwrap_or_default();
         let kept = if input.categories.is_empty() { known.len() } else { 1 };
         let slugs = known.iter().take(kept).filter_map(|slug| slug.as_str().map(str::to_owned)).collect();
-        Homes { slugs, field: "category of the article" }
+        Homes { slugs, field: KEPT }
     }
 
     fn json(&self, mut article: Members, known: Option<&Value>) -> Members {

@@ -171,8 +171,9 @@ fn a_problem_is_shown_with_all_its_fields_and_ends_with_1() {
     });
     let file = newsroom.file("a.json", "{}");
     let failure = tidings(&newsroom.folder, &["article", "add", &file]).1.expect_err("refused");
-    let expected = "two mistakes\n  `title`: found nothing, expected 1 to 500 characters\n  `url`: found \"x\", expected an absolute address";
-    assert_eq!(failure.to_string(), expected);
+    let expected =
+        ["`title`: found nothing, expected 1 to 500 characters", "`url`: found \"x\", expected an absolute address"];
+    assert_eq!(failure.to_string(), expected.map(|fault| format!("{file}:1 {fault}")).join("\n"));
     assert_eq!(failure.exit_code(), ExitCode::from(1));
 }
 

@@ -3,6 +3,7 @@
 
 mod api;
 mod catalogues;
+mod commands;
 mod config_docs;
 mod crash;
 mod crash_mail;

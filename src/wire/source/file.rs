@@ -33,7 +33,7 @@ const FENCE: &str = "+++";
 /// What faults in the part behind the front matter are told of.
 const BODY: &str = "body";
 
-/// Why an article file is refused.
+/// Why an article file is refused, or one in JSON.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {
     /// Line of the first fault, counted from 1.
@@ -45,7 +45,8 @@ pub struct FileFault {
 }
 
 impl FileFault {
-    fn new(mut faults: Vec<(Option<usize>, Fault)>) -> FileFault {
+    /// Of these faults, each with its line.
+    pub(super) fn new(mut faults: Vec<(Option<usize>, Fault)>) -> FileFault {
         faults.sort_by_key(|(line, _)| *line);
         let (lines, faults): (Vec<Option<usize>>, Vec<Fault>) = faults.into_iter().unzip();
         FileFault {

@@ -1,11 +1,12 @@
 //! The body of an API request: one JSON object with the fields of [`Input`].
 
-use super::{Door, FIELDS, Input, from_input, shown};
+use super::{Door, FIELDS, FileFault, Input, from_input, shown};
 use crate::domain::{Draft, Fault, Kind, Problem};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 
 /// Reads an article. Errors: [`Kind::Malformed`] with line and column where the bytes are no JSON; [`Kind::Invalid`]
 /// with every fault where they are: an unknown or repeated field, a value of the wrong type, half of a surrogate pair,
@@ -93,6 +94,69 @@ impl<'de> Deserialize<'de> for Members {
         }
         deserializer.deserialize_map(Object)
     }
+}
+
+/// What was found wrong with the article that the JSON file `text` holds, by who took it in: each fault with the line of its
+/// field. Behind the categories that the file names itself stand others, which are told of `more_field` and have no line.
+pub fn faults_in_json(text: &str, more_field: &str, problem: &Problem) -> FileFault {
+    let lines = lines(text);
+    let named = Members::of(text.as_bytes()).ok();
+    let named = named.as_ref().and_then(|named| named.get("categories")?.as_array()).map_or(0, Vec::len);
+    let placed = |fault: &Fault| {
+        let at = fault.field.strip_prefix("categories[").and_then(|rest| rest.strip_suffix(']')?.parse::<usize>().ok());
+        if at.is_some_and(|at| at >= named) {
+            return (None, Fault { field: more_field.to_owned(), ..fault.clone() });
+        }
+        let name = base(&fault.field);
+        // What is missing is missing in the first line, as of an article file.
+        let missing = FIELDS.contains(&name).then_some(1);
+        (lines.get(name).copied().or(missing), fault.clone())
+    };
+    FileFault::new(problem.faults.iter().map(placed).collect())
+}
+
+/// The line, counted from 1, of each member of the object that `text` is; of one that comes twice, that of the first.
+fn lines(text: &str) -> HashMap<String, usize> {
+    let mut lines = HashMap::new();
+    let (mut line, mut depth, mut rest) = (1, 0_usize, text);
+    while let Some(found) = rest.find(['\n', '"', '{', '[', '}', ']']) {
+        let length = match rest.as_bytes()[found] {
+            b'"' => {
+                let (name, length) = quoted_text(&rest[found..]);
+                // Within the object itself, and before a colon: a value has none behind it.
+                if depth == 1 && rest[found + length..].trim_start().starts_with(':') {
+                    lines.entry(name).or_insert(line);
+                }
+                length
+            }
+            b'\n' => {
+                line += 1;
+                1
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                1
+            }
+            _ => {
+                depth = depth.saturating_sub(1);
+                1
+            }
+        };
+        rest = &rest[found + length..];
+    }
+    lines
+}
+
+/// The text that stands in quotation marks at the beginning of `json`, and the bytes that it takes there.
+fn quoted_text(json: &str) -> (String, usize) {
+    let mut is_escaped = false;
+    let end = json.bytes().skip(1).position(|byte| {
+        let is_end = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        is_end
+    });
+    let length = end.map_or(json.len(), |end| end + 2);
+    (serde_json::from_str(&json[..length]).unwrap_or_default(), length)
 }
 
 /// What is wrong with `bytes`, which were read as something else than an article: the field, as far as the parser's words

@@ -6,7 +6,7 @@ mod file;
 mod json;
 
 pub use file::{FileFault, NAME_START, faults_in_file, from_file, input_of_file, name_of_file, names_in_file};
-pub use json::{Members, from_json, problem as json_problem};
+pub use json::{Members, faults_in_json, from_json, problem as json_problem};
 
 use super::html;
 use crate::domain::{
