@@ -282,6 +282,24 @@ fn a_folder_that_vanishes_retracts_nothing() {
 }
 
 #[test]
+fn a_pipe_or_a_folder_named_as_an_article_file_holds_nobody_up() {
+    let mut newsroom = Newsroom::prepare(Setup::default());
+    newsroom.file("a.md", &titled("One"), "Text.");
+    newsroom.file("b.md", &titled("Two"), "Text.");
+    let folder = newsroom.path("articles/science");
+    assert!(std::process::Command::new("mkfifo").arg(folder.join("pipe.md")).status().expect("mkfifo").success());
+    std::fs::create_dir(folder.join("folder.md")).expect("writable");
+    newsroom.run();
+    newsroom.shows(FEED, &["One", "Two"]);
+    // What is gone is retracted once nothing changes any more, and what comes is taken in.
+    newsroom.remove("articles/science/a.md");
+    newsroom.shows(FEED, &["Two"]);
+    newsroom.file("c.md", &titled("Three"), "Text.");
+    newsroom.shows(FEED, &["Two", "Three"]);
+    newsroom.stop();
+}
+
+#[test]
 fn an_empty_folder_is_taken_for_a_missing_disk_and_a_link_for_nothing() {
     let mut newsroom = Newsroom::start();
     newsroom.file("a.md", &titled("One"), "Text.");

@@ -161,7 +161,10 @@ mod tests {
         rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
             .expect("writable");
         let looks = Looks::of(&std::fs::symlink_metadata(&pipe).expect("it is there"));
-        assert_eq!(read(&pipe, looks), Err(Unread::Changed));
+        // Nobody writes into it, so who waits for that waits for ever; here it is only so long that a failure ends.
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tell.send(read(&pipe, looks)));
+        assert_eq!(told.recv_timeout(std::time::Duration::from_secs(20)), Ok(Err(Unread::Changed)));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 use tempfile::TempDir;
 
+mod unread;
+
 /// A newsroom with the folders `science` and `economy`.
 struct World {
     folder: TempDir,

@@ -28,7 +28,9 @@ impl Subscriptions {
         Ok(version)
     }
 
-    /// Does the owner of the address never want to be asked again, and since when?
+    /// Does the owner of the address never want to be asked again, and since when? The wish is the mailbox's: who has said so
+    /// for one address is asked at none that differs from it behind a `+` or in the case of its letters, since all of them
+    /// come to the same person on most servers, and anybody can think up another one.
     pub(super) fn never(&self, address: &Address) -> Result<Option<Never>, Problem> {
         self.store.never(&self.never_hash(address)).map_err(internal)
     }

@@ -372,5 +372,8 @@ fn internal(error: StoreError) -> Problem {
         | StoreError::Engine(_)
         | StoreError::Stopped(_) => tracing::error!(%error, "a subscription could not be read or stored: {error}"),
     }
+    if matches!(error, StoreError::Stopped(_)) {
+        return Problem::new(Kind::Unavailable, "nothing can be stored at this moment; please try again later");
+    }
     Problem::new(Kind::Internal, "the store failed; the operator's log says more")
 }

@@ -284,3 +284,24 @@ async fn the_page_confirms_by_itself_once_those_who_open_links_before_people_hav
     assert_eq!(paper.post(&never, "").await.status, StatusCode::BAD_REQUEST);
     paper.post(&never, "act=never").await.says(&["You will not be asked again"]);
 }
+
+#[tokio::test]
+async fn a_store_that_takes_no_more_is_told_of_as_such_by_whatever_would_change_it() {
+    let paper = Newspaper::new();
+    let waiting = paper.subscriber("waiting@example.org", SubscriptionState::Pending).await;
+    let confirm = Token::confirm(&waiting).seal(&paper.app.store.identity().secret);
+    paper.app.store.close();
+    let article = r#"{"title": "A", "categories": ["science"]}"#;
+    let answers = [
+        paper.operate("POST", "/api/v1/articles", article).await,
+        paper.operate("POST", "/control/keys", r#"{"name": "desk"}"#).await,
+        paper.post("/subscribe", "address=new%40example.org&everything=yes").await,
+        paper.post(&format!("/subscriptions/{confirm}"), "act=confirm").await,
+    ];
+    for answer in answers {
+        assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "30"), "{}", answer.text);
+        answer.says_nothing_of(&["the operator", "example.org"]);
+    }
+    paper.get(&format!("/subscriptions/{confirm}")).await.says(&["Science"]);
+    assert_eq!(paper.state(waiting.id), SubscriptionState::Pending);
+}

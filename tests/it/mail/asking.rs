@@ -176,6 +176,29 @@ async fn another_cadence_for_what_is_mailed_already_waits_for_the_owner_and_then
 }
 
 #[tokio::test]
+async fn who_was_refused_and_asks_anew_gets_no_second_digest_of_a_day() {
+    const READER: &str = "reader@example.net";
+    let room = Room::open();
+    let reader = subscribed(&room, READER, "category:science", daily(7)).await;
+    room.publish("Before", &["science"]).await;
+    until_seven(&room);
+    assert_eq!(mailed(&room, READER).await.len(), 1);
+    let stored = room.store.subscription(reader.id).unwrap().unwrap();
+    let mut batch = Batch::default();
+    room.store.write_subscription(&mut batch, Some(&stored), &stored.record.refused(room.clock.now(), "550 5.1.1 no"));
+    room.store.commit(batch).await.unwrap();
+    // The same hour of the day would be over; this one is still to come, on the date of the digest that was sent.
+    let anew = subscribed(&room, READER, "category:science", daily(18)).await;
+    assert_eq!(anew.id, reader.id, "it is the same, asked for anew");
+    let (last, next) = (anew.digests.last.unwrap().window, anew.digests.next.unwrap());
+    assert_eq!(last.date.succ_opt(), Some(next.date), "{last:?} {next:?}");
+    room.publish("After", &["science"]).await;
+    room.clock.advance(next.at - room.clock.now());
+    let digests = mailed(&room, READER).await;
+    assert_eq!(digests.iter().flat_map(|(_, text)| told(text)).collect::<Vec<_>>(), ["After"]);
+}
+
+#[tokio::test]
 async fn a_link_that_is_old_or_not_ours_does_nothing() {
     let room = Room::open();
     room.subscriptions.ask(Asking::new(address("a@example.net"), Selection::all())).await.unwrap();

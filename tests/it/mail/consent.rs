@@ -131,6 +131,26 @@ async fn who_never_wants_to_be_asked_is_not_and_the_address_is_not_kept_for_that
 }
 
 #[tokio::test]
+async fn who_never_wants_to_be_asked_is_asked_at_no_spelling_of_the_mailbox() {
+    let room = Room::open();
+    asked(&room, "me+news@example.net", true).await.unwrap();
+    let token = Token::never(room.subscription("me+news@example.net").id).seal(&room.store.identity().secret);
+    room.subscriptions.never_again(&token).await.unwrap();
+    let before = owed(&room);
+    for same in ["me@example.net", "ME+other@example.net", "me+news+more@example.net"] {
+        assert!(asked(&room, same, true).await.is_ok(), "the answer is the same");
+        assert_eq!(owed(&room), before, "{same}");
+    }
+    for other in ["me.too@example.net", "+news@example.net", "me+news@example.org"] {
+        asked(&room, other, true).await.unwrap();
+    }
+    assert_eq!(owed(&room), before + 3, "these may be others'");
+    room.subscriptions.allow(&address("me+whatever@example.net")).await.unwrap();
+    asked(&room, "me@example.net", true).await.unwrap();
+    assert_eq!(owed(&room), before + 4, "allowed at all of them");
+}
+
+#[tokio::test]
 async fn who_agreed_to_what_when_and_from_where_can_be_shown() {
     let room = Room::open();
     let from: std::net::IpAddr = "192.0.2.7".parse().unwrap();

@@ -141,6 +141,24 @@ fn a_store_that_is_gone_is_not_begun_anew() {
 }
 
 #[test]
+fn a_store_that_is_gone_is_not_begun_anew_where_nothing_tells_what_it_held() {
+    for unreadable in [&b""[..], b"no head at all, and long enough for one, but nobody wrote it"] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        put(&store, "one", None).unwrap();
+        drop(store);
+        std::fs::remove_dir_all(folder.path().join("sled")).unwrap();
+        std::fs::write(folder.path().join("HEAD"), unreadable).unwrap();
+        for _ in 0..2 {
+            let told = Store::open(folder.path()).err().unwrap().to_string();
+            assert!(told.contains("its folder sled is gone, and its file HEAD cannot be read"), "{told}");
+        }
+        assert!(!folder.path().join("sled").exists());
+        assert_eq!(std::fs::read(folder.path().join("HEAD")).unwrap(), unreadable, "it is left as it is");
+    }
+}
+
+#[test]
 fn an_older_copy_of_the_engines_files_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let old = tempfile::tempdir().unwrap();
