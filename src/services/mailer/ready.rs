@@ -214,8 +214,8 @@ impl Mailer {
         digest: Option<NaiveDate>,
         now: Time,
     ) -> Result<LedgerKey, Stop> {
-        /// Until the server answers, or a person decides what became of it.
-        const WAIT: Duration = Duration::minutes(10);
+        /// Until the server answers, which it mostly does at once, or a person decides what became of it.
+        const WAITS: [Duration; 2] = [Duration::seconds(5), Duration::minutes(10)];
         let key = match digest {
             None => LedgerKey::of(&Message::Notice { article: asked.article.clone() }, subscription),
             Some(window) => LedgerKey::of_digest(window, subscription),
@@ -227,7 +227,8 @@ impl Mailer {
         match row.state {
             Delivery::Sent { .. } if is_right => Err(Stop::Recall("what was mailed is right")),
             Delivery::Sent { .. } => Ok(key),
-            Delivery::OnWire { .. } => Err(Stop::Later(now + WAIT)),
+            // As long as it has been there.
+            Delivery::OnWire { since, .. } => Err(Stop::Later(now + (now - since).clamp(WAITS[0], WAITS[1]))),
             Delivery::Pending { .. } => Err(Stop::Recall("the mail that it corrects goes out with what is right")),
             Delivery::Failed { .. } | Delivery::Recalled { .. } => {
                 Err(Stop::Recall("the mail that it corrects was not delivered"))

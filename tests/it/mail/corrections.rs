@@ -264,15 +264,22 @@ async fn a_mail_whose_fate_is_not_known_is_corrected_once_it_is() {
         let article = edited(&room, &article, |content| content.title = "True".into()).await;
         assert_eq!(corrections(&room).ask(&article.id, &Asked::default()).await.unwrap().recipients, 1);
         made_out(&room).await;
-        sent(&mailer).await;
+        let key =
+            LedgerKey::of(&Message::Correction { article: article.id.clone(), revision: 2, digest: None }, reader.id);
+        // A server may be about to answer; later it is looked for ever less often.
+        for (past, wait) in [(60, 60), (60, 120), (3_600, 600)] {
+            room.clock.advance(Duration::seconds(past));
+            sent(&mailer).await;
+            let state = room.store.message(&key).unwrap().unwrap().record.state;
+            let Delivery::Pending { due_at, .. } = state else { panic!("{state:?}") };
+            assert_eq!(due_at - room.clock.now(), Duration::seconds(wait), "after {past} s more");
+        }
         assert!(peer.accepted().is_empty(), "it waits");
         if is_dropped { mailer.drop_doubtful().await } else { mailer.resend_doubtful().await }.unwrap();
         for _ in 0..3 {
             room.clock.advance(Duration::minutes(10));
             sent(&mailer).await;
         }
-        let key =
-            LedgerKey::of(&Message::Correction { article: article.id.clone(), revision: 2, digest: None }, reader.id);
         let state = room.store.message(&key).unwrap().unwrap().record.state;
         assert!(matches!(state, Delivery::Recalled { .. }), "{state:?}");
         let log = peer.log.lock().unwrap();
