@@ -12,9 +12,8 @@ try:
     fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
 except OSError:
     print('no')
-else:
-    print('held')
-sys.stdout.flush()
+    sys.exit()
+print('held', flush=True)
 sys.stdin.read()
 ";
 
@@ -23,6 +22,7 @@ async fn nothing_is_retracted_while_a_file_cannot_be_read_since_that_may_be_what
     let world = World::new();
     world.file("science/a.md", "One", "");
     world.file("science/b.md", "Two", "");
+    world.file("science/c.md", "Three", "");
     world.look().await;
     let one = world.article("science/a.md");
     std::fs::remove_file(world.path("science/b.md")).expect("it is there");
@@ -34,6 +34,7 @@ async fn nothing_is_retracted_while_a_file_cannot_be_read_since_that_may_be_what
     BufReader::new(holder.stdout.take().expect("piped")).read_line(&mut said).expect("a word");
     if said.trim() != "held" {
         // A file system without leases.
+        holder.wait().expect("our own child");
         return;
     }
     let look = world.look().await;
