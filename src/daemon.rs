@@ -115,8 +115,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     let digests = Digester::new(Arc::clone(&store), clock.clone(), standard.clone(), mail.article_age_max, hint);
     running.start("digests", due::run_each(Arc::new(digests), Arc::clone(&store), clock.clone(), stop.clone()));
     running.start("erasures", due::run_each(Arc::clone(&app.eraser), Arc::clone(&store), clock.clone(), stop.clone()));
-    let hint = Arc::clone(&app.mail_hint);
-    let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, mail.grace, hint);
+    let (hint, lead) = (Arc::clone(&app.mail_hint), Arc::clone(&app.mail_lead));
+    let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, mail.grace, hint, lead);
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("corrections", Arc::clone(&app.corrections).run(stop.clone()));
     running.start("watchdog", Arc::clone(&app.watchdog).run(stop.clone()));

@@ -60,7 +60,7 @@ pub(crate) async fn compose(
             Arc::new(ArcSwap::from_pointee(Newsroom { site, categories, hub: None, changed_at: Time::UNIX_EPOCH }));
         let smtp = Smtp { host: "127.0.0.1".into(), port, tls: Tls::None, ..config.mail.smtp.context("[mail.smtp]")? };
         let settings = config::Mail { smtp: Some(smtp), ..config.mail };
-        let mailer = Mailer::new(Arc::clone(&store), clock, newsroom, settings, standard, hint)?;
+        let mailer = Mailer::new(Arc::clone(&store), clock, newsroom, settings, standard, hint, Arc::default())?;
         let started = Instant::now();
         while mailer.step().await? == Step::Worked {}
         let sent_s = started.elapsed().as_secs_f64();

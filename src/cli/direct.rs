@@ -158,7 +158,8 @@ pub(super) async fn numbers(config_file: &Path, asked: Asked) -> Result<Page, Fa
 fn mailer(config_file: &Path) -> Result<Arc<Mailer>, Failure> {
     let config = config::load(config_file)?;
     let newsroom = newsroom(config.site, config.categories);
-    Ok(Mailer::new(open(config_file)?, Clock::system(), newsroom, config.mail, config.subscriptions, Arc::default())?)
+    let (store, hint, lead) = (open(config_file)?, Arc::default(), Arc::default());
+    Ok(Mailer::new(store, Clock::system(), newsroom, config.mail, config.subscriptions, hint, lead)?)
 }
 
 /// The newsroom as it is configured. No command here makes a feed, so nothing asks when that changed.

@@ -7,6 +7,7 @@ pub mod erase;
 pub mod feeds;
 pub mod hub;
 pub mod keys;
+mod lead;
 pub mod mailer;
 pub mod newsroom;
 pub mod notify;
@@ -19,6 +20,8 @@ pub mod sources;
 pub mod subscribe;
 mod suppression;
 pub mod watchdog;
+
+pub use lead::Lead;
 
 use crate::domain::{Change, Seq};
 use crate::store::{Batch, Cursor, Due, Store, StoreError, Stored, Table};

@@ -39,6 +39,7 @@ pub use templates::Templates;
 
 use crate::config::{Mail, Server, Subscriptions as Standard};
 use crate::domain::{Clock, Kind, Problem};
+use crate::services::Lead;
 use crate::services::corrections::Corrections;
 use crate::services::erase::Eraser;
 use crate::services::feeds::Feeds;
@@ -76,6 +77,8 @@ pub struct App {
     pub mailer: Arc<Mailer>,
     /// Wakes it.
     pub mail_hint: Arc<Notify>,
+    /// How far notices are ahead of the mailer.
+    pub mail_lead: Arc<Lead>,
     /// Tells once more those who were told something else.
     pub corrections: Arc<Corrections>,
     /// Whether mail is late, and arrives.
@@ -126,7 +129,7 @@ impl App {
         let metrics = Metrics::start().map_err(|error| internal(&error))?;
         // Rung when there is mail to send. Carries no data: the ledger is the truth.
         let mail_hint = Arc::new(Notify::new());
-        let hint = Arc::clone(&mail_hint);
+        let (hint, mail_lead) = (Arc::clone(&mail_hint), Arc::<Lead>::default());
         let (rows, names, budget) = (Arc::clone(&store), Arc::clone(&newsroom), mail.confirmations_per_hour_max);
         Ok(App {
             publisher: Publisher::new(Arc::clone(&store), clock.clone(), flood_max),
@@ -146,6 +149,7 @@ impl App {
                 mail.clone(),
                 standard.clone(),
                 hint,
+                Arc::clone(&mail_lead),
             )?,
             proofs: proof::Proofs::new(&store.identity().secret, clock.clone()),
             eraser: Arc::new(Eraser::new(Arc::clone(&store), clock.clone(), mail.outbox.clone())),
@@ -164,6 +168,7 @@ impl App {
                 Arc::clone(&mail_hint),
             )),
             mail_hint,
+            mail_lead,
             feeds: Arc::new(Feeds::new(
                 Arc::clone(&store),
                 Arc::clone(&newsroom),

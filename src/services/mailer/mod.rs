@@ -28,8 +28,8 @@ pub use doubtful::DoubtfulMessage;
 pub use specimen::Wish;
 pub use templates::load as load_templates;
 
-use super::Step;
 use super::newsroom::SharedNewsroom;
+use super::{Lead, Step};
 use crate::config::{Mail, Subscriptions, Tls};
 use crate::domain::{Clock, Kind, Problem, Time};
 use crate::store::{LedgerKey, Store, StoreError};
@@ -72,6 +72,7 @@ pub struct Mailer {
     settings: Mail,
     standard: Subscriptions,
     hint: Arc<tokio::sync::Notify>,
+    lead: Arc<Lead>,
     tls: Option<Arc<ClientConfig>>,
     queue: Mutex<Queue>,
     idle: Mutex<Vec<(Line, Instant)>>,
@@ -101,7 +102,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Mailer {
-    /// `hint` wakes it. Errors: [`Kind::Invalid`] where certificates or signing keys cannot be read.
+    /// `hint` wakes it, and it tells `lead` how it gets on. Errors: [`Kind::Invalid`] where certificates or signing keys cannot be read.
     pub fn new(
         store: Arc<Store>,
         clock: Clock,
@@ -109,6 +110,7 @@ impl Mailer {
         settings: Mail,
         standard: Subscriptions,
         hint: Arc<tokio::sync::Notify>,
+        lead: Arc<Lead>,
     ) -> Result<Arc<Self>, Problem> {
         let tls = match &settings.smtp {
             Some(smtp) if smtp.tls != Tls::None => {
@@ -123,6 +125,7 @@ impl Mailer {
             newsroom,
             standard,
             hint,
+            lead,
             tls,
             queue: Mutex::default(),
             idle: Mutex::default(),
@@ -184,6 +187,7 @@ impl Mailer {
         }
         let due = self.count_next()?;
         if due == 0 {
+            self.lead.close();
             return Ok(Step::Idle);
         }
         let connections_max = self.settings.smtp.as_ref().map_or(1, |smtp| smtp.connections);
@@ -365,6 +369,7 @@ impl Mailer {
             self.write_paces(&mut batch);
             let ready = self.signed(ready).await?;
             if self.store.try_commit(batch.patiently()).await? {
+                self.lead.shrink(due.len() - waiting.len());
                 closings.drain(..).for_each(|closing| self.closed(&closing));
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
                 prints.for_each(|prints| self.prints_are_stored(prints));

@@ -9,7 +9,7 @@
 
 mod today;
 
-use super::Reader;
+use super::{Lead, Reader};
 use crate::config;
 use crate::domain::{
     Article, Cadence, Change, Digests, Selection, Seq, Slug, Subscriber, Subscription, SubscriptionId, Term, Time,
@@ -34,21 +34,23 @@ pub struct Notify {
     article_age_max: Duration,
     grace: Duration,
     hint: Arc<tokio::sync::Notify>,
+    lead: Arc<Lead>,
     today: Arc<Today>,
 }
 
 impl Notify {
     /// Nothing is mailed of articles that are not fresh by `article_age_max` ([`Article::is_fresh`]), as an import brings
     /// them; of the others `grace` after they came out. `standard` says how many mails a day are too many.
-    /// `hint` wakes the mailer.
+    /// `hint` wakes the mailer, and `lead` says when it is too far behind.
     pub fn new(
         store: Arc<Store>,
         standard: config::Subscriptions,
         article_age_max: Duration,
         grace: Duration,
         hint: Arc<tokio::sync::Notify>,
+        lead: Arc<Lead>,
     ) -> Self {
-        Notify { store, standard, article_age_max, grace, hint, today: Arc::new(Today::new(article_age_max)) }
+        Notify { store, standard, article_age_max, grace, hint, lead, today: Arc::new(Today::new(article_age_max)) }
     }
 
     /// The article of `change`, if its subscribers are to be told.
@@ -83,8 +85,13 @@ impl Reader for Notify {
                 let after = Uuid::from_slice(&done.within).ok().map(SubscriptionId);
                 let (today, standard, grace) = (Arc::clone(&self.today), self.standard.clone(), self.grace);
                 let news = News { seq, change, article, today, standard, grace, counted: HashMap::new() };
+                self.lead.wait().await;
                 let piece = self.store.scan(move |store| news.piece(store, after)).await?;
-                if let Some((batch, last)) = piece {
+                if let Some((batch, rows, last)) = piece {
+                    // With a grace they are made out long before they are due.
+                    if grace.is_zero() {
+                        self.lead.grow(rows);
+                    }
                     return Ok((batch, Cursor { within: last.0.as_bytes().to_vec(), ..done }));
                 }
             }
@@ -107,12 +114,13 @@ struct News {
 }
 
 impl News {
-    /// The rows of the next subscriptions behind `after`, and the last one that was looked at; none at their end.
+    /// The rows of the next subscriptions behind `after`, how many they are, and the last one that was looked at; none at
+    /// their end.
     fn piece(
         mut self,
         store: &Store,
         mut after: Option<SubscriptionId>,
-    ) -> Result<Option<(Batch, SubscriptionId)>, StoreError> {
+    ) -> Result<Option<(Batch, usize, SubscriptionId)>, StoreError> {
         let mut batch = Batch::default();
         let (mut rows, mut looked) = (0, 0);
         let mut last = None;
@@ -127,7 +135,7 @@ impl News {
                 }
             }
         }
-        Ok(last.map(|last| (batch, last)))
+        Ok(last.map(|last| (batch, rows, last)))
     }
 
     /// Does the subscription ask for it at once? Who confirmed later did not ask for what was out already.

@@ -39,7 +39,7 @@ use tidings::services::mailer::Mailer;
 use tidings::services::newsroom::Newsroom;
 use tidings::services::notify::Notify;
 use tidings::services::subscribe::{Asking, Subscriptions};
-use tidings::services::{OnDue as _, Step, Tail};
+use tidings::services::{Lead, OnDue as _, Step, Tail};
 use tidings::store::{Batch, Cursor, Delivery, LedgerKey, Message, Store};
 use tidings::wire::mail::{Purpose, Token};
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,7 @@ struct Room {
     clock: Clock,
     newsroom: Arc<ArcSwap<Newsroom>>,
     hint: Arc<tokio::sync::Notify>,
+    lead: Arc<Lead>,
     subscriptions: Subscriptions,
     standard: tidings::config::Subscriptions,
     grace: Duration,
@@ -117,7 +118,8 @@ impl Room {
         let own = standard.clone();
         let subscriptions = Subscriptions::new(rows, clock.clone(), names, own, 20, Arc::clone(&hint));
         let grace = Duration::zero();
-        Room { folder, store, clock, newsroom, hint, subscriptions, standard, grace }
+        let lead = Arc::default();
+        Room { folder, store, clock, newsroom, hint, lead, subscriptions, standard, grace }
     }
 
     /// Everything is dropped, the store closed and opened again, as by a restart.
@@ -143,13 +145,13 @@ impl Room {
 
     fn mailer(&self, settings: Mail) -> Arc<Mailer> {
         let (store, newsroom) = (Arc::clone(&self.store), Arc::clone(&self.newsroom));
-        let standard = self.standard.clone();
-        Mailer::new(store, self.clock.clone(), newsroom, settings, standard, Arc::clone(&self.hint)).unwrap()
+        let (standard, hint, lead) = (self.standard.clone(), Arc::clone(&self.hint), Arc::clone(&self.lead));
+        Mailer::new(store, self.clock.clone(), newsroom, settings, standard, hint, lead).unwrap()
     }
 
     fn notify(&self) -> Notify {
         let (standard, hint) = (self.standard.clone(), Arc::clone(&self.hint));
-        Notify::new(Arc::clone(&self.store), standard, Duration::days(2), self.grace, hint)
+        Notify::new(Arc::clone(&self.store), standard, Duration::days(2), self.grace, hint, Arc::clone(&self.lead))
     }
 
     fn tail(&self) -> Tail<Notify> {

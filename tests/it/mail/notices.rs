@@ -32,6 +32,28 @@ async fn a_thousand_subscribers_are_told_once_each_in_pieces() {
     assert!(matches!(room.delivery(&article, &readers[0]), Delivery::Sent { .. }));
 }
 
+#[tokio::test(start_paused = true)]
+async fn notices_are_made_out_no_further_ahead_of_the_mailer_than_is_good_for_both() {
+    let room = Room { lead: Arc::new(Lead::of(300)), ..Room::open() };
+    room.subscribed(700, &Selection::all()).await;
+    let (mut tail, mailer) = (room.tail(), room.mailer(room.outbox()));
+    let due = || room.store.count_due(tidings::store::Due::Message, 10_000).unwrap();
+    for title in ["One", "Two"] {
+        room.publish(title, &["science"]).await;
+        let mut waits = Vec::new();
+        for _ in 0..5 {
+            let started = tokio::time::Instant::now();
+            tail.step().await.unwrap();
+            waits.push(started.elapsed().as_millis());
+        }
+        // The third piece would have gone too far; nobody sent anything, and from then on nobody waited.
+        assert_eq!(waits, [0, 0, 100, 0, 0], "{title}");
+        assert_eq!(due(), 700);
+        while mailer.step().await.unwrap() == Step::Worked {}
+        assert_eq!(due(), 0);
+    }
+}
+
 #[tokio::test]
 async fn only_news_is_mailed_and_only_to_whom_it_is_owed() {
     let room = Room::open();

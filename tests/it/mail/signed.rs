@@ -116,8 +116,8 @@ async fn a_key_that_cannot_sign_is_told_by_its_file_before_anything_is_sent() {
     let key = DkimKey { pem: Secret::new("secret"), file: "dkim/a.toml".into(), ..key("a", Algorithm::Ed25519) };
     let (store, newsroom) = (Arc::clone(&room.store), Arc::clone(&room.newsroom));
     let settings = Mail { dkim: vec![key], ..room.outbox() };
-    let made =
-        Mailer::new(store, room.clock.clone(), newsroom, settings, room.standard.clone(), Arc::clone(&room.hint));
+    let (standard, hint) = (room.standard.clone(), Arc::clone(&room.hint));
+    let made = Mailer::new(store, room.clock.clone(), newsroom, settings, standard, hint, Arc::default());
     let told = made.err().expect("no mailer").to_string();
     assert!(told.contains("dkim/a.toml") && !told.contains("secret"), "{told}");
 }

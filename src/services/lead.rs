@@ -1,0 +1,110 @@
+//! How far the notices that are made out are ahead of those that have been sent.
+//!
+//! The row of a message is written three times. If it is sent soon after it was made out, all three are in memory together, and
+//! one of them reaches the file; of a hundred thousand that were made out at once each was carried there, read again to be
+//! sent, and carried once more. So whoever makes them out waits for the mailer, but only while that gets on: a mail server
+//! that takes nothing holds up nobody.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// Messages. With their due rows they are about a megabyte, and a turn of the store's journal has four.
+const AHEAD_MAX: usize = 3_000;
+/// Where nothing was sent for so long, nobody waits until something is.
+const STALL: Duration = Duration::from_millis(100);
+
+/// Shared by the reader that makes notices out and the mailer. Only a measure of speed: it may be wrong by some messages, and
+/// begins anew at a start.
+#[derive(Debug)]
+pub struct Lead {
+    max: usize,
+    ahead: AtomicUsize,
+    is_stalled: AtomicBool,
+    moved: Notify,
+}
+
+impl Default for Lead {
+    fn default() -> Self {
+        Lead::of(AHEAD_MAX)
+    }
+}
+
+impl Lead {
+    /// One of `max` messages.
+    pub fn of(max: usize) -> Self {
+        Lead { max, ahead: AtomicUsize::new(0), is_stalled: AtomicBool::new(false), moved: Notify::new() }
+    }
+
+    /// `count` messages are made out that are to be sent at once.
+    pub(super) fn grow(&self, count: usize) {
+        self.ahead.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// The mailer has dealt with `count` messages, whichever they were.
+    pub(super) fn shrink(&self, count: usize) {
+        let left = |ahead: usize| Some(ahead.saturating_sub(count));
+        let _ = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
+        self.moves();
+    }
+
+    /// The mailer finds nothing that is due: whatever became of the others, nobody is ahead of it.
+    pub(super) fn close(&self) {
+        self.ahead.store(0, Ordering::Relaxed);
+        self.moves();
+    }
+
+    fn moves(&self) {
+        self.is_stalled.store(false, Ordering::Relaxed);
+        // Kept for who is about to wait; who is woken looks for itself.
+        self.moved.notify_one();
+    }
+
+    /// Until more may be made out.
+    pub(super) async fn wait(&self) {
+        while self.ahead.load(Ordering::Relaxed) >= self.max && !self.is_stalled.load(Ordering::Relaxed) {
+            if tokio::time::timeout(STALL, self.moved.notified()).await.is_err() {
+                self.is_stalled.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::Poll;
+
+    async fn waits(lead: &Lead) -> bool {
+        let mut wait = pin!(lead.wait());
+        std::future::poll_fn(|context| Poll::Ready(wait.as_mut().poll(context).is_pending())).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_too_far_ahead_waits_until_the_mailer_has_come_closer() {
+        let lead = Lead::of(10);
+        lead.grow(9);
+        assert!(!waits(&lead).await);
+        lead.grow(1);
+        assert!(waits(&lead).await);
+        let started = tokio::time::Instant::now();
+        let (_, ()) = tokio::join!(lead.wait(), async { lead.shrink(1) });
+        assert!(started.elapsed().is_zero(), "it was woken");
+        lead.grow(90);
+        assert!(waits(&lead).await);
+        lead.close();
+        assert!(!waits(&lead).await, "there was nothing to send");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mailer_that_does_not_get_on_holds_up_nobody_until_it_does() {
+        let lead = Lead::of(10);
+        lead.grow(1_000);
+        lead.wait().await;
+        lead.grow(1_000);
+        assert!(!waits(&lead).await, "it stands still");
+        lead.shrink(5);
+        assert!(waits(&lead).await, "it gets on");
+    }
+}
