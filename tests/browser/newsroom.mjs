@@ -244,7 +244,7 @@ async function previewsMails(page) {
   const answer = await page.goto(preview);
   assert.equal(answer.status(), 200);
   assert.equal(answer.headers()["cache-control"], "no-store");
-  assert.equal(await page.locator("iframe[sandbox]").count(), 21);
+  assert.equal(await page.locator("iframe[sandbox]").count(), 18);
   const notice = page.getByRole("article", { name: "notice en" });
   await notice.locator("iframe").scrollIntoViewIfNeeded();
   const mail = notice.frameLocator("iframe");
