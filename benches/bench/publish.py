@@ -7,13 +7,8 @@ from pathlib import Path
 import machine
 from servers import CATEGORY, Tidings
 
-# Clients, articles (enough for a second or two on a quiet machine), and how the load is told to behave.
-ARMS = {
-    "1 client": (1, 2_000, ()),
-    "1 client that stays awake": (1, 2_000, ("--awake",)),
-    "8 clients": (8, 8_000, ()),
-    "64 clients": (64, 16_000, ()),
-}
+# Articles for each number of clients: enough for a second or two on a quiet machine.
+COUNTS = {1: 2_000, 8: 8_000, 64: 16_000}
 SQLITE = Path(__file__).with_name("sqlite.py")
 
 
@@ -25,35 +20,34 @@ def run(bench, report):
         command = [bench.programs["load"], "records", *bare.store(), "--count", 2_000]
         subprocess.run([str(part) for part in command], stdout=out, check=True, timeout=120)
     database = bench.fresh("sqlite") / "db"
-    ours, theirs, rows, cpu = ({arm: [] for arm in ARMS} for _ in range(4))
-    tails = {arm: [] for arm in ARMS}
+    ours, theirs, rows, cpu = ({clients: [] for clients in COUNTS} for _ in range(4))
+    tails = {clients: [] for clients in COUNTS}
     with Tidings(bench.programs, bench.fresh("publish")) as daemon:
         for number in range(rounds + 1):
-            for arm, (clients, count, how) in ARMS.items():
+            for clients, count in COUNTS.items():
                 amount = ["--clients", clients, "--count", int(count * share), "--seconds", seconds, "--seed", number]
                 before = daemon.process.cpu_s()
-                published = machine.result([bench.programs["load"], "publish", *daemon.api(), *amount, *how], 120)
+                published = machine.result([bench.programs["load"], "publish", *daemon.api(), *amount], 120)
                 used_s = daemon.process.cpu_s() - before
                 committed = machine.result([bench.programs["load"], "bare", *bare.store(), *amount], 120)
                 inserted = machine.result([sys.executable, SQLITE, database, records, int(2_000 * share), seconds], 120)
                 # The first round only warms up.
                 if number:
-                    ours[arm].append(published["rate"])
-                    theirs[arm].append(committed["rate"])
-                    rows[arm].append(inserted["rate"])
-                    cpu[arm].append(used_s * 1e6 / published["count"])
-                    tails[arm].append(published["p99_us"] / 1e3)
-    for arm in ARMS:
-        what = f"durable publishes, {arm}"
-        report.beside("publish", what, "/s", ours[arm], "bare store", theirs[arm], at_least=0.5)
-        report.beside("publish", what, "/s", ours[arm], "SQLite", rows[arm], at_least=1.0)
-        report.alone("publish", f"{what}: CPU of the daemon", "µs each", cpu[arm])
-        report.alone("publish", f"{what}: p99", "ms", tails[arm])
+                    ours[clients].append(published["rate"])
+                    theirs[clients].append(committed["rate"])
+                    rows[clients].append(inserted["rate"])
+                    cpu[clients].append(used_s * 1e6 / published["count"])
+                    tails[clients].append(published["p99_us"] / 1e3)
+    for clients in COUNTS:
+        what = f"durable publishes, {clients} client{'s' if clients > 1 else ''}"
+        report.beside("publish", what, "/s", ours[clients], "bare store", theirs[clients], at_least=0.5)
+        report.beside("publish", what, "/s", ours[clients], "SQLite", rows[clients], at_least=1.0)
+        report.alone("publish", f"{what}: CPU of the daemon", "µs each", cpu[clients])
+        report.alone("publish", f"{what}: p99", "ms", tails[clients])
     report.note(f"publish: Markdown of 2 KiB (median, log-normal), {rounds} rounds in turn after one to warm up; the load "
-                "runs on the same cores. A client that stays awake looks for its answer without a rest. Bare store: the "
-                "same articles, indexes and log entries, Markdown already made to HTML, one process, as many tasks as "
-                "clients. SQLite: WAL, synchronous=FULL, one writer whatever the clients, the same records as JSON in one "
-                "row and three index rows, a commit each.")
+                "runs on the same cores. Bare store: the same articles, indexes and log entries, Markdown already made to "
+                "HTML, one process, as many tasks as clients. SQLite: WAL, synchronous=FULL, one writer whatever the "
+                "clients, the same records as JSON in one row and three index rows, a commit each.")
 
 
 def visible(bench, report):

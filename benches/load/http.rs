@@ -2,7 +2,6 @@
 //! Less than a client library, so that the load takes little of the processor it shares with what is measured.
 
 use anyhow::{Context as _, bail};
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -14,8 +13,6 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
     /// Bytes of the answer before; they go when the next one is read.
     used: usize,
-    /// Is an answer looked for without a rest?
-    pub(crate) is_awake: bool,
 }
 
 pub(crate) struct Answer<'a> {
@@ -27,7 +24,7 @@ impl Connection {
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("nothing listens on {address}"))?;
         stream.set_nodelay(true)?;
-        Ok(Connection { stream, buffer: Vec::with_capacity(READ_BYTES), used: 0, is_awake: false })
+        Ok(Connection { stream, buffer: Vec::with_capacity(READ_BYTES), used: 0 })
     }
 
     pub(crate) async fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
@@ -56,13 +53,6 @@ impl Connection {
 
     async fn read_more(&mut self) -> anyhow::Result<()> {
         self.buffer.reserve(READ_BYTES);
-        while self.is_awake {
-            match self.stream.try_read_buf(&mut self.buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => tokio::task::yield_now().await,
-                Ok(count) if count > 0 => return Ok(()),
-                Ok(_) | Err(_) => break,
-            }
-        }
         if self.stream.read_buf(&mut self.buffer).await? == 0 {
             bail!("the connection was closed by the daemon");
         }

@@ -37,9 +37,6 @@ enum Verb {
         api: Api,
         #[command(flatten)]
         amount: Amount,
-        /// Look for answers without a rest: no core has to be woken for a client, as none has for who calls a store itself.
-        #[arg(long)]
-        awake: bool,
     },
     /// Publish one after another, each time asking for the feed until the article is in it.
     Visible {
@@ -179,12 +176,12 @@ fn main() -> anyhow::Result<()> {
     };
     let mut runtime = match &verb {
         // It is to take one core.
-        Verb::Get(_) | Verb::Publish { awake: true, .. } => tokio::runtime::Builder::new_current_thread(),
+        Verb::Get(_) => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build()?;
     let result = match verb {
-        Verb::Publish { api, amount, awake } => runtime.block_on(publish::publish(api, amount, awake))?,
+        Verb::Publish { api, amount } => runtime.block_on(publish::publish(api, amount))?,
         Verb::Visible { api, amount, gzip } => runtime.block_on(publish::visible(api, amount, gzip))?,
         Verb::Bare { on, amount } => runtime.block_on(store::bare(on, amount))?,
         Verb::Fill { on, amount } => runtime.block_on(store::fill(on, amount))?,

@@ -18,13 +18,12 @@ fn requests(api: &Api, amount: &Amount) -> Vec<Vec<u8>> {
     (0..amount.count.min(REQUESTS_MAX)).map(one).collect()
 }
 
-pub(crate) async fn publish(api: Api, amount: Amount, is_awake: bool) -> anyhow::Result<Value> {
+pub(crate) async fn publish(api: Api, amount: Amount) -> anyhow::Result<Value> {
     let requests = Arc::new(requests(&api, &amount));
     side_by_side(amount.clients, amount.limit(), |turns| {
         let requests = Arc::clone(&requests);
         async move {
             let mut connection = Connection::open(api.address).await?;
-            connection.is_awake = is_awake;
             let mut took = Vec::new();
             while let Some(turn) = turns.take() {
                 let started = Instant::now();
