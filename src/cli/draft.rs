@@ -68,20 +68,13 @@ enum Form {
     Markdown { input: Box<Input>, text: String },
 }
 
-/// The categories that stand before those of an article file.
-struct Homes {
-    slugs: Vec<String>,
-    /// What a fault in one of them is told of.
-    field: &'static str,
-}
-
 impl ArticleFile {
     /// What the API takes, for a new article, or for `known` as the API shows it.
     pub(super) fn article(&self, known: Option<&Value>) -> Result<Members, Failure> {
         match &self.form {
             Form::Json { article, .. } => Ok(self.json(article.clone(), known)),
             Form::Markdown { input, .. } => {
-                let input = input.as_ref().clone().at_home(&self.homes(input, known).slugs);
+                let input = input.as_ref().clone().at_home(&self.homes(input, known));
                 Ok(Members::of_input(&input).context("writing an article as JSON")?)
             }
         }
@@ -94,29 +87,24 @@ impl ArticleFile {
         if problem.faults.is_empty() {
             return problem.into();
         }
+        // What the file does not name itself is the command line's, or was the article's.
+        let field = if self.categories.is_empty() { KEPT } else { FIELD };
         let fault = match &self.form {
-            Form::Markdown { input, text } => {
-                let homes = self.homes(input, known);
-                faults_in_file(text, &homes.slugs, homes.field, &problem)
-            }
-            Form::Json { text, .. } => {
-                let field = if self.categories.is_empty() { KEPT } else { FIELD };
-                faults_in_json(text, field, &problem)
-            }
+            Form::Markdown { input, text } => faults_in_file(text, &self.homes(input, known), field, &problem),
+            Form::Json { text, .. } => faults_in_json(text, field, &problem),
         };
         told(&fault, &self.shown).into()
     }
 
-    /// An article file names further categories only. Its home comes from the command line, as that of a file in a folder
+    /// The categories that stand before those of an article file, which names further ones only. Its home comes from the command line, as that of a file in a folder
     /// comes from the folder; else a known article stays where it is, and all it has stay where the file names none.
-    fn homes(&self, input: &Input, known: Option<&Value>) -> Homes {
+    fn homes(&self, input: &Input, known: Option<&Value>) -> Vec<String> {
         if !self.categories.is_empty() {
-            return Homes { slugs: self.categories.clone(), field: FIELD };
+            return self.categories.clone();
         }
         let known = known.and_then(|known| known["categories"].as_array()).map(Vec::as_slice).unwrap_or_default();
         let kept = if input.categories.is_empty() { known.len() } else { 1 };
-        let slugs = known.iter().take(kept).filter_map(|slug| slug.as_str().map(str::to_owned)).collect();
-        Homes { slugs, field: KEPT }
+        known.iter().take(kept).filter_map(|slug| slug.as_str().map(str::to_owned)).collect()
     }
 
     fn json(&self, mut article: Members, known: Option<&Value>) -> Members {

@@ -1,9 +1,9 @@
 //! How far the notices that are made out are ahead of those that have been sent.
 //!
-//! The row of a message is written three times. If it is sent soon after it was made out, all three are in memory together, and
-//! one of them reaches the file; of a hundred thousand that were made out at once each was carried there, read again to be
-//! sent, and carried once more. So whoever makes them out waits for the mailer, but only while that gets on: a mail server
-//! that takes nothing holds up nobody.
+//! The row of a message is written three times. If it is sent soon after it was made out, all three are in memory
+//! together, and one of them reaches the file; of a hundred thousand that were made out at once each was carried there,
+//! read again to be sent, and carried once more. So whoever makes them out waits for the mailer, but only while that gets
+//! on: a mail server that takes nothing holds up nobody.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,8 +14,8 @@ const AHEAD_MAX: usize = 3_000;
 /// Where nothing was sent for so long, nobody waits until something is.
 const STALL: Duration = Duration::from_millis(100);
 
-/// Shared by the reader that makes notices out and the mailer. Only a measure of speed: it may be wrong by some messages, and
-/// begins anew at a start.
+/// Shared by the reader that makes notices out and the mailer. Only a measure of speed: it may be wrong by some messages,
+/// and begins anew at a start.
 #[derive(Debug)]
 pub struct Lead {
     max: usize,

@@ -10,6 +10,7 @@ pub mod mail;
 mod media;
 pub mod outline;
 pub mod pieces;
+mod raw;
 mod rss;
 pub mod sitemap;
 pub mod source;

@@ -102,7 +102,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Mailer {
-    /// `hint` wakes it, and it tells `lead` how it gets on. Errors: [`Kind::Invalid`] where certificates or signing keys cannot be read.
+    /// `hint` wakes it, and it tells `lead` how it gets on.
+    ///
+    /// Errors: [`Kind::Invalid`] where certificates or signing keys cannot be read.
     pub fn new(
         store: Arc<Store>,
         clock: Clock,

@@ -5,11 +5,10 @@ use super::findings::Findings;
 use super::rules::book::{BAD_JSON, JSON_CHARACTER, LIMIT, REPEATED_MEMBER};
 use super::text::{first_wrong, name as name_of};
 use super::tree::{Kind, NODES_MAX, Node, Space, Tree};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use crate::wire::raw::{Object, offset_in};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::fmt;
 
 /// Levels that are looked at; those of JSON Feed are five, and every level is one more reading of what is in it.
 const DEPTH_MAX: usize = 8;
@@ -45,7 +44,7 @@ struct Reading<'a, 'f> {
 impl<'a> Reading<'a, '_> {
     /// Puts the value `raw` and what is in it below `parent`. False if there are too many of them.
     fn value(&mut self, parent: Option<usize>, space: Space, name: Cow<'a, str>, raw: &'a str, depth: usize) -> bool {
-        let start = raw.as_ptr() as usize - self.text.as_ptr() as usize;
+        let start = offset_in(self.text, raw);
         let mut node = Node::new(kind(raw), space, name.clone(), start);
         node.place.end = start + raw.len();
         if node.kind == Kind::Text {
@@ -66,7 +65,7 @@ impl<'a> Reading<'a, '_> {
         }
         match kind {
             Kind::Object => {
-                let Ok(Members(members)) = serde_json::from_str(raw) else { return true };
+                let Ok(Object(members)) = serde_json::from_str(raw) else { return true };
                 let mut seen = HashSet::new();
                 for (name, value) in members {
                     if !seen.insert(name.clone()) {
@@ -103,55 +102,5 @@ fn string(raw: &str) -> Cow<'_, str> {
     match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
         Some(plain) if !plain.contains('\\') => Cow::Borrowed(plain),
         Some(_) | None => serde_json::from_str::<String>(raw).map_or(Cow::Borrowed(raw), Cow::Owned),
-    }
-}
-
-/// The members of an object, in their order, repeated ones as well.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-/// A member's name, a part of the text where it has no escapes.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((Name(name), value)) = map.next_entry()? {
-                    members.push((name, value));
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Each)
-    }
-}
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = Name<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Borrowed(text)))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Name(Cow::Owned(text.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
     }
 }

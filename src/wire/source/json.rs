@@ -2,10 +2,12 @@
 
 use super::{Door, FIELDS, FileFault, Input, from_input, shown};
 use crate::domain::{Draft, Fault, Kind, Problem};
+use crate::wire::raw::{Object, offset_in};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use serde_json::error::Category;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Reads an article. Errors: [`Kind::Malformed`] with line and column where the bytes are no JSON; [`Kind::Invalid`]
@@ -116,47 +118,19 @@ pub fn faults_in_json(text: &str, more_field: &str, problem: &Problem) -> FileFa
 }
 
 /// The line, counted from 1, of each member of the object that `text` is; of one that comes twice, that of the first.
-fn lines(text: &str) -> HashMap<String, usize> {
+fn lines(text: &str) -> HashMap<Cow<'_, str>, usize> {
+    let members = serde_json::from_str(text).map_or_else(|_| Vec::new(), |Object(members)| members);
     let mut lines = HashMap::new();
-    let (mut line, mut depth, mut rest) = (1, 0_usize, text);
-    while let Some(found) = rest.find(['\n', '"', '{', '[', '}', ']']) {
-        let length = match rest.as_bytes()[found] {
-            b'"' => {
-                let (name, length) = quoted_text(&rest[found..]);
-                // Within the object itself, and before a colon: a value has none behind it.
-                if depth == 1 && rest[found + length..].trim_start().starts_with(':') {
-                    lines.entry(name).or_insert(line);
-                }
-                length
-            }
-            b'\n' => {
-                line += 1;
-                1
-            }
-            b'{' | b'[' => {
-                depth += 1;
-                1
-            }
-            _ => {
-                depth = depth.saturating_sub(1);
-                1
-            }
-        };
-        rest = &rest[found + length..];
+    let (mut line, mut read) = (1, 0);
+    for (name, value) in members {
+        let start = offset_in(text, value.get());
+        // What stands between a name and its value is a colon, and may be lines without anything.
+        let named = text[..start].trim_end().trim_end_matches(':').trim_end().len();
+        line += text[read..named].matches('\n').count();
+        read = named;
+        lines.entry(name).or_insert(line);
     }
     lines
-}
-
-/// The text that stands in quotation marks at the beginning of `json`, and the bytes that it takes there.
-fn quoted_text(json: &str) -> (String, usize) {
-    let mut is_escaped = false;
-    let end = json.bytes().skip(1).position(|byte| {
-        let is_end = byte == b'"' && !is_escaped;
-        is_escaped = byte == b'\\' && !is_escaped;
-        is_end
-    });
-    let length = end.map_or(json.len(), |end| end + 2);
-    (serde_json::from_str(&json[..length]).unwrap_or_default(), length)
 }
 
 /// What is wrong with `bytes`, which were read as something else than an article: the field, as far as the parser's words
