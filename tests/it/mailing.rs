@@ -75,7 +75,7 @@ fn a_person_subscribes_confirms_is_told_and_leaves() {
 fn a_mail_server_that_is_not_ours_gets_the_same() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let Some(sink) = Sink::start(folder.path()) else { return };
-    let mail = format!("[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n", sink.port);
+    let mail = format!("[mail.smtp]\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\n", sink.port());
     from_subscribing_to_leaving(Newsroom::with(Setup { mail: &mail, ..Setup::default() }), |_| sink.mails());
 }
 

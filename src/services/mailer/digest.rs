@@ -128,15 +128,28 @@ impl Mailer {
 
     /// Has nothing happened to the articles in it?
     fn holds(&self, held: &mut Held) -> Result<bool, StoreError> {
-        let head = self.store.head();
-        if held.seq == head {
-            return Ok(true);
+        let last = self.untouched(held.seq, |article| held.articles.contains(article))?;
+        held.seq = last.unwrap_or(held.seq);
+        Ok(last.is_some())
+    }
+
+    /// The last place of the log, if nothing has happened behind `seq` to an article that `is_in`.
+    fn untouched(&self, seq: Seq, is_in: impl Fn(&ArticleId) -> bool) -> Result<Option<Seq>, StoreError> {
+        if seq == self.store.head() {
+            return Ok(Some(seq));
         }
-        let read = self.store.since(held.seq, CHANGES_MAX)?;
-        let is_touched = read.changes.iter().any(|(_, change)| held.articles.contains(&change.article));
-        let Some((last, _)) = read.changes.last() else { return Ok(true) };
-        held.seq = *last;
-        Ok(!is_touched && !read.truncated && read.changes.len() < CHANGES_MAX)
+        let read = self.store.since(seq, CHANGES_MAX)?;
+        let is_known = !read.truncated && read.changes.len() < CHANGES_MAX;
+        let is_touched = read.changes.iter().any(|(_, change)| is_in(&change.article));
+        Ok((is_known && !is_touched).then(|| read.changes.last().map_or(seq, |(last, _)| *last)))
+    }
+
+    /// May this message go out, now that it is on the wire? Not a digest of which an article was changed or retracted
+    /// between its being written and that: who was to be corrected was told by then that it waits, and would be right.
+    pub(super) fn is_up_to_date(&self, row: &LedgerRow, prints: Option<&Prints>) -> bool {
+        let (Some(told), Some(prints)) = (&row.told, prints) else { return true };
+        // What is not known to be right is written once more.
+        self.untouched(told.as_of, |article| prints.tell_of(article)).is_ok_and(|last| last.is_some())
     }
 
     fn compose(&self, frame: &Frame<'_>, newsroom: &Newsroom, key: Key) -> Result<Held, Stop> {

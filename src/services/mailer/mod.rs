@@ -310,7 +310,7 @@ impl Mailer {
             tally.accepted += outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Accepted { .. })).count();
             let why = outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted { .. })).map(Outcome::told);
             let closed = in_hand.into_iter().zip(outcomes).zip(counted);
-            *closings = closed.map(|((in_hand, outcome), share)| Closing::new(in_hand, outcome, share)).collect();
+            closings.extend(closed.map(|((in_hand, outcome), share)| Closing::new(in_hand, outcome, share)));
             self.learn(&own);
             if own.is_usable() && (is_spent || own.is_spent()) {
                 self.settle(closings).await?;
@@ -379,6 +379,13 @@ impl Mailer {
                 let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(in_hand, _)| &in_hand.key).collect();
                 due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
                 locked(&self.queue).waiting.extend(waiting);
+                let (ready, late): (Vec<_>, Vec<_>) = ready
+                    .into_iter()
+                    .partition(|(in_hand, message)| self.is_up_to_date(&in_hand.row.record, message.prints.as_deref()));
+                closings.extend(
+                    late.into_iter()
+                        .map(|(in_hand, message)| Closing::new(in_hand, Outcome::overtaken(), message.share)),
+                );
                 return Ok(ready);
             }
             self.settle(closings).await?;

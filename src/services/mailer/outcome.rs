@@ -15,7 +15,8 @@ pub(super) enum Outcome {
     Deferred {
         /// Why.
         reply: String,
-        /// Is it the connection's fault alone? Then the try does not count.
+        /// Is the message itself not to blame, but the connection alone, or that it was kept back? Then the try does not
+        /// count.
         is_lines_fault: bool,
     },
     /// Certainly not taken over, and it never will be.
@@ -101,6 +102,11 @@ impl Outcome {
     /// The connection ended before the message had its turn.
     pub(super) fn not_begun() -> Self {
         Outcome::Deferred { reply: "the connection ended before".into(), is_lines_fault: true }
+    }
+
+    /// It was not sent after all: what it tells of has changed, and it is written anew.
+    pub(super) fn overtaken() -> Self {
+        Outcome::Deferred { reply: "an article in it has changed".into(), is_lines_fault: true }
     }
 
     /// The same, where the way the server was spoken to is to blame, and not the message. Doubt stays doubt.

@@ -55,7 +55,7 @@ pub(super) struct Ready {
     pub(super) lane: Lane,
     /// What it counts for.
     pub(super) share: Share,
-    /// What it tells, as far as that comes to be stored with it.
+    /// What it tells.
     pub(super) prints: Option<Arc<Prints>>,
 }
 

@@ -150,7 +150,6 @@ impl Mailer {
         };
         let Written { bytes, article, told, prints } = written;
         let (is_ascii, lane) = (bytes.is_ascii(), self.lane(to)?);
-        let prints = prints.filter(|prints| !prints.are_stored());
         let share = Share { counted, provider: self.provider(to) };
         let to = to.as_str().to_owned();
         Ok(Made { ready: Ready { id, from, to, bytes, is_ascii, lane, share, prints }, article, told })

@@ -32,15 +32,18 @@ impl Prints {
         Prints { list: articles.into_iter().map(one).collect(), is_stored: AtomicBool::new(false) }
     }
 
-    /// Are they known to be in the store?
-    pub(super) fn are_stored(&self) -> bool {
-        self.is_stored.load(Ordering::Relaxed)
+    /// Is one of them of this article?
+    pub(super) fn tell_of(&self, article: &ArticleId) -> bool {
+        self.list.iter().any(|(told, ..)| told == article)
     }
 }
 
 impl Mailer {
     /// Puts those that may not be in the store yet into `batch`.
     pub(super) fn write_prints(&self, batch: &mut Batch, prints: &Prints) {
+        if prints.is_stored.load(Ordering::Relaxed) {
+            return;
+        }
         let stored = locked(&self.prints);
         for (article, revision, print) in &prints.list {
             if !stored.0.contains(&(article.clone(), *revision)) {
@@ -51,11 +54,13 @@ impl Mailer {
 
     /// They are durable.
     pub(super) fn prints_are_stored(&self, prints: &Prints) {
+        if prints.is_stored.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut stored = locked(&self.prints);
         if stored.0.len() + prints.list.len() > STORED_MAX {
             stored.0.clear();
         }
         stored.0.extend(prints.list.iter().map(|(article, revision, _)| (article.clone(), *revision)));
-        prints.is_stored.store(true, Ordering::Relaxed);
     }
 }

@@ -1,9 +1,8 @@
 //! Mails as they arrive: files of an outbox, and Postfix's `smtp-sink`, a mail server that is not ours.
 
-use super::{Newsroom, eventually};
+use super::{Newsroom, Place, eventually};
 use mail_parser::MessageParser;
 use serde_json::json;
-use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -91,7 +90,7 @@ impl Newsroom {
 pub(crate) struct Sink {
     child: Child,
     folder: PathBuf,
-    pub(crate) port: u16,
+    place: Place,
 }
 
 impl Sink {
@@ -99,20 +98,22 @@ impl Sink {
     pub(crate) fn start(folder: &Path) -> Option<Self> {
         let program = std::env::var_os("TIDINGS_SMTP_SINK")?;
         std::fs::create_dir_all(folder).expect("writable");
-        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-        let port = free.local_addr().expect("bound").port();
-        drop(free);
+        let place = Place::take();
         let mut command = Command::new(program);
         if std::fs::metadata(folder).expect("just made").uid() == 0 {
             // As root it wants to be told whom to run as.
             command.args(["-u", "root"]);
         }
         // `-d` gives each mail a file, whose name begins so.
-        command.current_dir(folder).args(["-d", "mail."]).arg(format!("127.0.0.1:{port}")).arg("128");
+        command.current_dir(folder).args(["-d", "mail."]).arg(place.address().to_string()).arg("128");
         let child = command.stdin(Stdio::null()).spawn().expect("smtp-sink");
-        let sink = Sink { child, folder: folder.to_owned(), port };
-        eventually("smtp-sink to listen", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
+        let sink = Sink { child, folder: folder.to_owned(), place };
+        eventually("smtp-sink to listen", || std::net::TcpStream::connect(sink.place.address()).ok());
         Some(sink)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.place.address().port()
     }
 
     /// What has arrived.

@@ -3,16 +3,18 @@
 mod http;
 mod mailbox;
 mod mount;
+mod place;
 mod process;
 
 pub(crate) use http::{Answer, Client, Headers};
 pub(crate) use mailbox::{Mail, Sink};
 pub(crate) use mount::{Mounted, may_mount};
+use place::Place;
 pub(crate) use process::{Daemon, PATIENCE, Said, eventually, tidings};
 
 use serde_json::{Value, json};
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
@@ -33,8 +35,8 @@ pub(crate) struct Setup<'a> {
 /// The newsroom. When it goes, its daemon has to end well and its store has to be good.
 pub(crate) struct Newsroom {
     folder: TempDir,
-    public: SocketAddr,
-    admin: SocketAddr,
+    public: Place,
+    admin: Place,
     daemon: Option<Daemon>,
     key: OnceLock<String>,
 }
@@ -47,16 +49,7 @@ impl Newsroom {
 
     /// The same with more in its configuration.
     pub(crate) fn with(setup: Setup<'_>) -> Self {
-        /// A port that was free a moment ago may have found another taker.
-        const TRIES: usize = 5;
         let mut newsroom = Self::prepare(setup);
-        for _ in 1..TRIES {
-            match newsroom.try_run() {
-                Ok(()) => return newsroom,
-                Err(said) if said.err.contains("cannot listen") => newsroom.move_to_free_ports(setup),
-                Err(said) => panic!("{}{}", said.out, said.err),
-            }
-        }
         newsroom.run();
         newsroom
     }
@@ -64,9 +57,9 @@ impl Newsroom {
     /// Its files alone.
     pub(crate) fn prepare(setup: Setup<'_>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut newsroom = Newsroom { folder, public: nowhere, admin: nowhere, daemon: None, key: OnceLock::new() };
-        newsroom.move_to_free_ports(setup);
+        let (public, admin) = (Place::take(), Place::take());
+        let newsroom = Newsroom { folder, public, admin, daemon: None, key: OnceLock::new() };
+        newsroom.configure(setup);
         newsroom.write(
             "feeds/science.toml",
             "title = \"Science\"\narticles = \"../articles/science\"\ntime_zone = \"Europe/Moscow\"\n",
@@ -76,17 +69,10 @@ impl Newsroom {
         newsroom
     }
 
-    fn move_to_free_ports(&mut self, setup: Setup<'_>) {
-        // Both at once, so that they differ.
-        let free = [(); 2].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
-        [self.public, self.admin] = free.map(|socket| socket.local_addr().expect("bound"));
-        self.configure(setup);
-    }
-
-    /// Writes the configuration anew; the ports stay.
+    /// Writes the configuration anew; the addresses stay.
     pub(crate) fn configure(&self, setup: Setup<'_>) {
         let Setup { site, server, feeds, mail, subscriptions, log, base_url } = setup;
-        let (public, admin) = (self.public, self.admin);
+        let (public, admin) = (self.public(), self.admin());
         let base_url = base_url.map_or_else(|| format!("http://{public}/"), str::to_owned);
         let text = format!(
             "[site]\ntitle = \"Test News\"\nbase_url = \"{base_url}\"\n{site}\n\
@@ -204,22 +190,22 @@ impl Newsroom {
 
     /// A connection to the public address.
     pub(crate) fn client(&self) -> Client {
-        Client::new(self.public)
+        Client::new(self.public())
     }
 
     /// The public address.
     pub(crate) fn public(&self) -> SocketAddr {
-        self.public
+        self.public.address()
     }
 
     /// The admin address.
     pub(crate) fn admin(&self) -> SocketAddr {
-        self.admin
+        self.admin.address()
     }
 
     /// The address that all links start with, unless the set-up says another one.
     pub(crate) fn base_url(&self) -> String {
-        format!("http://{}/", self.public)
+        format!("http://{}/", self.public())
     }
 
     /// One GET of the public address.
@@ -231,7 +217,7 @@ impl Newsroom {
     /// One GET of the admin address.
     #[track_caller]
     pub(crate) fn get_admin(&self, path: &str) -> Answer {
-        Client::new(self.admin).send("GET", path, &[], b"").expect("an answer")
+        Client::new(self.admin()).send("GET", path, &[], b"").expect("an answer")
     }
 
     /// One request to the API with a good key and a JSON body.

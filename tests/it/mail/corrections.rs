@@ -1,10 +1,12 @@
 //! Corrections: once to just those who were told something else, whatever breaks off.
 
 use super::digests::{daily, subscribed, until_seven};
+use super::signed::key;
 use super::*;
 use tidings::services::corrections::{Asked, Corrections};
 use tidings::services::quarantine::{Owed, Quarantine};
 use tidings::store::Revisions;
+use tidings::wire::mail::dkim::Algorithm;
 
 fn corrections(room: &Room) -> Corrections {
     let hint = Arc::clone(&room.hint);
@@ -233,6 +235,37 @@ async fn who_was_told_by_a_digest_is_corrected_at_once() {
     let digest =
         before.iter().find(|mail| header(mail, "To") == "seven@example.net" && header(mail, "Subject").contains("Ten"));
     assert_eq!(header(&mails[0].2, "In-Reply-To"), header(digest.unwrap(), "Message-ID"));
+}
+
+#[test]
+fn a_digest_that_was_written_before_an_edit_and_put_on_the_wire_behind_it_is_written_anew() {
+    // Signing waits for the only thread that it may have.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let room = Room::open();
+        subscribed(&room, "reader@example.net", "category:science", daily(7)).await;
+        let article = room.publish("Ten hurt", &["science"]).await;
+        until_seven(&room);
+        room.digested().await;
+        let before = room.mails();
+        let mailer = room.mailer(Mail { dkim: vec![key("r1", Algorithm::Rsa)], ..room.outbox() });
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let busy = tokio::task::spawn_blocking(move || held.recv());
+        let own = Arc::clone(&mailer);
+        let step = tokio::spawn(async move { own.step().await });
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!step.is_finished(), "it is being signed");
+        let article = edited(&room, &article, |content| content.title = "Two hurt".into()).await;
+        drop(let_go);
+        assert!(busy.await.unwrap().is_err());
+        step.await.unwrap().unwrap();
+        sent(&mailer).await;
+        let mails = new_mails(&room, &before);
+        assert_eq!(told(&mails), [("reader@example.net", "The News: Two hurt")]);
+        assert_eq!(corrections(&room).count(&article.id, &Asked::default()).await.unwrap().recipients, 0);
+    });
 }
 
 #[tokio::test]

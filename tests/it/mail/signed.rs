@@ -8,7 +8,7 @@ use tidings::config::{DkimKey, ReturnAddress};
 use tidings::wire::mail::Returned;
 use tidings::wire::mail::dkim::{Algorithm, SigningKey};
 
-fn key(selector: &str, algorithm: Algorithm) -> DkimKey {
+pub(super) fn key(selector: &str, algorithm: Algorithm) -> DkimKey {
     DkimKey {
         file: "dkim".into(),
         selector: selector.into(),
