@@ -2,12 +2,12 @@
 
 use crate::config::{Config, load_categories};
 use crate::domain::Clock;
+use crate::services::ageing::{Ageing, Ages};
 use crate::services::digest::Digester;
 use crate::services::hub::Hub;
 use crate::services::mailer::load_templates;
 use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::notify::Notify as Notices;
-use crate::services::numbers::Ageing;
 use crate::services::returns::Returns;
 use crate::services::sources::{Look, Sources};
 use crate::services::{Tail, due};
@@ -120,8 +120,8 @@ async fn run(config: Config) -> anyhow::Result<()> {
     running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
     running.start("corrections", Arc::clone(&app.corrections).run(stop.clone()));
     running.start("watchdog", Arc::clone(&app.watchdog).run(stop.clone()));
-    let ageing = Ageing::new(Arc::clone(&store), clock.clone(), mail.numbers_age_max);
-    running.start("numbers", ageing.run(stop.clone()));
+    let ages = Ages { numbers: mail.numbers_age_max, messages: mail.ledger_age_max };
+    running.start("ageing", Ageing::new(Arc::clone(&store), clock.clone(), ages).run(stop.clone()));
     running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
     if let Some(address) = &mail.return_address {
         let (rows, held) = (Arc::clone(&store), Arc::clone(&app.subscriptions));

@@ -190,6 +190,8 @@ keys! {
         "Hours after which a mail that is refused for now is not tried again.";
     MAIL_NUMBERS_AGE_MAX_DAYS: "mail", "numbers_age_max_days", Whole { min: 30, max: 3_650 }, Value("400"),
         "Days for which what became of mails can be told, those of an article from its date on: a year, and a month to compare with.";
+    MAIL_LEDGER_AGE_MAX_DAYS: "mail", "ledger_age_max_days", Whole { min: 90, max: 3_650 }, Value("180"),
+        "Days for which it is kept who got which notice, digest and correction; who was told something wrong before that cannot be corrected any more.";
     MAIL_SHAPING_FOLDER: "mail", "shaping_folder", Path, Rule("what is built in for gmail, outlook and yahoo"),
         "Folder of files that say how fast mail goes to which domains, a file <name>.toml for each group.";
     MAIL_WARM_UP_FROM: "mail", "warm_up_from", Day, Rule("no plan"),

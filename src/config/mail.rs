@@ -33,6 +33,8 @@ pub struct Mail {
     pub age_max: TimeDelta,
     /// What became of mails is told for so long.
     pub numbers_age_max: TimeDelta,
+    /// Who got which notice, digest and correction is kept for so long.
+    pub ledger_age_max: TimeDelta,
     /// How fast mail goes to whom.
     pub shapes: Vec<Shape>,
     /// Plan for a new sending domain.
@@ -222,8 +224,9 @@ pub(super) fn read(
     let grace_s = section.whole(&keys::MAIL_GRACE_S).and_then(|seconds| i64::try_from(seconds).ok());
     let age_max_h = section.whole(&keys::MAIL_ARTICLE_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
     let attempts_max = narrow(section.whole(&keys::MAIL_ATTEMPTS_MAX));
-    let numbers_age_max_days =
-        section.whole(&keys::MAIL_NUMBERS_AGE_MAX_DAYS).and_then(|days| i64::try_from(days).ok());
+    let mut days = |key| section.whole(key).and_then(|days| TimeDelta::try_days(i64::try_from(days).ok()?));
+    let (numbers_age_max, ledger_age_max) =
+        (days(&keys::MAIL_NUMBERS_AGE_MAX_DAYS), days(&keys::MAIL_LEDGER_AGE_MAX_DAYS));
     let mail_age_max_h = section.whole(&keys::MAIL_AGE_MAX_H).and_then(|hours| i64::try_from(hours).ok());
     let shaping_folder = section.path(&keys::MAIL_SHAPING_FOLDER);
     let warm_up = warm_up(&mut section);
@@ -252,7 +255,8 @@ pub(super) fn read(
         watchdog,
         canary,
         age_max: TimeDelta::try_hours(mail_age_max_h?)?,
-        numbers_age_max: TimeDelta::try_days(numbers_age_max_days?)?,
+        numbers_age_max: numbers_age_max?,
+        ledger_age_max: ledger_age_max?,
         shapes,
         warm_up,
         return_address,

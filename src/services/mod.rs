@@ -1,5 +1,6 @@
 //! Readers and writers of the log. A worker is a step and a loop around it; tests drive the step.
 
+pub mod ageing;
 pub mod corrections;
 pub mod digest;
 pub mod due;

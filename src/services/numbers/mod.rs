@@ -1,10 +1,6 @@
 //! What became of mails, for people and programs: by article, digest, selection or domain. Nothing is known of anybody: no
 //! picture is fetched by a mail, no link goes through us, and sums name no reader.
 
-mod ageing;
-
-pub use ageing::Ageing;
-
 use crate::domain::{ArticleId, Fault, Problem, Time};
 use crate::store::{Daily, Numbers, Order, Place, Store, StoreError};
 use chrono::{Days, NaiveDate};

@@ -18,6 +18,7 @@
 mod already;
 mod message;
 mod of;
+mod old;
 mod tag;
 
 pub use message::Message;

@@ -107,6 +107,7 @@ impl Newspaper {
             watchdog: Default::default(),
             canary: None,
             numbers_age_max: chrono::TimeDelta::days(400),
+            ledger_age_max: chrono::TimeDelta::days(180),
             warm_up: None,
             returns: Default::default(),
             templates: None,

@@ -1,5 +1,6 @@
 //! Asking, confirming, leaving; and what is mailed to whom, whatever the mail server does.
 
+mod ageing;
 mod alarms;
 mod asking;
 mod consent;
@@ -305,6 +306,7 @@ fn settings(smtp: Option<Smtp>) -> Mail {
         watchdog: Default::default(),
         canary: None,
         numbers_age_max: Duration::days(400),
+        ledger_age_max: Duration::days(180),
         warm_up: None,
         returns: Default::default(),
         templates: None,

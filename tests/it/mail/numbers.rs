@@ -3,7 +3,8 @@
 use super::digests::{daily, subscribed, until_seven};
 use super::returns::{home, listening, returns, sender};
 use super::*;
-use tidings::services::numbers::{Ageing, Asked, By, Row, page};
+use tidings::services::ageing::{Ageing, Ages};
+use tidings::services::numbers::{Asked, By, Row, page};
 use tidings::store::Numbers;
 use tidings::wire::mail::envelope_sender;
 
@@ -254,7 +255,8 @@ async fn numbers_go_when_they_are_too_old_and_not_before() {
             .sum::<u64>()
     };
     let all = async || [kept(By::Article).await, kept(By::Digest).await, kept(By::Selection).await];
-    let ageing = Ageing::new(Arc::clone(&room.store), room.clock.clone(), Duration::days(400));
+    let ages = Ages { numbers: Duration::days(400), messages: Duration::days(3_650) };
+    let ageing = Ageing::new(Arc::clone(&room.store), room.clock.clone(), ages);
     let aged = async || while ageing.step().await.unwrap() == Step::Worked {};
     for title in ["Old", "New"] {
         room.publish(title, &["science"]).await;
