@@ -15,6 +15,7 @@
 mod block;
 mod blocks;
 mod checkpoint;
+mod group;
 pub(super) mod journal;
 mod memtable;
 mod merge;
@@ -177,9 +178,8 @@ impl Kv for Sled {
                 let what = format!("a value of {bytes} bytes, expected at most {VALUE_BYTES_MAX}");
                 return Err(StoreError::Record { table, key, what }.into());
             }
-            let is_patient = batch.is_patient;
             let mut batch = Parcel::from(batch);
-            if !is_patient {
+            if !batch.is_patient {
                 batch = match self.commit_here(batch) {
                     Ok(outcome) => return outcome,
                     Err(batch) => batch,

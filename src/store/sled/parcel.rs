@@ -18,6 +18,8 @@ pub(super) struct Parcel {
     pub(super) appends: Vec<Bytes>,
     /// About how many it writes.
     pub(super) bytes: usize,
+    /// As [`Batch::patiently`].
+    pub(super) is_patient: bool,
 }
 
 /// One write.
@@ -30,7 +32,7 @@ pub(super) enum Change {
 
 impl From<Batch> for Parcel {
     fn from(batch: Batch) -> Self {
-        let bytes = batch.bytes();
+        let (bytes, is_patient) = (batch.bytes(), batch.is_patient);
         // Not in one with the writes, which are kept for longer.
         let mut whole = BytesMut::with_capacity(required_bytes(&batch));
         let mut requires = Vec::with_capacity(batch.requires.len());
@@ -52,7 +54,7 @@ impl From<Batch> for Parcel {
             writes.push((table, part(&mut whole, &key), change));
         }
         let appends = batch.appends.iter().map(|entry| part(&mut whole, entry)).collect();
-        Parcel { requires, writes, appends, bytes }
+        Parcel { requires, writes, appends, bytes, is_patient }
     }
 }
 

@@ -2,19 +2,17 @@
 //! writing does it where it is, what comes meanwhile waits for a thread that writes it together.
 
 use super::checkpoint::Checkpoints;
+use super::group::Decided;
 use super::journal::{Frame, Journal};
-use super::memtable::Memtable;
 use super::open::Opened;
-use super::parcel::{Change, Parcel};
+use super::parcel::Parcel;
 use super::snapshot::{Begun, Kept};
 use super::tables::Tables;
 use crate::domain::Seq;
+use crate::store::StoreError;
 use crate::store::head::{Head, HeadFile};
 use crate::store::kv::CommitError;
-use crate::store::numbers::added;
-use crate::store::{StoreError, Table};
 use crate::telemetry;
-use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -28,6 +26,10 @@ const GROUP_BATCHES_MAX: usize = 256;
 const GROUP_BYTES_MAX: usize = 1 << 20;
 /// What `HEAD` tells survives a power cut if it is older than this; it survives the end of the process at once.
 const HEAD_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// Where several wait for their commits and come back with the next ones, a group waits so long for those who are on their
+/// way: fewer frames and syncs for as many commits.
+const GATHER: Duration = Duration::from_micros(50);
 
 /// While the disk takes no longer than this for a commit, as a mean, a caller waits for it on its own thread; two changes
 /// of thread cost as much.
@@ -69,6 +71,8 @@ pub(super) struct Writer {
     failed: Arc<OnceLock<StoreError>>,
     /// How long the disk has taken for a commit lately.
     sync: Duration,
+    /// Batches of the last group that somebody waited for: as many may come again.
+    company: usize,
     is_closed: bool,
 }
 
@@ -84,6 +88,9 @@ pub(super) fn run(writer: &Mutex<Writer>, jobs: &Receiver<Job>, waiting: &Atomic
         let mut writer = lock();
         match job {
             Ok(Job::Commit { batch, done, _room }) => {
+                if writer.company > 1 && !batch.is_patient {
+                    std::thread::sleep(GATHER);
+                }
                 let (group, behind) = gather((batch, Waiting { done, _room }), jobs);
                 let size = group.len();
                 writer.write_group(group);
@@ -123,13 +130,14 @@ impl Writer {
             snapshots: Vec::new(),
             failed,
             sync: Duration::ZERO,
+            company: 0,
             is_closed: false,
         })
     }
 
-    /// Would a caller be kept waiting for a moment only?
+    /// Would a caller be kept waiting for a moment only, and nobody else with it?
     pub(super) fn is_quick(&self) -> bool {
-        self.sync <= SYNC_SHORT && !self.journal.is_full()
+        self.sync <= SYNC_SHORT && !self.journal.is_full() && self.company <= 1
     }
 
     /// Is there something for the thread to do, though nobody asked for it?
@@ -226,6 +234,7 @@ impl Writer {
     /// [`Writer::announce`], behind those who wait for the outcomes, or they would have the cores first.
     pub(super) fn write(&mut self, group: Vec<Parcel>) -> Vec<Result<Seq, CommitError>> {
         let (started, size) = (Instant::now(), group.len());
+        self.company = group.iter().filter(|batch| !batch.is_patient).count();
         self.keep_for_snapshots(&group);
         let outcome = match self.failed.get() {
             Some(error) => Err(error.clone()),
@@ -251,7 +260,7 @@ impl Writer {
     }
 
     fn apply(&mut self, group: Vec<Parcel>) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
-        let mut decided = Decided { tables: &self.tables, writes: Memtable::default(), head: self.head };
+        let mut decided = Decided::new(&self.tables, self.head);
         let mut outcomes = Vec::with_capacity(group.len());
         self.frame.clear();
         for batch in group {
@@ -310,83 +319,4 @@ fn gather(first: (Parcel, Waiting), jobs: &Receiver<Job>) -> (Vec<(Parcel, Waiti
         }
     }
     (group, None)
-}
-
-/// A group while it is looked at: what its batches so far come to.
-struct Decided<'a> {
-    tables: &'a Tables,
-    writes: Memtable,
-    head: Head,
-}
-
-impl Decided<'_> {
-    /// A value of which a piece is missing is as good as none: it stops whoever needs it, and nobody else.
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let decided = self.writes.look(table, key, |value| value.map(<[u8]>::to_vec));
-        match decided.map_or_else(|| self.tables.get(table, key), Ok) {
-            Err(StoreError::Record { .. }) => Ok(None),
-            found => found,
-        }
-    }
-
-    fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        let decided = self.writes.look(table, key, |value| value.is_some());
-        decided.map_or_else(|| self.tables.contains(table, key), Ok)
-    }
-
-    fn holds(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
-        let decided = self.writes.look(table, key, |found| found == Some(value));
-        match decided.map_or_else(|| self.tables.holds(table, key, value), Ok) {
-            Err(StoreError::Record { .. }) => Ok(false),
-            held => held,
-        }
-    }
-
-    /// The first requirement of `batch` that does not hold.
-    fn unmet(&self, batch: &Parcel) -> Result<Option<CommitError>, StoreError> {
-        for (table, key, requirement) in &batch.requires {
-            let holds = match requirement {
-                None => !self.contains(*table, key)?,
-                Some(value) => self.holds(*table, key, value)?,
-            };
-            if !holds {
-                return Ok(Some(CommitError::Conflict { table: *table, key: key.to_vec() }));
-            }
-        }
-        Ok(None)
-    }
-
-    fn take(&mut self, batch: Parcel, frame: &mut Frame) -> Result<(), StoreError> {
-        for (table, key, change) in batch.writes {
-            let value = match change {
-                Change::Put(value) => Some(value),
-                Change::Delete => None,
-                Change::Add(numbers) => match added(table, &key, self.get(table, &key)?.as_deref(), numbers) {
-                    Some(sum) => Some(sum.into()),
-                    None => continue,
-                },
-            };
-            if table == Table::Articles {
-                match (&value, self.contains(table, &key)?) {
-                    (Some(_), false) => self.head.articles += 1,
-                    // A damaged store may count fewer than it has; `check` tells.
-                    (None, true) => self.head.articles = self.head.articles.saturating_sub(1),
-                    (Some(_), true) | (None, false) => {}
-                }
-            }
-            self.write(table, key, value, frame);
-        }
-        for entry in batch.appends {
-            self.head.seq += 1;
-            let place = Bytes::copy_from_slice(&self.head.seq.to_be_bytes());
-            self.write(Table::Log, place, Some(entry), frame);
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, table: Table, key: Bytes, value: Option<Bytes>, frame: &mut Frame) {
-        self.head.writes += 1;
-        frame.push(table, &key, value.as_deref(), self.head.writes);
-        self.writes.insert(table, key, value, self.head.writes);
-    }
 }
