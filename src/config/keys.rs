@@ -264,7 +264,7 @@ keys! {
         Whole { min: 1, max: 1_000_000 }, Value("300"),
         "Confirmation mails sent in an hour to addresses of one domain.";
     SUBSCRIPTIONS_CONFIRMATIONS_PER_ADDRESS_PER_DAY_MAX: "subscriptions", "confirmations_per_address_per_day_max",
-        Whole { min: 1, max: 1_000 }, Value("5"), "Confirmation mails sent in a day to one address.";
+        Whole { min: 1, max: 1_000 }, Value("5"), "Confirmation mails sent in a day to one address, and to all of a mailbox together that differ behind a `+`.";
     SUBSCRIPTIONS_UNPROVEN_WAIT_S: "subscriptions", "unproven_wait_s", Whole { min: 0, max: 3_600 }, Value("120"),
         "Seconds that a confirmation mail waits which was asked for without the form's script.";
     SUBSCRIPTIONS_DIGEST_ITEMS_MAX: "subscriptions", "digest_items_max", Whole { min: 1, max: 500 }, Value("50"),

@@ -7,12 +7,12 @@ use super::{Store, StoreError, Table};
 use crate::domain::Time;
 use serde::{Deserialize, Serialize};
 
-/// Confirmation mails of an hour.
+/// Confirmation mails of an hour, or of the day that begins with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Spent {
     /// The hour, counted from 1970.
     pub hour: i64,
-    /// How many were asked for in it.
+    /// How many were asked for.
     pub count: u32,
     /// How many of them without a proof of work.
     pub unproven: u32,
@@ -30,6 +30,8 @@ pub enum Budget {
     All,
     /// The domains of this number: a keyed hash, so that nobody can choose whom to share one with.
     Domains(u16),
+    /// The mailboxes of this number, a keyed hash as well, for addresses with something behind a `+`.
+    Mailboxes(u16),
 }
 
 /// Somebody who never wants to be asked again. Its key is a keyed hash of the address, which itself is not kept.
@@ -60,6 +62,7 @@ fn budget_key(budget: Budget) -> Vec<u8> {
     match budget {
         Budget::All => b"b*".to_vec(),
         Budget::Domains(number) => [&b"bd"[..], &number.to_be_bytes()].concat(),
+        Budget::Mailboxes(number) => [&b"bm"[..], &number.to_be_bytes()].concat(),
     }
 }
 

@@ -41,7 +41,7 @@
 //! | [`Table::Subscribers`] | `s` subscription id, 16 bytes | [`Subscription`](crate::domain::Subscription) |
 //! | | `m` folded address | [`Subscriber`](crate::domain::Subscriber); before, the id of its one subscription |
 //! | | `o` subscriber id, 16 bytes | address |
-//! | | `b*`, or `bd` number of domains | [`Spent`] of a budget of confirmation mails |
+//! | | `b*`, `bd` number of domains, or `bm` number of mailboxes | [`Spent`] of a budget of confirmation mails |
 //! | | `n` keyed hash of an address | [`Never`]: it is not asked again |
 //! | | `w` version | [`Wording`] of the consent |
 //! | [`Table::Ledger`] | see [`ledger`] | one row for each message that is owed or was sent |

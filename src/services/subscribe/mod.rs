@@ -107,7 +107,7 @@ impl Subscriptions {
             let mut batch = Batch::default();
             let has_complained = known.as_ref().is_some_and(|known| known.subscriber.record.complained_at.is_some());
             let new = match self.never(&asking.address)? {
-                None if !has_complained => self.asked(known.as_ref(), &asking, now)?,
+                None if !has_complained && !budgets.is_mailbox_full => self.asked(known.as_ref(), &asking, now)?,
                 Some(_) | None => None,
             };
             budgets.write(self, &mut batch, asking.is_proven);

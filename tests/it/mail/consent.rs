@@ -77,6 +77,29 @@ async fn a_domain_has_a_budget_of_its_own_and_domains_are_a_bounded_number_of_ro
 }
 
 #[tokio::test]
+async fn one_mailbox_gets_no_more_under_many_names_and_nobody_is_told() {
+    let mut room = Room::open();
+    for number in 0..4 {
+        asked(&room, &format!("victim+{number}@example.net"), true).await.unwrap();
+    }
+    room = room.restart().await;
+    for number in 4..8 {
+        asked(&room, &format!("Victim+{number}@example.net"), true).await.unwrap();
+    }
+    assert_eq!(owed(&room), 5, "as many as one address may get in a day");
+    for (count, to) in [(6, "victim@example.net"), (7, "victim+1@example.org"), (8, "other+1@example.net")] {
+        asked(&room, to, true).await.unwrap();
+        assert_eq!(owed(&room), count, "{to} is another mailbox, or has a budget as an address");
+    }
+    room.clock.advance(Duration::days(1));
+    asked(&room, "victim+9@example.net", true).await.unwrap();
+    assert_eq!(owed(&room), 9, "another day");
+    let rows = room.store.kv().range(tidings::store::Table::Subscribers, tidings::store::kv::Range::prefix(*b"bm"));
+    assert_eq!(rows.unwrap().len(), 3, "a row of each mailbox, whatever it is called");
+    assert!(tidings::store::check(&room.store).is_clean());
+}
+
+#[tokio::test]
 async fn who_proves_no_work_waits_and_has_a_quarter_of_the_budget() {
     let room = Room::open();
     let mailer = room.mailer(room.outbox());
