@@ -8,8 +8,8 @@ use crate::store::{Store, StoreError, Table};
 
 /// Messages of one piece.
 const PIECE_ROWS_MAX: usize = 200;
-/// Reads of one piece; most are of one article or one subscription of which nothing is old.
-const PIECE_READS_MAX: usize = 100;
+/// Reads of one piece; most are of the one row that tells of an article or a subscription that nothing of it is old.
+const PIECE_READS_MAX: usize = 400;
 /// Greater than all that comes behind a group's beginning in a key.
 const BEHIND_ALL: [u8; 32] = [u8::MAX; 32];
 
@@ -24,19 +24,22 @@ impl Store {
     ) -> Result<(Vec<Stored<LedgerRow>>, Option<LedgerKey>), StoreError> {
         let mut last = after.cloned();
         let mut old = Vec::new();
+        let mut rows_max = 1;
         for _ in 0..PIECE_READS_MAX {
-            let range = Range::prefix(*b"").limit(PIECE_ROWS_MAX - old.len());
+            let range = Range::prefix(*b"").limit(rows_max.min(PIECE_ROWS_MAX - old.len()));
             let range = last.iter().fold(range, |range, last| range.after(last.0.clone()));
             let rows = self.kv.range(Table::Ledger, range)?;
             if rows.is_empty() {
                 return Ok((old, None));
             }
+            rows_max = PIECE_ROWS_MAX;
             for (key, raw) in rows {
                 let group = group(&key).to_vec();
                 let row = record::decode::<LedgerRow>(Table::Ledger, &key, &raw);
                 let is_young = row.as_ref().is_ok_and(|row| row.created_at >= before);
                 if group.len() == 1 || is_young {
                     last = Some(LedgerKey([&group[..], &BEHIND_ALL].concat()));
+                    rows_max = 1;
                     break;
                 }
                 last = Some(LedgerKey(key));
