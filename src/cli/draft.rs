@@ -96,8 +96,8 @@ impl ArticleFile {
         told(&fault, &self.shown).into()
     }
 
-    /// The categories that stand before those of an article file, which names further ones only. Its home comes from the command line, as that of a file in a folder
-    /// comes from the folder; else a known article stays where it is, and all it has stay where the file names none.
+    /// The categories that stand before those of an article file, which names further ones only. Its home comes from the
+    /// command line, as that of a file in a folder comes from the folder; else a known article stays where it is, and all it has stay where the file names none.
     fn homes(&self, input: &Input, known: Option<&Value>) -> Vec<String> {
         if !self.categories.is_empty() {
             return self.categories.clone();

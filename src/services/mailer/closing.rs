@@ -72,10 +72,10 @@ impl Mailer {
         let state = match &closing.outcome {
             Outcome::Accepted { reply } => Delivery::Sent { at: now, reply: reply.clone() },
             Outcome::Rejected { reply, .. } => Delivery::Failed { at: now, reply: reply.clone() },
-            Outcome::Deferred { reply, is_lines_fault: true } => {
+            Outcome::Deferred { reply, is_blameless: true } => {
                 Delivery::Pending { attempts, due_at: now, reply: Some(reply.clone()), booked: true }
             }
-            Outcome::Deferred { reply, is_lines_fault: false } | Outcome::Suspect { reply, .. } => {
+            Outcome::Deferred { reply, is_blameless: false } | Outcome::Suspect { reply, .. } => {
                 self.deferred(&row.record, &closing.key, attempts, reply, now)
             }
             Outcome::Doubtful => match self.settings.doubtful {
@@ -120,8 +120,8 @@ impl Mailer {
         let result = match &closing.outcome {
             Outcome::Accepted { .. } => "accepted",
             Outcome::Rejected { .. } => "bounced",
-            Outcome::Deferred { is_lines_fault: false, .. } | Outcome::Suspect { .. } => "deferred",
-            Outcome::Deferred { is_lines_fault: true, .. } | Outcome::Doubtful => return,
+            Outcome::Deferred { is_blameless: false, .. } | Outcome::Suspect { .. } => "deferred",
+            Outcome::Deferred { is_blameless: true, .. } | Outcome::Doubtful => return,
         };
         let provider = closing.share.provider.as_ref().map_or_else(|| OTHERS.into(), |name| name.to_string());
         metrics::counter!(telemetry::MAIL_RESULTS_TOTAL, "result" => result, "provider" => provider).increment(1);
@@ -153,7 +153,7 @@ fn became(state: &Delivery, outcome: &Outcome) -> Option<Became> {
     match (state, outcome) {
         (Delivery::Sent { .. }, _) => Some(Became::Accepted),
         (Delivery::Failed { .. }, _) => Some(Became::Bounced),
-        (Delivery::Pending { .. }, Outcome::Deferred { is_lines_fault: true, .. }) => None,
+        (Delivery::Pending { .. }, Outcome::Deferred { is_blameless: true, .. }) => None,
         (Delivery::Pending { .. }, _) => Some(Became::Deferred),
         (Delivery::OnWire { .. } | Delivery::Recalled { .. }, _) => None,
     }

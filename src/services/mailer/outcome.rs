@@ -15,9 +15,8 @@ pub(super) enum Outcome {
     Deferred {
         /// Why.
         reply: String,
-        /// Is the message itself not to blame, but the connection alone, or that it was kept back? Then the try does not
-        /// count.
-        is_lines_fault: bool,
+        /// Is it the connection's fault alone, the outbox's, or was the message kept back? Then the try does not count.
+        is_blameless: bool,
     },
     /// Certainly not taken over, and it never will be.
     Rejected {
@@ -77,18 +76,18 @@ impl Outcome {
             // It is about us or our way of sending, not about the message: to be mended, and then tried again. But for one
             // that is too long.
             Failure::Reply { code: 500..=551 | 553..=599, text } if stage == Stage::Mail => {
-                Outcome::Deferred { reply: shortened(text), is_lines_fault: false }
+                Outcome::Deferred { reply: shortened(text), is_blameless: false }
             }
             Failure::Reply { code: 500..=599, text } => {
                 let verdict = if stage == Stage::Rcpt { of_reply(text) } else { None };
                 Outcome::Rejected { reply: shortened(text), verdict }
             }
             Failure::Reply { code, text } => {
-                Outcome::Deferred { reply: shortened(text), is_lines_fault: *code == CLOSING && is_worn }
+                Outcome::Deferred { reply: shortened(text), is_blameless: *code == CLOSING && is_worn }
             }
             Failure::Lost(_) | Failure::Silent if sent_whole => Outcome::Doubtful,
-            Failure::Lost(why) => Outcome::Deferred { reply: shortened(why), is_lines_fault: is_worn },
-            Failure::Silent => Outcome::Deferred { reply: "no reply in time".into(), is_lines_fault: false },
+            Failure::Lost(why) => Outcome::Deferred { reply: shortened(why), is_blameless: is_worn },
+            Failure::Silent => Outcome::Deferred { reply: "no reply in time".into(), is_blameless: false },
         }
     }
 }
@@ -101,19 +100,19 @@ impl Outcome {
 
     /// The connection ended before the message had its turn.
     pub(super) fn not_begun() -> Self {
-        Outcome::Deferred { reply: "the connection ended before".into(), is_lines_fault: true }
+        Outcome::Deferred { reply: "the connection ended before".into(), is_blameless: true }
     }
 
     /// It was not sent after all: what it tells of has changed, and it is written anew.
     pub(super) fn overtaken() -> Self {
-        Outcome::Deferred { reply: "an article in it has changed".into(), is_lines_fault: true }
+        Outcome::Deferred { reply: "an article in it has changed".into(), is_blameless: true }
     }
 
     /// The same, where the way the server was spoken to is to blame, and not the message. Doubt stays doubt.
     pub(super) fn blaming_the_line(self) -> Self {
         match self {
             Outcome::Deferred { reply, .. } | Outcome::Rejected { reply, .. } | Outcome::Suspect { reply, .. } => {
-                Outcome::Deferred { reply, is_lines_fault: true }
+                Outcome::Deferred { reply, is_blameless: true }
             }
             Outcome::Accepted { .. } | Outcome::Doubtful => self,
         }
@@ -129,7 +128,7 @@ impl Outcome {
 
     /// A file that could not be written: the outbox is at fault, and the message keeps its turn.
     pub(super) fn not_written(why: String) -> Self {
-        Outcome::Deferred { reply: why, is_lines_fault: true }
+        Outcome::Deferred { reply: why, is_blameless: true }
     }
 
     /// What it says of the mailbox once the message has come to its end with it.
@@ -197,7 +196,7 @@ mod tests {
     fn what_a_server_has_against_the_sender_ends_no_message() {
         for text in ["530 5.7.0 authentication required", "550 sender rejected", "553 5.1.8 unknown domain"] {
             let outcome = Outcome::of(&reply(text), Stage::Mail, false, true);
-            assert_eq!(outcome, Outcome::Deferred { reply: text.into(), is_lines_fault: false }, "{text}");
+            assert_eq!(outcome, Outcome::Deferred { reply: text.into(), is_blameless: false }, "{text}");
             assert_eq!(outcome.verdict(), None, "{text}");
         }
         let long = Outcome::of(&reply("552 5.3.4 too long"), Stage::Mail, false, true);
@@ -210,22 +209,22 @@ mod tests {
     fn a_message_is_in_doubt_only_once_its_end_went_out() {
         let lost = Failure::Lost("reset".into());
         for (failure, sent_whole, is_worn, expected) in [
-            (&lost, false, false, Outcome::Deferred { reply: "reset".into(), is_lines_fault: false }),
-            (&lost, false, true, Outcome::Deferred { reply: "reset".into(), is_lines_fault: true }),
+            (&lost, false, false, Outcome::Deferred { reply: "reset".into(), is_blameless: false }),
+            (&lost, false, true, Outcome::Deferred { reply: "reset".into(), is_blameless: true }),
             (&lost, true, true, Outcome::Doubtful),
             (&Failure::Silent, true, true, Outcome::Doubtful),
             (
                 &Failure::Silent,
                 false,
                 true,
-                Outcome::Deferred { reply: "no reply in time".into(), is_lines_fault: false },
+                Outcome::Deferred { reply: "no reply in time".into(), is_blameless: false },
             ),
         ] {
             assert_eq!(Outcome::of(failure, Stage::Body, sent_whole, is_worn), expected, "{failure:?}");
         }
         let closing = Outcome::of(&reply("421 4.7.0 enough for now"), Stage::Mail, false, true);
-        assert!(matches!(closing, Outcome::Deferred { is_lines_fault: true, .. }));
+        assert!(matches!(closing, Outcome::Deferred { is_blameless: true, .. }));
         let closing = Outcome::of(&reply("421 4.7.0 enough for now"), Stage::Mail, false, false);
-        assert!(matches!(closing, Outcome::Deferred { is_lines_fault: false, .. }), "or it would be tried for ever");
+        assert!(matches!(closing, Outcome::Deferred { is_blameless: false, .. }), "or it would be tried for ever");
     }
 }

@@ -120,7 +120,7 @@ impl Shaping {
                 (fare.pace.rejections, self.rejections) = (0, 0);
             }
             // Not what the connection or our own server is to blame for.
-            Outcome::Deferred { reply, is_lines_fault: false } if reply.starts_with('4') => {
+            Outcome::Deferred { reply, is_blameless: false } if reply.starts_with('4') => {
                 // Those that were under way when its peace began tell nothing new.
                 if fare.pace.not_before.is_none_or(|until| now >= until) {
                     fare.probing = None;

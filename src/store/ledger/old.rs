@@ -15,8 +15,9 @@ const BEHIND_ALL: [u8; 32] = [u8::MAX; 32];
 
 impl Store {
     /// The messages behind `after` that are over and came to be owed before `before`, some hundred at most, and up to where
-    /// has been looked; none behind the end. Only notices, corrections, digests and tests: the others are as few as subscriptions
-    /// and prove what was asked and answered, so they stay as long as those. Reads many rows: use [`Store::scan`].
+    /// has been looked; none behind the end. Only notices, corrections, digests and tests: the others are as few as
+    /// subscriptions and prove what was asked and answered, so they stay as long as those. Reads many rows: use
+    /// [`Store::scan`].
     pub fn messages_before(
         &self,
         before: Time,
@@ -34,11 +35,11 @@ impl Store {
             }
             rows_max = PIECE_ROWS_MAX;
             for (key, raw) in rows {
-                let group = group(&key).to_vec();
+                let group = &key[..group_len(&key)];
                 let row = record::decode::<LedgerRow>(Table::Ledger, &key, &raw);
                 let is_young = row.as_ref().is_ok_and(|row| row.created_at >= before);
                 if group.len() == 1 || is_young {
-                    last = Some(LedgerKey([&group[..], &BEHIND_ALL].concat()));
+                    last = Some(LedgerKey([group, &BEHIND_ALL].concat()));
                     rows_max = 1;
                     break;
                 }
@@ -54,16 +55,16 @@ impl Store {
     }
 }
 
-/// The beginning of the keys that are looked at together: messages that came to be owed in the order of their keys, or all at
-/// once. Only the first letter of those that stay.
-fn group(key: &[u8]) -> &[u8] {
+/// How much of a key the keys begin with that are looked at together: of messages that came to be owed in the order of their
+/// keys, or all at once. Only the first letter of those that stay.
+fn group_len(key: &[u8]) -> usize {
     let len = match key.first() {
         Some(b'a' | b'r') => key.iter().position(|byte| *byte == 0).map_or(key.len(), |at| at + 1),
         Some(b'd') => 17,
         Some(b't') => key.len(),
         Some(_) | None => 1,
     };
-    &key[..len.min(key.len())]
+    len.min(key.len())
 }
 
 fn is_over(row: &LedgerRow) -> bool {

@@ -1,9 +1,10 @@
 //! Who got which mail is kept for so long, and then goes; what is not over stays, and so does what proves consent.
 
+use super::corrections::{corrections, edited, made_out, sent};
 use super::digests::{daily, subscribed, until_seven};
 use super::*;
 use tidings::services::ageing::{Ageing, Ages};
-use tidings::services::corrections::{Asked, Corrections};
+use tidings::services::corrections::Asked;
 use tidings::store::kv::Range;
 use tidings::store::{LedgerRow, Table};
 
@@ -30,23 +31,18 @@ async fn notices_digests_and_corrections_go_once_they_are_old_and_all_else_stays
     let ageing = Ageing::new(Arc::clone(&room.store), room.clock.clone(), ages);
     let aged = async || while ageing.step().await.unwrap() == Step::Worked {};
     let mailer = room.mailer(room.outbox());
-    let sent = async || while mailer.step().await.unwrap() == Step::Worked {};
     // More than two pieces, and confirmations among them.
     let readers = room.subscribed(450, &only(&["science"])).await;
     let of_digests = subscribed(&room, "digests@example.net", "category:science", daily(7)).await;
     let first = room.news().await;
-    sent().await;
-    let right =
-        Article { revision: 2, content: Content { title: "Right".into(), ..first.content.clone() }, ..first.clone() };
-    room.write(Some(&first), &right, ChangeKind::Revised).await;
-    let (store, hint) = (Arc::clone(&room.store), Arc::clone(&room.hint));
-    let corrections = Corrections::new(store, room.clock.clone(), Duration::days(2), hint);
-    assert_eq!(corrections.ask(&first.id, &Asked::default()).await.unwrap().recipients, 450);
-    while corrections.step().await.unwrap() == Step::Worked {}
-    sent().await;
+    sent(&mailer).await;
+    let right = edited(&room, &first, |content| content.title = "Right".into()).await;
+    assert_eq!(corrections(&room).ask(&first.id, &Asked::default()).await.unwrap().recipients, 450);
+    made_out(&room).await;
+    sent(&mailer).await;
     until_seven(&room);
     room.digested().await;
-    sent().await;
+    sent(&mailer).await;
     // One of them nobody has decided on.
     let key = LedgerKey::of(&Message::Notice { article: first.id.clone() }, readers[7].id);
     let row = room.store.message(&key).unwrap().unwrap();
@@ -56,7 +52,7 @@ async fn notices_digests_and_corrections_go_once_they_are_old_and_all_else_stays
     room.store.commit(batch).await.unwrap();
     room.clock.advance(Duration::days(100));
     let second = room.news().await;
-    sent().await;
+    sent(&mailer).await;
     assert_eq!((count(&room, 'a'), count(&room, 'r'), count(&room, 'd'), count(&room, 'c')), (900, 450, 1, 1));
     let oldest = row.record.created_at;
     room.clock.advance(oldest + Duration::days(180) - room.clock.now());
@@ -74,9 +70,9 @@ async fn notices_digests_and_corrections_go_once_they_are_old_and_all_else_stays
     let back = Article { revision: 4, ..right.clone() };
     room.write(Some(&right), &back, ChangeKind::Restored).await;
     room.notified().await;
-    sent().await;
+    sent(&mailer).await;
     assert_eq!(room.mails().len(), mails);
-    assert_eq!(corrections.ask(&back.id, &Asked::default()).await.unwrap().recipients, 1, "who may have got it");
+    assert_eq!(corrections(&room).ask(&back.id, &Asked::default()).await.unwrap().recipients, 1, "who may have got it");
     // The link of a mail that nobody knows of any more lets its reader leave.
     let tag = LedgerKey::of(&Message::Notice { article: first.id.clone() }, readers[3].id)
         .tag(&Message::Notice { article: first.id.clone() });

@@ -8,12 +8,12 @@ use tidings::services::quarantine::{Owed, Quarantine};
 use tidings::store::Revisions;
 use tidings::wire::mail::dkim::Algorithm;
 
-fn corrections(room: &Room) -> Corrections {
+pub(super) fn corrections(room: &Room) -> Corrections {
     let hint = Arc::clone(&room.hint);
     Corrections::new(Arc::clone(&room.store), room.clock.clone(), Duration::days(2), hint)
 }
 
-async fn made_out(room: &Room) -> usize {
+pub(super) async fn made_out(room: &Room) -> usize {
     let corrections = corrections(room);
     let mut rounds = 0;
     while corrections.step().await.unwrap() == Step::Worked {
@@ -22,12 +22,12 @@ async fn made_out(room: &Room) -> usize {
     rounds
 }
 
-async fn sent(mailer: &Arc<Mailer>) {
+pub(super) async fn sent(mailer: &Arc<Mailer>) {
     while mailer.step().await.unwrap() == Step::Worked {}
 }
 
 /// The article with another title, in a further revision.
-async fn edited(room: &Room, old: &Article, change: impl FnOnce(&mut Content)) -> Article {
+pub(super) async fn edited(room: &Room, old: &Article, change: impl FnOnce(&mut Content)) -> Article {
     let mut new = Article { revision: old.revision + 1, ..old.clone() };
     change(&mut new.content);
     room.write(Some(old), &new, ChangeKind::Revised).await;

@@ -1,5 +1,6 @@
 //! What became of mails, counted: each once, whatever breaks off, and by nothing that a mail does behind its reader's back.
 
+use super::corrections::{corrections, edited, made_out, sent};
 use super::digests::{daily, subscribed, until_seven};
 use super::returns::{home, listening, returns, sender};
 use super::*;
@@ -183,16 +184,10 @@ async fn who_leaves_counts_for_the_mail_whose_link_it_was() {
     assert_eq!((left(&articles[0]).await, left(&articles[1]).await), (0, 1));
     assert_eq!(only_row(&room, By::Domain).await.numbers.unsubscribed, 2, "by a link that does not say which mail");
     // The correction of an article counts for it as well.
-    let mut right = Article { revision: 2, ..articles[0].clone() };
-    right.content.title = "Not the first".into();
-    room.write(Some(&articles[0]), &right, ChangeKind::Revised).await;
-    let hint = Arc::clone(&room.hint);
-    let clock = room.clock.clone();
-    let corrections =
-        tidings::services::corrections::Corrections::new(Arc::clone(&room.store), clock, Duration::days(2), hint);
-    corrections.ask(&right.id, &Default::default()).await.unwrap();
-    while corrections.step().await.unwrap() == Step::Worked {}
-    while mailer.step().await.unwrap() == Step::Worked {}
+    let right = edited(&room, &articles[0], |content| content.title = "Not the first".into()).await;
+    corrections(&room).ask(&right.id, &Default::default()).await.unwrap();
+    made_out(&room).await;
+    sent(&mailer).await;
     room.subscriptions.leave(&link_in(&readers[2], "Correction: Not the first")).await.unwrap();
     assert_eq!(left(&articles[0]).await, 1);
     assert_eq!(sums(room.store.numbers_of(&right.id).unwrap())[0], 4, "three notices and a correction");
