@@ -1,6 +1,8 @@
 //! Decide, commit, and decide anew where somebody else was first.
 
+use super::kv::Meanwhile;
 use super::{Batch, CommitError, Store, StoreError};
+use crate::domain::Seq;
 
 /// Rounds against others who change the same rows all the time. Each of them has got on meanwhile, so this many in a row
 /// are no accident.
@@ -25,16 +27,44 @@ impl Store {
         Err(StoreError::Busy.into())
     }
 
+    /// The same, with what `view` makes of the value: as a rule while the disk is at it, so that the answer to somebody is
+    /// written by the time that it may be given. `view` does not write to the store.
+    ///
+    /// Errors: as those of [`Store::decide`].
+    pub async fn decide_and_view<T: Sync, V: Send, E: From<StoreError>>(
+        &self,
+        mut decide: impl FnMut() -> Result<(Batch, T), E>,
+        view: impl Fn(&T) -> V + Sync,
+    ) -> Result<(T, V), E> {
+        for _ in 0..ROUNDS_MAX {
+            let (batch, value) = decide()?;
+            let mut viewed = None;
+            let is_done = batch.is_empty() || {
+                let meanwhile: Meanwhile<'_> = Box::new(|| viewed = Some(view(&value)));
+                committed(self.kv.commit(batch, Some(meanwhile)).await)?
+            };
+            if is_done {
+                let viewed = viewed.unwrap_or_else(|| view(&value));
+                return Ok((value, viewed));
+            }
+        }
+        Err(StoreError::Busy.into())
+    }
+
     /// Commits once; false, and nothing is written, if somebody else has changed meanwhile what the batch requires. For
     /// who comes back to it anyway.
     ///
     /// Errors: the store's.
     pub async fn try_commit(&self, batch: Batch) -> Result<bool, StoreError> {
-        match self.commit(batch).await {
-            Ok(_) => Ok(true),
-            Err(CommitError::Conflict { .. }) => Ok(false),
-            Err(CommitError::Store(error)) => Err(error),
-        }
+        committed(self.commit(batch).await)
+    }
+}
+
+fn committed(outcome: Result<Seq, CommitError>) -> Result<bool, StoreError> {
+    match outcome {
+        Ok(_) => Ok(true),
+        Err(CommitError::Conflict { .. }) => Ok(false),
+        Err(CommitError::Store(error)) => Err(error),
     }
 }
 
@@ -43,6 +73,8 @@ mod tests {
     use super::*;
     use crate::domain::{Kind, Problem};
     use crate::store::{Table, wait};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
     const KEY: &[u8] = b"test/decided";
 
@@ -108,6 +140,41 @@ mod tests {
         assert_eq!(problem.kind, Kind::Unavailable);
         assert!(problem.detail.contains("being changed by others"), "{}", problem.detail);
         assert_eq!(usize::from(counter.value()), ROUNDS_MAX, "what the others wrote");
+    }
+
+    #[test]
+    fn what_is_viewed_is_what_was_written_and_where_nothing_was_what_there_is() {
+        let counter = Counter::new();
+        let (looks, views) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let decide = || {
+            let decided = counter.raised();
+            if looks.fetch_add(1, Relaxed) == 0 {
+                counter.raise();
+            }
+            Ok::<_, StoreError>(decided)
+        };
+        let view = |value: &u8| {
+            views.fetch_add(1, Relaxed);
+            format!("it is {value}")
+        };
+        let written = wait(counter.store.decide_and_view(decide, view)).unwrap();
+        assert_eq!((written, counter.value()), ((2, "it is 2".into()), 2));
+        assert!((1..=looks.load(Relaxed)).contains(&views.load(Relaxed)), "once for each try at most");
+        let found = wait(counter.store.decide_and_view(|| Ok::<_, StoreError>((Batch::default(), 7)), view));
+        assert_eq!(found.unwrap(), (7, "it is 7".into()));
+    }
+
+    #[test]
+    fn a_view_that_breaks_off_harms_nothing_else() {
+        let counter = Counter::new();
+        let breaks_off = |_: &u8| -> u8 { panic!("of the view alone") };
+        let written = catch_unwind(AssertUnwindSafe(|| {
+            wait(counter.store.decide_and_view(|| Ok::<_, StoreError>(counter.raised()), breaks_off))
+        }));
+        assert!(written.is_err(), "it is told to who asked for it");
+        assert_eq!(counter.value(), 1, "and what was written is written");
+        counter.raise();
+        assert_eq!(counter.value(), 2, "the store goes on");
     }
 
     #[test]

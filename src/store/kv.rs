@@ -202,6 +202,10 @@ pub enum CommitError {
     Store(#[from] StoreError),
 }
 
+/// What a caller has to do anyway, while the disk is at its batch: what needs the batch no longer than that, and does not
+/// write to the store.
+pub type Meanwhile<'a> = Box<dyn FnOnce() + Send + 'a>;
+
 /// A commit under way: resolves when the batch is durable, to the head of the log as it left it.
 pub type Commit<'a> = Pin<Box<dyn Future<Output = Result<Seq, CommitError>> + Send + 'a>>;
 
@@ -213,8 +217,9 @@ pub trait Kv: Send + Sync + 'static {
     /// The rows of a part of a table, at most [`RANGE_ROWS_MAX`].
     fn range(&self, table: Table, range: Range) -> Result<Vec<Row>, StoreError>;
 
-    /// Applies `batch` and waits until it is durable. Dropping the future does not take the batch back.
-    fn commit(&self, batch: Batch) -> Commit<'_>;
+    /// Applies `batch` and waits until it is durable. Dropping the future does not take the batch back. `meanwhile` may be
+    /// called while it waits, or not at all; where the commit fails as well as where it does not.
+    fn commit<'a>(&'a self, batch: Batch, meanwhile: Option<Meanwhile<'a>>) -> Commit<'a>;
 
     /// The last place of the log that is durable. A hint to wake up on, which may come twice for one place; the log is
     /// the truth.

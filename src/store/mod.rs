@@ -222,7 +222,7 @@ impl Store {
 
     /// Commits; when it returns the batch is durable and visible.
     pub async fn commit(&self, batch: Batch) -> Result<Seq, CommitError> {
-        self.kv.commit(batch).await
+        self.kv.commit(batch, None).await
     }
 
     /// Runs a read of more than a few rows where it holds up no other task.
@@ -275,7 +275,7 @@ fn found(kv: &dyn Kv, folder: &Path) -> Result<Identity, StoreError> {
     batch.require_absent(Table::Meta, *b"identity");
     batch.put(Table::Meta, *b"identity", record::encode(b"identity", &identity));
     epoch::begin(&mut batch, folder)?;
-    wait(kv.commit(batch))?;
+    wait(kv.commit(batch, None))?;
     Ok(identity)
 }
 

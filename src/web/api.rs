@@ -88,12 +88,15 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
         (Some(key), Some(caller)) => Some(idempotency(&caller, &key, &body)),
         (Some(_), None) | (None, _) => None,
     };
-    let (article, outcome) = app.publisher.push(draft, retry).await?;
-    let status = match outcome {
-        Outcome::Created => StatusCode::CREATED,
-        Outcome::Revised | Outcome::Unchanged => StatusCode::OK,
+    let view = |article: &Article, outcome| {
+        let status = match outcome {
+            Outcome::Created => StatusCode::CREATED,
+            Outcome::Revised | Outcome::Unchanged => StatusCode::OK,
+        };
+        one(&app, article, status)
     };
-    Ok(one(&app, &article, status))
+    let (_, _, answer) = app.publisher.push_and_view(draft, retry, view).await?;
+    Ok(answer)
 }
 
 /// `GET /articles/{id}`

@@ -49,8 +49,9 @@ fn stay_awake() {
     if UNTIL.replace(Some(until)).is_none() {
         tokio::spawn(async {
             while UNTIL.get().is_some_and(|until| Instant::now() < until) {
-                // Whatever else this thread has to do comes first.
+                // Whatever else this thread has to do comes first, and so does any other that wants its core.
                 tokio::task::yield_now().await;
+                std::thread::yield_now();
             }
             UNTIL.set(None);
         });

@@ -68,7 +68,21 @@ impl Publisher {
     /// Errors: [`Kind::Conflict`] if its names are two articles', or it is part of a flood, [`Kind::Invalid`] if the idempotency key was used for another
     /// request or the state does not allow the move.
     pub async fn push(&self, draft: Draft, retry: Option<Idempotency>) -> Result<(Article, Outcome), Problem> {
-        self.write(|batch, now| {
+        let (article, outcome, ()) = self.push_and_view(draft, retry, |_, _| ()).await?;
+        Ok((article, outcome))
+    }
+
+    /// The same, with what `view` makes of it: as a rule while the disk is at it, so that the answer is written by the time
+    /// that it may be given.
+    ///
+    /// Errors: as those of [`Publisher::push`].
+    pub async fn push_and_view<V: Send>(
+        &self,
+        draft: Draft,
+        retry: Option<Idempotency>,
+        view: impl Fn(&Article, Outcome) -> V + Sync,
+    ) -> Result<(Article, Outcome, V), Problem> {
+        let edit = |batch: &mut Batch, now| {
             if let Some(article) = retry.as_ref().map(|retry| self.replayed(retry)).transpose()?.flatten() {
                 return Ok(Edit { old: None, new: article, outcome: Outcome::Unchanged });
             }
@@ -82,8 +96,8 @@ impl Publisher {
                 self.store.remember_replay(batch, &retry.digest, &replay, now + REPLAY_KEPT);
             }
             Ok(edit)
-        })
-        .await
+        };
+        self.write_and_view(edit, view).await
     }
 
     /// Replaces all that `draft` can say of the article `id`. `seen` are the revisions of which one has to be the current
@@ -236,15 +250,28 @@ impl Publisher {
     /// Commits the edit that `edit` makes of what it finds, with what it puts into the batch besides.
     async fn write(
         &self,
-        mut edit: impl FnMut(&mut Batch, Time) -> Result<Edit, Problem>,
+        edit: impl FnMut(&mut Batch, Time) -> Result<Edit, Problem>,
     ) -> Result<(Article, Outcome), Problem> {
-        let decided = self.store.decide(|| {
+        let (article, outcome, ()) = self.write_and_view(edit, |_, _| ()).await?;
+        Ok((article, outcome))
+    }
+
+    /// The same, with what `view` makes of the article as the edit leaves it.
+    async fn write_and_view<V: Send>(
+        &self,
+        mut edit: impl FnMut(&mut Batch, Time) -> Result<Edit, Problem>,
+        view: impl Fn(&Article, Outcome) -> V + Sync,
+    ) -> Result<(Article, Outcome, V), Problem> {
+        let decide = || {
             let (mut batch, now) = (Batch::default(), self.clock.now());
             let edit = edit(&mut batch, now)?;
             let written = self.written(&mut batch, edit, now)?;
             Ok::<_, Problem>((batch, written))
-        });
-        Ok(self.tell(decided.await?))
+        };
+        let view = |written: &Written| view(&written.article, written.outcome);
+        let (written, viewed) = self.store.decide_and_view(decide, view).await?;
+        let (article, outcome) = self.tell(written);
+        Ok((article, outcome, viewed))
     }
 
     /// Puts one edit into `batch`, with its log entry. Errors: [`Kind::Conflict`] if it is part of a flood.

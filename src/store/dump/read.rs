@@ -105,13 +105,13 @@ fn build(folder: &Path, export: &mut dyn BufRead) -> Result<Summary, DumpError> 
         }
         row(&text, &mut batch, &mut summary).map_err(|what| lines.fault(what))?;
         if batch.bytes() >= BATCH_BYTES {
-            wait(kv.commit(std::mem::take(&mut batch)))?;
+            wait(kv.commit(std::mem::take(&mut batch), None))?;
         }
     };
     if end.is_some() {
         return Err(lines.fault("something stands behind the last line"));
     }
-    wait(kv.commit(batch))?;
+    wait(kv.commit(batch, None))?;
     if (summary.head, summary.articles) != (header.head, header.articles) {
         let what = format!(
             "{} changes and {} articles, expected {} and {}",

@@ -191,7 +191,7 @@ mod tests {
                 batch.put(Table::Index, [&place.to_be_bytes()[..], &[order; 24]].concat(), []);
             }
             if number % 100 == 99 {
-                engine.commit(std::mem::take(&mut batch)).await.unwrap();
+                engine.commit(std::mem::take(&mut batch), None).await.unwrap();
             }
         }
         engine.close();

@@ -8,11 +8,15 @@
 use super::engine;
 use super::memtable::Memtable;
 use crate::store::head::Head;
+use crate::store::kv::Meanwhile;
 use crate::store::{StoreError, Table};
 use bytes::Bytes;
+use rustix::fs::{Advice, fadvise};
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, Read as _};
+use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// A turn ends behind this many bytes. Opening after a sudden end reads two turns at most, and twice this is what
@@ -76,12 +80,25 @@ impl Journal {
         Ok(Journal { files, turn: last + 1, length: 0, bytes_max })
     }
 
-    /// Writes `frame`, which leads from `before` to `after`, and waits until it is on disk.
-    pub(super) fn append(&mut self, frame: &mut Frame, before: Head, after: Head) -> std::io::Result<()> {
+    /// Writes `frame`, which leads from `before` to `after`, and waits until it is on disk, which is at it while `meanwhile`
+    /// is done. That breaks off alone, if it does.
+    pub(super) fn append(
+        &mut self,
+        frame: &mut Frame,
+        before: Head,
+        after: Head,
+        meanwhile: Option<Meanwhile<'_>>,
+    ) -> std::io::Result<()> {
         let bytes = frame.seal(self.turn, before, after);
         let file = &self.files[usize::from(self.turn % 2 == 1)];
-        file.write_all_at(bytes, self.length)?;
+        let at = self.length;
+        file.write_all_at(bytes, at)?;
         self.length += bytes.len() as u64;
+        if let Some(meanwhile) = meanwhile {
+            // Who says that he does not need them has the kernel begin to write the bytes, and does not wait for that.
+            let _ = fadvise(file, at, NonZeroU64::new(bytes.len() as u64), Advice::DontNeed);
+            let _ = catch_unwind(AssertUnwindSafe(meanwhile));
+        }
         file.sync_data()
     }
 
@@ -272,7 +289,7 @@ mod tests {
         for number in from..to {
             frame.clear();
             frame.push(Table::Meta, b"k", Some(&number.to_be_bytes()), number);
-            journal.append(&mut frame, head(number), head(number + 1)).unwrap();
+            journal.append(&mut frame, head(number), head(number + 1), None).unwrap();
         }
     }
 
@@ -303,6 +320,22 @@ mod tests {
         assert_eq!(told(folder.path(), 9), (4, Some(10), Some(9)));
         let gap = read(folder.path(), head(2)).unwrap_err().to_string();
         assert!(gap.contains("its journal goes on at write 8, expected 2"), "{gap}");
+    }
+
+    #[test]
+    fn what_is_done_meanwhile_may_break_off_and_the_frame_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path(), 0, 100).unwrap();
+        let (mut frame, mut is_done) = (Frame::default(), false);
+        let outcomes: [Meanwhile<'_>; 2] = [Box::new(|| is_done = true), Box::new(|| panic!("alone"))];
+        for (number, meanwhile) in (0_u64..).zip(outcomes) {
+            frame.clear();
+            frame.push(Table::Meta, b"k", Some(&number.to_be_bytes()), number);
+            journal.append(&mut frame, head(number), head(number + 1), Some(meanwhile)).unwrap();
+        }
+        assert!(is_done);
+        append(&mut journal, 2, 3);
+        assert_eq!(told(folder.path(), 0), (1, Some(3), Some(2)));
     }
 
     #[test]

@@ -28,7 +28,9 @@ mod snapshot;
 mod tables;
 mod writer;
 
-use super::kv::{Batch, Commit, CommitError, Kv, RANGE_ROWS_MAX, Range, Row, Snapshot, VALUE_BYTES_MAX, Write};
+use super::kv::{
+    Batch, Commit, CommitError, Kv, Meanwhile, RANGE_ROWS_MAX, Range, Row, Snapshot, VALUE_BYTES_MAX, Write,
+};
 use super::{StoreError, Table};
 use crate::domain::Seq;
 use parcel::Parcel;
@@ -45,6 +47,8 @@ use writer::{Job, Writer};
 
 /// Commits that may wait for the writer; more wait outside, in the order they came.
 const QUEUE_BATCHES_MAX: usize = 1_024;
+/// What a caller does while the disk is at its batch takes no longer than that for a batch of up to so many bytes.
+const MEANWHILE_BYTES_MAX: usize = 64 << 10;
 
 /// The engine, open.
 #[derive(Debug)]
@@ -126,7 +130,11 @@ impl Sled {
     }
 
     /// Commits `batch` where the caller is, if nobody else is writing and the disk is quick; gives it back otherwise.
-    fn commit_here(&self, batch: Parcel) -> Result<Result<Seq, CommitError>, Parcel> {
+    fn commit_here<'a>(
+        &self,
+        batch: Parcel,
+        meanwhile: &mut Option<Meanwhile<'a>>,
+    ) -> Result<Result<Seq, CommitError>, Parcel> {
         // Who waits for the thread came before.
         if self.waiting.load(Ordering::Acquire) > 0 {
             return Err(batch);
@@ -135,7 +143,9 @@ impl Sled {
             Ok(writer) if writer.is_quick() => writer,
             Ok(_) | Err(_) => return Err(batch),
         };
-        let outcome = writer.write(vec![batch]).pop();
+        // Others wait for the lock: no longer than the disk takes anyway.
+        let meanwhile = if batch.bytes <= MEANWHILE_BYTES_MAX { meanwhile.take() } else { None };
+        let outcome = writer.write(vec![batch], meanwhile).pop();
         writer.announce();
         if writer.is_turn_over() {
             // A thread that is gone is told to whoever needs it next.
@@ -170,7 +180,7 @@ impl Kv for Sled {
         rows.into_iter().map(|(key, value)| value.map(|value| (key, value)).map_err(|error| self.why(error))).collect()
     }
 
-    fn commit(&self, batch: Batch) -> Commit<'_> {
+    fn commit<'a>(&'a self, batch: Batch, mut meanwhile: Option<Meanwhile<'a>>) -> Commit<'a> {
         let room = Arc::clone(&self.room);
         Box::pin(async move {
             if let Some((table, key, bytes)) = too_large(&batch) {
@@ -180,7 +190,7 @@ impl Kv for Sled {
             }
             let mut batch = Parcel::from(batch);
             if !batch.is_patient {
-                batch = match self.commit_here(batch) {
+                batch = match self.commit_here(batch, &mut meanwhile) {
                     Ok(outcome) => return outcome,
                     Err(batch) => batch,
                 };
@@ -189,6 +199,9 @@ impl Kv for Sled {
             let (done, result) = oneshot::channel();
             self.waiting.fetch_add(1, Ordering::Release);
             self.send(Job::Commit { batch, done, _room: room })?;
+            if let Some(meanwhile) = meanwhile {
+                meanwhile();
+            }
             result.await.unwrap_or_else(|_| Err(StoreError::Stopped("its writer broke off".into()).into()))
         })
     }

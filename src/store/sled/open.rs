@@ -260,7 +260,7 @@ mod tests {
             let engine = Sled::open(folder.path(), 1 << 20).unwrap();
             let mut batch = Batch::default();
             batch.put(Table::Meta, [round], vec![round; 3]);
-            engine.commit(batch).await.unwrap();
+            engine.commit(batch, None).await.unwrap();
             assert_eq!(engine.get(Table::Meta, &[0]).unwrap().as_deref(), Some(&[0; 3][..]));
             engine.close();
         }

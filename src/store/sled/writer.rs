@@ -11,7 +11,7 @@ use super::tables::Tables;
 use crate::domain::Seq;
 use crate::store::StoreError;
 use crate::store::head::{Head, HeadFile};
-use crate::store::kv::CommitError;
+use crate::store::kv::{CommitError, Meanwhile};
 use crate::telemetry;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -221,7 +221,7 @@ impl Writer {
     /// Writes a group and tells those who wait for it.
     fn write_group(&mut self, group: Vec<(Parcel, Waiting)>) {
         let (batches, waiting): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let outcomes = self.write(batches);
+        let outcomes = self.write(batches, None);
         for (waiting, outcome) in waiting.into_iter().zip(outcomes) {
             // Who no longer waits has still been served.
             let _ = waiting.done.send(outcome);
@@ -231,15 +231,20 @@ impl Writer {
     }
 
     /// Writes a group to the journal: when this returns, it is durable. Those who follow the head are told of it by
-    /// [`Writer::announce`], behind those who wait for the outcomes, or they would have the cores first.
-    pub(super) fn write(&mut self, group: Vec<Parcel>) -> Vec<Result<Seq, CommitError>> {
+    /// [`Writer::announce`], behind those who wait for the outcomes, or they would have the cores first. `meanwhile` is done
+    /// while the disk is at it, if it comes to that.
+    pub(super) fn write(
+        &mut self,
+        group: Vec<Parcel>,
+        meanwhile: Option<Meanwhile<'_>>,
+    ) -> Vec<Result<Seq, CommitError>> {
         let (started, size) = (Instant::now(), group.len());
         self.company = group.iter().filter(|batch| !batch.is_patient).count();
         self.keep_for_snapshots(&group);
         let outcome = match self.failed.get() {
             Some(error) => Err(error.clone()),
             None if self.is_closed => Err(StoreError::closing()),
-            None => catch_unwind(AssertUnwindSafe(|| self.apply(group)))
+            None => catch_unwind(AssertUnwindSafe(|| self.apply(group, meanwhile)))
                 .unwrap_or_else(|_| Err(StoreError::Stopped("a write broke off: its files are damaged".into()))),
         };
         let outcomes = outcome.unwrap_or_else(|error| {
@@ -259,7 +264,11 @@ impl Writer {
         self.head_out.send_if_modified(|_| std::mem::replace(&mut self.announced, head) != head);
     }
 
-    fn apply(&mut self, group: Vec<Parcel>) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
+    fn apply(
+        &mut self,
+        group: Vec<Parcel>,
+        meanwhile: Option<Meanwhile<'_>>,
+    ) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
         let mut decided = Decided::new(&self.tables, self.head);
         let mut outcomes = Vec::with_capacity(group.len());
         self.frame.clear();
@@ -276,7 +285,7 @@ impl Writer {
         if head != self.head {
             let stopped = |what: &str, error: std::io::Error| StoreError::Stopped(format!("{what}: {error}"));
             let began = Instant::now();
-            let appended = self.journal.append(&mut self.frame, self.head, head);
+            let appended = self.journal.append(&mut self.frame, self.head, head, meanwhile);
             self.sync = (self.sync * (SYNC_SHARE - 1) + began.elapsed()) / SYNC_SHARE;
             appended.map_err(|error| stopped("the journal could not be written", error))?;
             self.head_file.write(head).map_err(|error| stopped("HEAD could not be written", error))?;
