@@ -63,3 +63,26 @@ fn dotted(bytes: Vec<u8>) -> Vec<u8> {
     out.extend(rest);
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_begins_with_a_dot_gets_another_and_the_last_line_is_ended() {
+        for (mail, sent) in [
+            ("a: b\r\n\r\ntext\r\n", "a: b\r\n\r\ntext\r\n.\r\n"),
+            ("a: b\r\n\r\n.\r\n..c\r\nd.\r\n", "a: b\r\n\r\n..\r\n...c\r\nd.\r\n.\r\n"),
+            (".a: b\r\n\r\ntext", "..a: b\r\n\r\ntext\r\n.\r\n"),
+        ] {
+            let data = MailData::from(mail.as_bytes().to_vec());
+            let (mut body, mut chunk) = (Outgoing::default(), Outgoing::default());
+            body.put_body(&data);
+            assert_eq!(String::from_utf8(body.parts().concat()).unwrap(), sent);
+            assert_eq!(body.length(), sent.len());
+            chunk.put_chunk(&data);
+            let chunked = format!("BDAT {} LAST\r\n{mail}", mail.len());
+            assert_eq!(String::from_utf8(chunk.parts().concat()).unwrap(), chunked, "BDAT carries it as it is");
+        }
+    }
+}
