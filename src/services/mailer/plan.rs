@@ -10,11 +10,7 @@ use super::shaping::{Lane, Turn};
 use super::told::Prints;
 use crate::domain::{Fault, Time};
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, StoreError, Stored};
-use crate::wire::mail::MailData;
 use std::sync::Arc;
-
-/// Messages that are planned, and so written, before other connections of the thread get a turn.
-pub(super) const PLANNED_AT_ONCE: usize = 2;
 
 /// What is to be done.
 pub(super) enum Plan {
@@ -52,7 +48,9 @@ pub(super) struct Ready {
     pub(super) from: String,
     /// Its recipient: a checked address.
     pub(super) to: String,
-    pub(super) data: MailData,
+    pub(super) bytes: Vec<u8>,
+    /// Is every byte of it below 128?
+    pub(super) is_ascii: bool,
     /// Its destination.
     pub(super) lane: Lane,
     /// What it counts for.

@@ -7,7 +7,6 @@
 mod exchange;
 mod offers;
 mod open;
-mod outgoing;
 mod reply;
 mod socket;
 mod tls;
