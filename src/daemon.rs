@@ -1,5 +1,7 @@
 //! The daemon: built, started, reloaded, drained. The list of all that runs is here and nowhere else.
 
+mod running;
+
 use crate::config::{Config, load_categories};
 use crate::domain::Clock;
 use crate::services::ageing::{Ageing, Ages};
@@ -17,6 +19,7 @@ use crate::web::server::{Limits, bind, bind_each, serve_public, serve_router};
 use crate::web::{self, App};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use running::{Running, finish, shared, single};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,16 +27,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// Descriptors beside connections: the store, the log, mail, folders.
 const DESCRIPTORS_SPARE: u64 = 128;
-/// Blocking threads of each runtime; they build feeds and scan lists. Each that has packed a record keeps its packer.
-const BLOCKING_THREADS_MAX: usize = 4;
 /// Operators and scrapers are few.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// Histograms are emptied and gauges set this often.
@@ -43,17 +42,7 @@ const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 ///
 /// Errors: whatever keeps it from starting, in a sentence.
 pub fn serve(config: Config) -> anyhow::Result<()> {
-    let mut runtime = Builder::new_multi_thread();
-    let runtime = runtime.thread_name("work").max_blocking_threads(BLOCKING_THREADS_MAX).enable_all().build()?;
-    finish(runtime, run(config))
-}
-
-/// Runs `work` to its end. What still reads on a thread of its own then, as a check of the store does for minutes, is
-/// left to end with the process: nothing that is kept hangs on it, and nobody is there any more who would get it.
-fn finish<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
-    let done = runtime.block_on(work);
-    runtime.shutdown_background();
-    done
+    finish(shared()?, run(config))
 }
 
 /// What the daemon is told from outside. Set up first of all, so that a signal during the start is kept for later.
@@ -108,7 +97,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
         bind(admin_listen).with_context(|| format!("cannot listen on {admin_listen} (`server.admin_listen`)"))?;
     let control = control_socket(&config.store.control_socket())?;
 
-    let mut running = Running { tasks: TaskTracker::new(), failed: CancellationToken::new() };
+    let mut running = Running::new();
     running.start("control", serve_router(control, web::control(&app), control_limits));
     running.start("admin", serve_router(TcpListener::from_std(admin)?, web::admin(&app), admin_limits));
     let (standard, hint) = (config.subscriptions.clone(), Arc::clone(&app.mail_hint));
@@ -122,7 +111,7 @@ async fn run(config: Config) -> anyhow::Result<()> {
     running.start("watchdog", Arc::clone(&app.watchdog).run(stop.clone()));
     let ages = Ages { numbers: mail.numbers_age_max, messages: mail.ledger_age_max };
     running.start("ageing", Ageing::new(Arc::clone(&store), clock.clone(), ages).run(stop.clone()));
-    running.start("mailer", Arc::clone(&app.mailer).run(stop.clone()));
+    running.start_apart("mailer", Arc::clone(&app.mailer).run(stop.clone()))?;
     if let Some(address) = &mail.return_address {
         let (rows, held) = (Arc::clone(&store), Arc::clone(&app.subscriptions));
         let returns = Returns::new(rows, clock.clone(), address.clone(), held);
@@ -206,31 +195,11 @@ async fn opened(folder: &Path, signals: &mut Signals) -> anyhow::Result<Option<A
 
 /// One serving thread: a runtime of its own, so that a connection stays on one core.
 fn serve_thread(socket: std::net::TcpListener, app: Arc<App>, limits: Limits) -> std::io::Result<()> {
-    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING_THREADS_MAX).build()?;
     let router = web::public(&app);
-    finish(runtime, async {
+    finish(single()?, async {
         serve_public(TcpListener::from_std(socket)?, app, router, limits).await;
         Ok(())
     })
-}
-
-/// Everything that runs in the background.
-struct Running {
-    tasks: TaskTracker,
-    /// Falls when one of them panics: better to end, and be started anew from what is stored, than to run without it.
-    failed: CancellationToken,
-}
-
-impl Running {
-    fn start(&mut self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-        let failed = self.failed.clone();
-        self.tasks.spawn(async move {
-            if let Err(panic) = tokio::spawn(work).await {
-                tracing::error!(part = name, %panic, "the part {name} broke off: {panic}");
-                failed.cancel();
-            }
-        });
-    }
 }
 
 /// Waits for SIGTERM or SIGINT; SIGHUP reloads meanwhile.
@@ -348,32 +317,4 @@ fn connections_max(configured: usize) -> usize {
         );
     }
     connections.min(configured)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::mpsc::channel;
-
-    #[test]
-    fn what_still_reads_holds_up_nobody() {
-        /// As long as nobody waits for a check of the store.
-        const PATIENCE: Duration = Duration::from_secs(20);
-        let (end, reads) = channel::<()>();
-        let (ended, is_ended) = channel();
-        std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            finish(runtime, async {
-                let (begun, is_begun) = oneshot::channel();
-                drop(tokio::task::spawn_blocking(move || {
-                    begun.send(()).unwrap();
-                    let _ = reads.recv();
-                }));
-                is_begun.await.unwrap();
-            });
-            ended.send(()).unwrap();
-        });
-        is_ended.recv_timeout(PATIENCE).expect("it does not wait for the read");
-        drop(end);
-    }
 }

@@ -42,6 +42,11 @@ pub fn clean_block(text: &str) -> String {
 
 /// Text of one line: cleaned as a block, then every run of white space becomes one space, ends trimmed.
 pub fn clean_line(text: &str) -> String {
+    // So it mostly is, over and over as records are read.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if is_plain && text.trim_ascii().len() == text.len() && !text.contains("  ") {
+        return text.to_owned();
+    }
     clean_block(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -89,6 +94,14 @@ mod tests {
         assert_eq!(clean_line(" a\u{0}b\u{b}\u{1b}[0m\tc\r\nd\u{ffff} "), "ab[0m c d");
         assert_eq!(clean_block("one\r\ntwo\rthree\u{85}"), "one\ntwo\nthree");
         assert_eq!(clean_line("\u{200f}שלום\u{200e}"), "\u{200f}שלום\u{200e}", "direction marks are text");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_line_that_is_clean_is_left_as_it_is(text in "[ -~]{0,9}|[ a\t\nЖ\u{feff}\u{1b}]{0,9}") {
+            let cleaned = clean_block(&text).split_whitespace().collect::<Vec<_>>().join(" ");
+            proptest::prop_assert_eq!(clean_line(&text), cleaned);
+        }
     }
 
     #[test]

@@ -82,6 +82,8 @@ pub(crate) struct Log {
     /// Messages that are under way by domain, and the most that ever were.
     under_way: HashMap<String, usize>,
     pub(crate) at_once: HashMap<String, usize>,
+    /// The most that came to a domain by one connection.
+    pub(crate) by_one: HashMap<String, usize>,
     /// Every MAIL command.
     pub(crate) senders: Vec<String>,
     /// Commands that came by then in one read with others before them.
@@ -200,6 +202,7 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
     let offer = log.lock().unwrap().offer;
     let is_chunked = offer.lines.contains(&"CHUNKING") && !offer.knows_no_chunks;
     let (mut has_sender, mut to) = (false, String::new());
+    let mut came = HashMap::<String, usize>::new();
     loop {
         if offer.loses_what_is_ahead {
             let ahead = stream.buffer().len();
@@ -269,7 +272,11 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                     } else {
                         let count = log.under_way.entry(domain.clone()).or_default();
                         *count += 1;
-                        let most = log.at_once.entry(domain).or_default();
+                        let most = log.at_once.entry(domain.clone()).or_default();
+                        *most = (*most).max(*count);
+                        let count = came.entry(domain.clone()).or_default();
+                        *count += 1;
+                        let most = log.by_one.entry(domain).or_default();
                         *most = (*most).max(*count);
                     }
                 }

@@ -94,7 +94,7 @@ impl Carrier {
             Carrier::Outbox { folder, is_broken } => {
                 let mut outcomes = Vec::with_capacity(messages.len());
                 for ready in messages {
-                    let written = outbox::write(folder.clone(), ready.id, ready.bytes).await;
+                    let written = outbox::write(folder.clone(), ready.id, ready.data.into_bytes()).await;
                     *is_broken |= written.is_err();
                     outcomes.push(written.map_or_else(Outcome::not_written, |reply| Outcome::Accepted { reply }));
                 }

@@ -7,7 +7,9 @@ use super::told::Prints;
 use crate::domain::{ArticleId, Fault, Language, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
 use crate::services::newsroom::Newsroom;
 use crate::store::{LedgerRow, Message, StoreError, Stored, Told};
-use crate::wire::mail::{Composition, Digest, Form, Frame, Item, Own, Templates, Token, digest, message_id, summary};
+use crate::wire::mail::{
+    Composition, Digest, Form, Frame, Item, MailData, Own, Templates, Token, digest, message_id, summary,
+};
 use chrono::NaiveDate;
 use std::collections::{HashSet, VecDeque};
 use std::ops::ControlFlow;
@@ -67,14 +69,14 @@ impl Held {
 pub(super) struct Digests(VecDeque<Held>);
 
 impl Mailer {
-    /// The bytes of the digest of `row`, and what they tell: nothing that is retracted by now is in it.
+    /// The digest of `row`, and what it tells: nothing that is retracted by now is in it.
     pub(super) fn digest(
         &self,
         frame: &Frame<'_>,
         newsroom: &Newsroom,
         subscription: &Subscription,
         row: &LedgerRow,
-    ) -> Result<(Vec<u8>, Told, Arc<Prints>), Stop> {
+    ) -> Result<(MailData, Told, Arc<Prints>), Stop> {
         let Message::Digest { window, span, is_fold } = &row.message else {
             return Err(Stop::Recall("it is no digest"));
         };

@@ -92,7 +92,7 @@ impl Mailer {
         frame: &mail::Frame<'_>,
         known: &Arc<Known>,
         telling: Telling<'_>,
-    ) -> Result<Vec<u8>, Fault> {
+    ) -> Result<mail::MailData, Fault> {
         let Telling { list, wanted, leave, newsroom_at, correction } = telling;
         let note = correction.map(|correction| correction.note.map(str::to_owned));
         let made = Made {
@@ -115,15 +115,15 @@ impl Mailer {
             None => match mail::Form::of(leave, write) {
                 Ok(form) => Arc::new(form),
                 // One that cannot be filled in is written whole, or that tells what is wrong.
-                Err(_) => return write(leave),
+                Err(_) => return write(leave).map(mail::MailData::from),
             },
         };
         let id = mail::message_id(frame.id, frame.site);
         let thread = correction.map_or("", |correction| correction.thread);
         let own = mail::Own { date: frame.date, to: frame.to, id: &id, leave, thread };
-        let bytes = form.fill(&own).or_else(|_| write(leave))?;
+        let data = form.fill(&own).or_else(|_| write(leave).map(mail::MailData::from))?;
         locked(&self.forms).keep(known, made, form);
-        Ok(bytes)
+        Ok(data)
     }
 }
 

@@ -42,7 +42,7 @@ use closing::{Closing, Share};
 use forms::{Forms, Known};
 use line::Line;
 use outcome::Outcome;
-use plan::{InHand, Plan, Ready};
+use plan::{InHand, PLANNED_AT_ONCE, Plan, Ready};
 use queue::Queue;
 use shaping::{Lane, Shaping};
 use std::collections::HashSet;
@@ -348,7 +348,11 @@ impl Mailer {
             let mut ready = Vec::with_capacity(due.len());
             let mut articles: Vec<Arc<Known>> = Vec::new();
             let mut waiting = Vec::new();
-            for (at, key) in &due {
+            for (number, (at, key)) in due.iter().enumerate() {
+                // A server that has answered somebody else is not kept waiting for all of them.
+                if number % PLANNED_AT_ONCE == 0 {
+                    tokio::task::yield_now().await;
+                }
                 match self.plan(*at, key, held)? {
                     Plan::Skip(next) => batch.extend(next),
                     Plan::Close(next, closed) => {

@@ -10,7 +10,11 @@ use super::shaping::{Lane, Turn};
 use super::told::Prints;
 use crate::domain::{Fault, Time};
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, StoreError, Stored};
+use crate::wire::mail::MailData;
 use std::sync::Arc;
+
+/// Messages that are planned, and so written, before other connections of the thread get a turn.
+pub(super) const PLANNED_AT_ONCE: usize = 2;
 
 /// What is to be done.
 pub(super) enum Plan {
@@ -48,9 +52,7 @@ pub(super) struct Ready {
     pub(super) from: String,
     /// Its recipient: a checked address.
     pub(super) to: String,
-    pub(super) bytes: Vec<u8>,
-    /// Is every byte of it below 128?
-    pub(super) is_ascii: bool,
+    pub(super) data: MailData,
     /// Its destination.
     pub(super) lane: Lane,
     /// What it counts for.

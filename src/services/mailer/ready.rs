@@ -24,24 +24,24 @@ pub(super) struct Made {
     pub(super) told: Option<Told>,
 }
 
-/// The bytes of a message, and what they tell.
+/// A message as it goes out, and what it tells.
 pub(super) struct Written {
-    bytes: Vec<u8>,
+    data: mail::MailData,
     article: Option<Arc<Known>>,
     told: Option<Told>,
     prints: Option<Arc<Prints>>,
 }
 
 impl Written {
-    /// They tell of no article.
+    /// It tells of no article.
     pub(super) fn plain(bytes: Vec<u8>) -> Self {
-        Written { bytes, article: None, told: None, prints: None }
+        Written { data: bytes.into(), article: None, told: None, prints: None }
     }
 
-    /// They tell of one article.
-    fn of(bytes: Vec<u8>, article: Arc<Known>) -> Self {
+    /// It tells of one article.
+    fn of(data: mail::MailData, article: Arc<Known>) -> Self {
         let prints = Some(Arc::clone(&article.prints));
-        Written { bytes, article: Some(article), told: None, prints }
+        Written { data, article: Some(article), told: None, prints }
     }
 }
 
@@ -98,8 +98,8 @@ impl Mailer {
             }
             Message::Digest { .. } => {
                 is_active(&subscription.record, row)?;
-                let (bytes, told, prints) = self.digest(&frame, &newsroom, &subscription.record, row)?;
-                Written { bytes, article: None, told: Some(told), prints: Some(prints) }
+                let (data, told, prints) = self.digest(&frame, &newsroom, &subscription.record, row)?;
+                Written { data, article: None, told: Some(told), prints: Some(prints) }
             }
             Message::Farewell { round } => {
                 let left_at = left(&subscription.record, *round)?;
@@ -148,11 +148,11 @@ impl Mailer {
             Some(address) => mail::envelope_sender(address, subscription, now, secret),
             None => self.settings.from.address.clone(),
         };
-        let Written { bytes, article, told, prints } = written;
-        let (is_ascii, lane) = (bytes.is_ascii(), self.lane(to)?);
+        let Written { data, article, told, prints } = written;
+        let lane = self.lane(to)?;
         let share = Share { counted, provider: self.provider(to) };
         let to = to.as_str().to_owned();
-        Ok(Made { ready: Ready { id, from, to, bytes, is_ascii, lane, share, prints }, article, told })
+        Ok(Made { ready: Ready { id, from, to, data, lane, share, prints }, article, told })
     }
 
     /// A mail to ourselves, by the way that all mails go.

@@ -117,11 +117,6 @@ impl SigningKey {
         self.not_before.is_none_or(|from| from <= now) && self.not_after.is_none_or(|until| now < until)
     }
 
-    /// Does a signature take long enough to be made apart from what must not wait?
-    pub fn is_slow(&self) -> bool {
-        matches!(self.pair, Pair::Rsa(_))
-    }
-
     /// Name and text of the DNS record (TXT) by which receivers verify. RFC 6376 §3.6.1.
     /// Errors: the public key cannot be written.
     pub fn record(&self) -> Result<(String, String), Unspecified> {

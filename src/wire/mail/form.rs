@@ -1,6 +1,8 @@
 //! A mail that is written once for many: whole but for what differs from one recipient to the next.
 
+use super::data::{MailData, has_dotted_line};
 use crate::domain::{Address, Fault, Time, rfc822};
+use std::sync::Arc;
 
 /// Lines that are each recipient's own, by the name of the header.
 const OWN: [&str; 3] = ["Date", "To", "Message-ID"];
@@ -23,16 +25,35 @@ pub struct Own<'a> {
 }
 
 /// A mail with gaps.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Form {
     bytes: Vec<u8>,
     /// In the order of their places.
-    gaps: Vec<Gap>,
+    pieces: Vec<Piece>,
     leave_bytes: usize,
+    is_ascii: bool,
+    has_dotted_line: bool,
+}
+
+/// A form's bytes between two gaps, or what fills a gap.
+#[derive(Debug)]
+enum Piece {
+    Text { from: usize, to: usize },
+    Own(Filling),
+}
+
+/// A form with what is one recipient's own.
+#[derive(Debug)]
+pub struct Filled {
+    form: Arc<Form>,
+    date: String,
+    to: Address,
+    id: String,
+    thread: String,
+    leave: String,
 }
 
 /// A part of the bytes that is replaced.
-#[derive(Debug, Clone, PartialEq, Eq)]
 struct Gap {
     from: usize,
     to: usize,
@@ -100,36 +121,59 @@ impl Form {
             return Err(odd("a part of a token"));
         }
         gaps.sort_by_key(|gap| gap.from);
-        Ok(Form { bytes: a, gaps, leave_bytes: leave.len() })
+        let mut pieces = Vec::with_capacity(2 * gaps.len() + 1);
+        let mut at = 0;
+        for gap in gaps {
+            pieces.extend([Piece::Text { from: at, to: gap.from }, Piece::Own(gap.filling)]);
+            at = gap.to;
+        }
+        pieces.push(Piece::Text { from: at, to: a.len() });
+        let (is_ascii, has_dotted_line) = (a.is_ascii(), has_dotted_line(&a));
+        Ok(Form { bytes: a, pieces, leave_bytes: leave.len(), is_ascii, has_dotted_line })
     }
 
     /// The mail of one recipient: the same bytes as if it had been written whole.
     /// Errors: a token of another length than the form was made for.
-    pub fn fill(&self, own: &Own<'_>) -> Result<Vec<u8>, Fault> {
+    pub fn fill(self: &Arc<Self>, own: &Own<'_>) -> Result<MailData, Fault> {
         if own.leave.len() != self.leave_bytes {
             return Err(Fault::new("leave", own.leave.len().to_string(), format!("{} letters", self.leave_bytes)));
         }
-        let (date, id, thread) = (rfc822(own.date), format!("<{}>", own.id), format!("<{}>", own.thread));
-        let mut out = Vec::with_capacity(self.bytes.len() + own.to.as_str().len() + id.len());
-        let mut at = 0;
-        for gap in &self.gaps {
-            out.extend(self.bytes.get(at..gap.from).unwrap_or_default());
-            let filling = match gap.filling {
-                Filling::Date => date.as_bytes(),
-                Filling::To => own.to.as_str().as_bytes(),
-                Filling::Id => id.as_bytes(),
-                Filling::Thread => thread.as_bytes(),
-                Filling::Leave { from, to } => own.leave.as_bytes().get(from..to).unwrap_or_default(),
-            };
-            out.extend(filling);
-            at = gap.to;
-        }
-        out.extend(self.bytes.get(at..).unwrap_or_default());
-        Ok(out)
+        Ok(MailData::Filled(Filled {
+            form: Arc::clone(self),
+            date: rfc822(own.date),
+            to: own.to.clone(),
+            id: format!("<{}>", own.id),
+            thread: format!("<{}>", own.thread),
+            leave: own.leave.to_owned(),
+        }))
     }
 
     /// Memory that it takes.
     pub fn bytes(&self) -> usize {
-        self.bytes.len() + self.gaps.len() * size_of::<Gap>()
+        self.bytes.len() + self.pieces.len() * size_of::<Piece>()
+    }
+}
+
+impl Filled {
+    /// Its bytes, in their order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
+        self.form.pieces.iter().map(|piece| match piece {
+            Piece::Text { from, to } => self.form.bytes.get(*from..*to).unwrap_or_default(),
+            Piece::Own(Filling::Date) => self.date.as_bytes(),
+            Piece::Own(Filling::To) => self.to.as_str().as_bytes(),
+            Piece::Own(Filling::Id) => self.id.as_bytes(),
+            Piece::Own(Filling::Thread) => self.thread.as_bytes(),
+            Piece::Own(Filling::Leave { from, to }) => self.leave.as_bytes().get(*from..*to).unwrap_or_default(),
+        })
+    }
+
+    /// Dates, message ids and tokens are.
+    pub(super) fn is_ascii(&self) -> bool {
+        self.form.is_ascii && self.to.as_str().is_ascii()
+    }
+
+    /// Of what fills the gaps only a token can stand at the beginning of a line, wherever it was wrapped.
+    pub(super) fn has_dotted_line(&self) -> bool {
+        self.form.has_dotted_line || self.leave.contains('.')
     }
 }

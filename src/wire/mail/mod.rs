@@ -2,6 +2,7 @@
 //! tells that it was read.
 
 pub mod canary;
+mod data;
 mod digest;
 pub mod dkim;
 mod form;
@@ -17,6 +18,7 @@ mod told;
 mod wishes;
 
 pub use canary::{Mark, canary};
+pub use data::MailData;
 pub use digest::{Composition, Digest, Item, digest};
 pub use form::{Form, Own};
 pub use overrides::template_variables;

@@ -8,6 +8,7 @@
 
 use super::Line;
 use super::offers::Lies;
+use super::outgoing::Outgoing;
 use super::reply::{Hoped, Reply};
 use crate::services::mailer::outcome::{CLOSING, Failure, Outcome, Stage};
 use crate::services::mailer::plan::Ready;
@@ -15,6 +16,8 @@ use crate::services::mailer::plan::Ready;
 /// What is written ahead of replies in one go; the replies to it fit the buffer of any socket, so both sides never
 /// wait for each other to read.
 const AHEAD_BYTES_MAX: usize = 256 << 10;
+/// Most envelopes are shorter.
+const ENVELOPE_BYTES: usize = 256;
 
 /// Where a message came to a bad end.
 struct Broken {
@@ -59,7 +62,7 @@ impl Line {
     /// Says no for the server, where it has said beforehand what it does not take.
     fn refuse(&self, message: &Ready) -> Option<Outcome> {
         let refused = |reply: String| Some(Outcome::Rejected { reply, verdict: None });
-        let bytes = message.bytes.len() as u64;
+        let bytes = message.data.length() as u64;
         if let Some(max) = self.offers.size_max.filter(|max| bytes > *max) {
             return refused(format!("552 5.3.4 a message of {bytes} bytes, and the server takes {max}; not sent"));
         }
@@ -69,9 +72,10 @@ impl Line {
         None
     }
 
-    /// Appends MAIL and RCPT, behind RSET where the server is still with a message that came to a bad end.
-    /// Returns whether there is an RSET.
-    fn put_envelope(&mut self, out: &mut Vec<u8>, message: &Ready) -> bool {
+    /// MAIL and RCPT, behind RSET where the server is still with a message that came to a bad end, and whether there is
+    /// an RSET.
+    fn envelope(&mut self, message: &Ready) -> (Vec<u8>, bool) {
+        let mut out = Vec::with_capacity(ENVELOPE_BYTES);
         let is_reset = std::mem::take(&mut self.is_half_way);
         if is_reset {
             out.extend(b"RSET\r\n");
@@ -81,9 +85,9 @@ impl Line {
         out.push(b'>');
         if self.offers.size {
             out.extend(b" SIZE=");
-            out.extend(message.bytes.len().to_string().as_bytes());
+            out.extend(message.data.length().to_string().as_bytes());
         }
-        if self.offers.eight_bit && !message.is_ascii {
+        if self.offers.eight_bit && !message.data.is_ascii() {
             out.extend(b" BODY=8BITMIME");
         }
         if !message.to.is_ascii() {
@@ -92,35 +96,34 @@ impl Line {
         out.extend(b"\r\nRCPT TO:<");
         out.extend(message.to.as_bytes());
         out.extend(b">\r\n");
-        is_reset
+        (out, is_reset)
     }
 
     /// One message, waiting for each reply.
     async fn in_turn(&mut self, message: &Ready) -> Outcome {
-        let mut out = Vec::new();
-        let is_reset = self.put_envelope(&mut out, message);
+        let (envelope, is_reset) = self.envelope(message);
         let result = async {
             if self.offers.pipelining {
-                self.wire.write(&out, self.limits.step).await;
+                self.wire.write(&envelope, self.limits.step).await;
                 self.hear_envelope(is_reset, false).await??;
             } else {
                 let mut stages = [Stage::Mail, Stage::Rcpt].into_iter();
-                for command in out.split_inclusive(|byte| *byte == b'\n') {
+                for command in envelope.split_inclusive(|byte| *byte == b'\n') {
                     self.wire.write(command, self.limits.step).await;
                     let stage = if command == b"RSET\r\n" { Stage::Mail } else { stages.next().unwrap_or(Stage::Rcpt) };
                     self.hear(stage, Hoped::Done, false).await?;
                 }
             }
-            out.clear();
+            let mut out = Outgoing::default();
             if self.offers.chunking {
-                put_chunk(&mut out, message);
+                out.put_chunk(&message.data);
             } else {
                 self.wire.write(b"DATA\r\n", self.limits.step).await;
                 self.hear(Stage::Data, Hoped::Message, false).await?;
-                put_body(&mut out, message);
+                out.put_body(&message.data);
             }
-            let gone = self.wire.write(&out, self.limits.step).await;
-            self.hear_end(gone >= out.len(), false).await
+            let gone = self.wire.write_parts(&out.parts(), self.limits.step).await;
+            self.hear_end(gone >= out.length(), false).await
         };
         let result = result.await;
         self.judge(message, result)
@@ -129,22 +132,23 @@ impl Line {
     /// Each message with the envelope of the next, and one wait between.
     async fn streamed(&mut self, messages: &[Ready]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(messages.len());
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         // What is written and not answered yet: its message, where it ends, and its outcome if that is known.
         let mut open: Option<(&Ready, usize, Option<Outcome>)> = None;
         for next in messages.iter().map(Some).chain([None]) {
             let is_reset = match next {
                 Some(next) => {
-                    let is_reset = self.put_envelope(&mut out, next);
-                    out.extend(b"DATA\r\n");
+                    let (mut envelope, is_reset) = self.envelope(next);
+                    envelope.extend(b"DATA\r\n");
+                    out.say(envelope);
                     is_reset
                 }
                 None => false,
             };
-            if out.is_empty() {
+            if out.length() == 0 {
                 break;
             }
-            let gone = self.wire.write(&out, self.limits.step).await;
+            let gone = self.wire.write_parts(&out.parts(), self.limits.step).await;
             if let Some((message, end, known)) = open.take() {
                 let result = self.hear_end(gone >= end, next.is_some()).await;
                 outcomes.push(match known {
@@ -157,7 +161,7 @@ impl Line {
                 });
             }
             let Some(next) = next.filter(|_| !self.is_broken) else { break };
-            out.clear();
+            out = Outgoing::default();
             let is_answered = !outcomes.is_empty();
             let (refused, data) = match self.hear_envelope(is_reset, is_answered).await {
                 Ok(Ok(())) => (None, self.hear(Stage::Data, Hoped::Message, true).await),
@@ -178,8 +182,8 @@ impl Line {
             };
             match known {
                 None => {
-                    put_body(&mut out, next);
-                    open = Some((next, out.len(), None));
+                    out.put_body(&next.data);
+                    open = Some((next, out.length(), None));
                 }
                 // The server goes on with a sender that it has refused: to say nothing more is the only safe thing.
                 Some(known) if is_data_open && !self.is_half_way => {
@@ -189,8 +193,8 @@ impl Line {
                 // As RFC 2920 §3.1 has it: a lone dot ends the message that goes to nobody.
                 Some(known) if is_data_open && !self.is_broken => {
                     self.is_half_way = false;
-                    out.extend(b".\r\n");
-                    open = Some((next, out.len(), Some(known)));
+                    out.say(&b".\r\n"[..]);
+                    open = Some((next, out.length(), Some(known)));
                 }
                 Some(known) => outcomes.push(known),
             }
@@ -203,18 +207,20 @@ impl Line {
 
     /// Envelopes and messages without any wait; then all the replies.
     async fn chunks(&mut self, messages: &[Ready]) -> Vec<Outcome> {
-        let mut out = Vec::new();
+        let mut out = Outgoing::default();
         let mut ends = Vec::new();
         let mut is_reset = false;
         for message in messages {
-            if !out.is_empty() && out.len() + message.bytes.len() > AHEAD_BYTES_MAX {
+            if out.length() > 0 && out.length() + message.data.length() > AHEAD_BYTES_MAX {
                 break;
             }
-            is_reset |= self.put_envelope(&mut out, message);
-            put_chunk(&mut out, message);
-            ends.push(out.len());
+            let (envelope, has_reset) = self.envelope(message);
+            is_reset |= has_reset;
+            out.say(envelope);
+            out.put_chunk(&message.data);
+            ends.push(out.length());
         }
-        let gone = self.wire.write(&out, self.limits.step).await;
+        let gone = self.wire.write_parts(&out.parts(), self.limits.step).await;
         let mut outcomes = Vec::with_capacity(ends.len());
         let mut has_failed = false;
         for (number, (message, end)) in messages.iter().zip(&ends).enumerate() {
@@ -319,7 +325,7 @@ impl Line {
 
     /// The offer that was not kept, if that is what went wrong: then the next connection does without.
     fn lie(&self, message: &Ready, broken: &Broken) -> Option<Lies> {
-        let is_parameter_sent = self.offers.size || self.offers.eight_bit && !message.is_ascii;
+        let is_parameter_sent = self.offers.size || self.offers.eight_bit && !message.data.is_ascii();
         match (&broken.failure, broken.stage) {
             (Failure::Reply { code: 500..=502 | 504 | 555, .. }, Stage::Mail) if is_parameter_sent => {
                 Some(Lies { parameters: true, ..Lies::default() })
@@ -354,30 +360,4 @@ impl Broken {
             Failure::Reply { .. } => false,
         }
     }
-}
-
-/// The message as DATA carries it: a dot more in front of each line that begins with one, and a lone dot at the end.
-/// RFC 5321 §4.5.2.
-fn put_body(out: &mut Vec<u8>, message: &Ready) {
-    out.reserve(message.bytes.len() + 5);
-    let mut rest = message.bytes.as_slice();
-    if rest.starts_with(b".") {
-        out.push(b'.');
-    }
-    while let Some(at) = memchr::memmem::find(rest, b"\n.") {
-        let (before, behind) = rest.split_at(at + 1);
-        out.extend(before);
-        out.push(b'.');
-        rest = behind;
-    }
-    out.extend(rest);
-    if !message.bytes.ends_with(b"\r\n") {
-        out.extend(b"\r\n");
-    }
-    out.extend(b".\r\n");
-}
-
-fn put_chunk(out: &mut Vec<u8>, message: &Ready) {
-    out.extend(format!("BDAT {} LAST\r\n", message.bytes.len()).as_bytes());
-    out.extend(&message.bytes);
 }

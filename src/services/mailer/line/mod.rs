@@ -7,6 +7,7 @@
 mod exchange;
 mod offers;
 mod open;
+mod outgoing;
 mod reply;
 mod socket;
 mod tls;

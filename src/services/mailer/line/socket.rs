@@ -2,6 +2,7 @@
 
 use super::reply::Reply;
 use crate::services::mailer::outcome::Failure;
+use std::io::IoSlice;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -21,8 +22,6 @@ pub(super) struct Socket<S> {
 
 /// Replies are read in pieces of this size; most come alone and are shorter.
 const PIECE_BYTES: usize = 4_096;
-/// A slow server gets its time for each part of this size.
-const WRITE_BYTES: usize = 64 << 10;
 /// What a server said before it closed is there, or on its way.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
 
@@ -31,22 +30,27 @@ impl<S: Stream> Socket<S> {
         Socket { stream, inbox: Vec::new(), broken: None }
     }
 
-    /// Writes all of `bytes`, each part within `limit`. Returns how many of them may have gone out: all, unless the
-    /// connection broke. What broke it, the next reply tells.
+    /// Writes all of `bytes`, as [`Socket::write_parts`] does.
     pub(super) async fn write(&mut self, bytes: &[u8], limit: Duration) -> usize {
+        self.write_parts(&[bytes], limit).await
+    }
+
+    /// Writes all of `parts`, and waits for the peer to take some of it no longer than `limit` at a time. Returns how many
+    /// bytes may have gone out: all, unless the connection broke. What broke it, the next reply tells.
+    pub(super) async fn write_parts(&mut self, parts: &[&[u8]], limit: Duration) -> usize {
         let mut gone = 0;
-        for part in bytes.chunks(WRITE_BYTES) {
-            let mut rest = part;
-            while !rest.is_empty() && self.broken.is_none() {
-                match timeout(limit, self.stream.write(rest)).await {
-                    Ok(Ok(0)) => self.broken = Some(Failure::Lost("the connection takes no more".into())),
-                    Ok(Ok(count)) => {
-                        gone += count;
-                        rest = rest.get(count..).unwrap_or_default();
-                    }
-                    Ok(Err(error)) => self.broken = Some(Failure::Lost(error.to_string())),
-                    Err(_) => self.broken = Some(Failure::Silent),
+        let mut slices: Vec<IoSlice<'_>> =
+            parts.iter().filter(|part| !part.is_empty()).map(|part| IoSlice::new(part)).collect();
+        let mut rest = slices.as_mut_slice();
+        while !rest.is_empty() && self.broken.is_none() {
+            match timeout(limit, self.stream.write_vectored(rest)).await {
+                Ok(Ok(0)) => self.broken = Some(Failure::Lost("the connection takes no more".into())),
+                Ok(Ok(count)) => {
+                    gone += count;
+                    IoSlice::advance_slices(&mut rest, count);
                 }
+                Ok(Err(error)) => self.broken = Some(Failure::Lost(error.to_string())),
+                Err(_) => self.broken = Some(Failure::Silent),
             }
         }
         if self.broken.is_none() {
