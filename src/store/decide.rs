@@ -14,17 +14,12 @@ impl Store {
     /// which nothing is to be written.
     ///
     /// Errors: those of `decide`, at once; [`StoreError::Busy`] where somebody else was first each time; the store's.
-    pub async fn decide<T, E: From<StoreError>>(
+    pub async fn decide<T: Sync, E: From<StoreError>>(
         &self,
-        mut decide: impl FnMut() -> Result<(Batch, T), E>,
+        decide: impl FnMut() -> Result<(Batch, T), E>,
     ) -> Result<T, E> {
-        for _ in 0..ROUNDS_MAX {
-            let (batch, value) = decide()?;
-            if batch.is_empty() || self.try_commit(batch).await? {
-                return Ok(value);
-            }
-        }
-        Err(StoreError::Busy.into())
+        let (value, _) = self.decided(decide, None::<fn(&T)>).await?;
+        Ok(value)
     }
 
     /// The same, with what `view` makes of the value: as a rule while the disk is at it, so that the answer to somebody is
@@ -33,18 +28,28 @@ impl Store {
     /// Errors: as those of [`Store::decide`].
     pub async fn decide_and_view<T: Sync, V: Send, E: From<StoreError>>(
         &self,
-        mut decide: impl FnMut() -> Result<(Batch, T), E>,
+        decide: impl FnMut() -> Result<(Batch, T), E>,
         view: impl Fn(&T) -> V + Sync,
     ) -> Result<(T, V), E> {
+        let (value, viewed) = self.decided(decide, Some(&view)).await?;
+        let viewed = viewed.unwrap_or_else(|| view(&value));
+        Ok((value, viewed))
+    }
+
+    /// What was decided in the end, and what `view` made of it where the disk gave it the time.
+    async fn decided<T: Sync, V: Send, E: From<StoreError>>(
+        &self,
+        mut decide: impl FnMut() -> Result<(Batch, T), E>,
+        view: Option<impl Fn(&T) -> V + Sync>,
+    ) -> Result<(T, Option<V>), E> {
         for _ in 0..ROUNDS_MAX {
             let (batch, value) = decide()?;
             let mut viewed = None;
             let is_done = batch.is_empty() || {
-                let meanwhile: Meanwhile<'_> = Box::new(|| viewed = Some(view(&value)));
-                committed(self.kv.commit(batch, Some(meanwhile)).await)?
+                let meanwhile = view.as_ref().map(|view| Box::new(|| viewed = Some(view(&value))) as Meanwhile<'_>);
+                committed(self.kv.commit(batch, meanwhile).await)?
             };
             if is_done {
-                let viewed = viewed.unwrap_or_else(|| view(&value));
                 return Ok((value, viewed));
             }
         }

@@ -5,7 +5,7 @@ use super::body::{is_of, read_body};
 use super::condition::{has, if_match};
 use super::problem::ApiProblem;
 use crate::domain::{Article, ArticleId, Kind, Labels, Problem, Site, State as ArticleState, Term};
-use crate::services::publish::{Idempotency, Outcome};
+use crate::services::publish::{Idempotency, Outcome, Wanted};
 use crate::store::{Order, Place};
 use crate::wire::source::{Door, from_json, json_problem};
 use aws_lc_rs::digest::{Context, SHA256, digest};
@@ -95,8 +95,8 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Ans
         };
         one(&app, article, status)
     };
-    let (_, _, answer) = app.publisher.push_and_view(draft, retry, view).await?;
-    Ok(answer)
+    let wanted = Wanted::Push { draft: &draft, retry: retry.as_ref() };
+    Ok(app.publisher.write_and_view(wanted, view).await?)
 }
 
 /// `GET /articles/{id}`
@@ -114,14 +114,15 @@ pub(super) async fn replace(State(app): State<Arc<App>>, Named(id): Named, reque
     let seen = if_match(request.headers())?;
     let body = read_json(&app, request).await?;
     let draft = with_door(&app, |door| from_json(&body, door))?;
-    let (article, _) = app.publisher.revise(&id, &draft, seen.as_deref()).await?;
-    Ok(one(&app, &article, StatusCode::OK))
+    let wanted = Wanted::Revise { id: &id, draft: &draft, seen: seen.as_deref() };
+    Ok(app.publisher.write_and_view(wanted, |article, _| one(&app, article, StatusCode::OK)).await?)
 }
 
 /// `DELETE /articles/{id}`
 pub(super) async fn retract(State(app): State<Arc<App>>, Named(id): Named, headers: HeaderMap) -> Answer {
-    let (article, _) = app.publisher.retract(&id, if_match(&headers)?.as_deref()).await?;
-    Ok(one(&app, &article, StatusCode::OK))
+    let seen = if_match(&headers)?;
+    let wanted = Wanted::Retract { id: &id, seen: seen.as_deref() };
+    Ok(app.publisher.write_and_view(wanted, |article, _| one(&app, article, StatusCode::OK)).await?)
 }
 
 /// What a list can be narrowed to.

@@ -39,6 +39,35 @@ pub struct Idempotency {
     pub request: [u8; 32],
 }
 
+/// What is wanted of an article.
+#[derive(Debug, Clone, Copy)]
+pub enum Wanted<'a> {
+    /// That it is there, whether it is new or not: one that carries a known `external_id` is the known article, and a
+    /// repeated idempotency key gives the first answer again.
+    Push {
+        /// The article.
+        draft: &'a Draft,
+        /// By what a repetition is known.
+        retry: Option<&'a Idempotency>,
+    },
+    /// That it says what `draft` says, all of it.
+    Revise {
+        /// Which one.
+        id: &'a ArticleId,
+        /// What it is to say.
+        draft: &'a Draft,
+        /// Revisions of which one has to be the current one, if the caller says so.
+        seen: Option<&'a [u32]>,
+    },
+    /// That it is withdrawn, whatever its state.
+    Retract {
+        /// Which one.
+        id: &'a ArticleId,
+        /// As for [`Wanted::Revise`].
+        seen: Option<&'a [u32]>,
+    },
+}
+
 /// Takes articles in.
 #[derive(Clone)]
 pub struct Publisher {
@@ -62,67 +91,53 @@ impl Publisher {
         self.guard.accept(self.clock.now())
     }
 
-    /// Takes in an article that may be new: one that carries a known `external_id` is the known article, and a
-    /// repeated idempotency key gives the first answer again.
+    /// Takes in an article that may be new: as [`Wanted::Push`].
     ///
-    /// Errors: [`Kind::Conflict`] if its names are two articles', or it is part of a flood, [`Kind::Invalid`] if the idempotency key was used for another
-    /// request or the state does not allow the move.
+    /// Errors: as those of [`Publisher::write_and_view`].
     pub async fn push(&self, draft: Draft, retry: Option<Idempotency>) -> Result<(Article, Outcome), Problem> {
-        let (article, outcome, ()) = self.push_and_view(draft, retry, |_, _| ()).await?;
-        Ok((article, outcome))
+        self.write(Wanted::Push { draft: &draft, retry: retry.as_ref() }).await
     }
 
-    /// The same, with what `view` makes of it: as a rule while the disk is at it, so that the answer is written by the time
-    /// that it may be given.
+    /// Replaces all that `draft` can say of the article `id`: as [`Wanted::Revise`].
     ///
-    /// Errors: as those of [`Publisher::push`].
-    pub async fn push_and_view<V: Send>(
-        &self,
-        draft: Draft,
-        retry: Option<Idempotency>,
-        view: impl Fn(&Article, Outcome) -> V + Sync,
-    ) -> Result<(Article, Outcome, V), Problem> {
-        let edit = |batch: &mut Batch, now| {
-            if let Some(article) = retry.as_ref().map(|retry| self.replayed(retry)).transpose()?.flatten() {
-                return Ok(Edit { old: None, new: article, outcome: Outcome::Unchanged });
-            }
-            let edit = match self.known(&draft)? {
-                Some(old) => self.edit_of(old, &draft, now)?,
-                None => Edit { old: None, new: admit(&draft, now), outcome: Outcome::Created },
-            };
-            if let Some(retry) = &retry {
-                let request = retry.request.to_vec();
-                let replay = Replay { request, article: edit.new.id.clone(), at: now };
-                self.store.remember_replay(batch, &retry.digest, &replay, now + REPLAY_KEPT);
-            }
-            Ok(edit)
-        };
-        self.write_and_view(edit, view).await
-    }
-
-    /// Replaces all that `draft` can say of the article `id`. `seen` are the revisions of which one has to be the current
-    /// one, if the caller says so.
-    ///
-    /// Errors: [`Kind::NotFound`], [`Kind::Stale`], [`Kind::Invalid`].
+    /// Errors: as those of [`Publisher::write_and_view`].
     pub async fn revise(
         &self,
         id: &ArticleId,
         draft: &Draft,
         seen: Option<&[u32]>,
     ) -> Result<(Article, Outcome), Problem> {
-        self.write(|_, now| self.edit_of(self.current(id, seen)?, draft, now)).await
+        self.write(Wanted::Revise { id, draft, seen }).await
     }
 
-    /// Withdraws the article `id`, whatever its state. `seen` as for [`Publisher::revise`].
+    /// Withdraws the article `id`: as [`Wanted::Retract`].
     ///
-    /// Errors: [`Kind::NotFound`], [`Kind::Stale`].
+    /// Errors: as those of [`Publisher::write_and_view`].
     pub async fn retract(&self, id: &ArticleId, seen: Option<&[u32]>) -> Result<(Article, Outcome), Problem> {
-        self.write(|_, now| {
-            let old = self.current(id, seen)?;
-            let new = Article { state: State::Retracted, ..old.record.clone() };
-            Ok(revision_of(old, new, now))
-        })
-        .await
+        self.write(Wanted::Retract { id, seen }).await
+    }
+
+    /// Does what is wanted.
+    async fn write(&self, wanted: Wanted<'_>) -> Result<(Article, Outcome), Problem> {
+        let written = self.store.decide(|| self.decided(wanted)).await?;
+        Ok(self.tell(written))
+    }
+
+    /// Does what is wanted, and returns what `view` makes of the article as it is then: as a rule while the disk is at it,
+    /// so that the answer is written by the time that it may be given.
+    ///
+    /// Errors: [`Kind::NotFound`] and [`Kind::Stale`] of one that is named; [`Kind::Conflict`] if the names of one that is
+    /// pushed are two articles', or the edit is part of a flood; [`Kind::Invalid`] if the idempotency key was used for
+    /// another request or the state does not allow the move.
+    pub async fn write_and_view<V: Send>(
+        &self,
+        wanted: Wanted<'_>,
+        view: impl Fn(&Article, Outcome) -> V + Sync,
+    ) -> Result<V, Problem> {
+        let view = |written: &Written| view(&written.article, written.outcome);
+        let (written, viewed) = self.store.decide_and_view(|| self.decided(wanted), view).await?;
+        self.tell(written);
+        Ok(viewed)
     }
 
     /// Does what its hour has come for: publishes scheduled articles and forgets old idempotency keys.
@@ -247,31 +262,42 @@ impl Publisher {
         Ok(revision_of(old, new, now))
     }
 
-    /// Commits the edit that `edit` makes of what it finds, with what it puts into the batch besides.
-    async fn write(
-        &self,
-        edit: impl FnMut(&mut Batch, Time) -> Result<Edit, Problem>,
-    ) -> Result<(Article, Outcome), Problem> {
-        let (article, outcome, ()) = self.write_and_view(edit, |_, _| ()).await?;
-        Ok((article, outcome))
+    /// A batch that does what is wanted of what it finds.
+    fn decided(&self, wanted: Wanted<'_>) -> Result<(Batch, Written), Problem> {
+        let (mut batch, now) = (Batch::default(), self.clock.now());
+        let edit = match wanted {
+            Wanted::Push { draft, retry } => self.pushed(&mut batch, draft, retry, now)?,
+            Wanted::Revise { id, draft, seen } => self.edit_of(self.current(id, seen)?, draft, now)?,
+            Wanted::Retract { id, seen } => {
+                let old = self.current(id, seen)?;
+                let new = Article { state: State::Retracted, ..old.record.clone() };
+                revision_of(old, new, now)
+            }
+        };
+        let written = self.written(&mut batch, edit, now)?;
+        Ok((batch, written))
     }
 
-    /// The same, with what `view` makes of the article as the edit leaves it.
-    async fn write_and_view<V: Send>(
+    /// The edit of a push, with its idempotency key in `batch`.
+    fn pushed(
         &self,
-        mut edit: impl FnMut(&mut Batch, Time) -> Result<Edit, Problem>,
-        view: impl Fn(&Article, Outcome) -> V + Sync,
-    ) -> Result<(Article, Outcome, V), Problem> {
-        let decide = || {
-            let (mut batch, now) = (Batch::default(), self.clock.now());
-            let edit = edit(&mut batch, now)?;
-            let written = self.written(&mut batch, edit, now)?;
-            Ok::<_, Problem>((batch, written))
+        batch: &mut Batch,
+        draft: &Draft,
+        retry: Option<&Idempotency>,
+        now: Time,
+    ) -> Result<Edit, Problem> {
+        if let Some(article) = retry.map(|retry| self.replayed(retry)).transpose()?.flatten() {
+            return Ok(Edit { old: None, new: article, outcome: Outcome::Unchanged });
+        }
+        let edit = match self.known(draft)? {
+            Some(old) => self.edit_of(old, draft, now)?,
+            None => Edit { old: None, new: admit(draft, now), outcome: Outcome::Created },
         };
-        let view = |written: &Written| view(&written.article, written.outcome);
-        let (written, viewed) = self.store.decide_and_view(decide, view).await?;
-        let (article, outcome) = self.tell(written);
-        Ok((article, outcome, viewed))
+        if let Some(retry) = retry {
+            let replay = Replay { request: retry.request.to_vec(), article: edit.new.id.clone(), at: now };
+            self.store.remember_replay(batch, &retry.digest, &replay, now + REPLAY_KEPT);
+        }
+        Ok(edit)
     }
 
     /// Puts one edit into `batch`, with its log entry. Errors: [`Kind::Conflict`] if it is part of a flood.

@@ -239,7 +239,7 @@ impl Returns {
 
     /// Commits what `change` makes of the subscriber of a subscription, and counts what came back; nothing where the
     /// subscription has been erased. Returns what `change` did.
-    async fn change<T: Default>(
+    async fn change<T: Default + Sync>(
         &self,
         about: SubscriptionId,
         by: Option<LedgerKey>,

@@ -322,7 +322,7 @@ impl Subscriptions {
     }
 
     /// As [`Store::decide`], with errors that tell strangers nothing of what is stored.
-    async fn change<T>(&self, mut decide: impl FnMut() -> Result<(Batch, T), Problem>) -> Result<T, Problem> {
+    async fn change<T: Sync>(&self, mut decide: impl FnMut() -> Result<(Batch, T), Problem>) -> Result<T, Problem> {
         let decided = self.store.decide(|| match decide() {
             Ok((batch, value)) => Ok((batch, Ok(value))),
             Err(problem) => Ok((Batch::default(), Err(problem))),
@@ -331,7 +331,10 @@ impl Subscriptions {
     }
 
     /// As above; then the mailer looks for what it owes.
-    async fn change_and_mail<T>(&self, decide: impl FnMut() -> Result<(Batch, T), Problem>) -> Result<T, Problem> {
+    async fn change_and_mail<T: Sync>(
+        &self,
+        decide: impl FnMut() -> Result<(Batch, T), Problem>,
+    ) -> Result<T, Problem> {
         let value = self.change(decide).await?;
         self.wake();
         Ok(value)
