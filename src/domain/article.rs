@@ -1,5 +1,6 @@
 //! An article: what the newsroom says, and the states it goes through.
 
+use super::text::{is_clean_line, parsed};
 use super::{Comments, Fault, Medium, Origin, Slug, Time};
 use chrono::Duration;
 use serde::{Deserialize, Serialize};
@@ -62,8 +63,7 @@ impl std::fmt::Display for ArticleId {
 
 impl<'de> Deserialize<'de> for ArticleId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        ArticleId::parse("id", &text).map_err(serde::de::Error::custom)
+        parsed(deserializer, |text| ArticleId::parse("id", text))
     }
 }
 
@@ -90,15 +90,14 @@ impl ExternalId {
 
 impl<'de> Deserialize<'de> for ExternalId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        ExternalId::parse("external_id", &text).map_err(serde::de::Error::custom)
+        parsed(deserializer, |text| ExternalId::parse("external_id", text))
     }
 }
 
 fn name(field: &str, text: &str, bytes_max: usize) -> Result<Box<str>, Fault> {
     let fits = !text.is_empty()
         && text.len() <= bytes_max
-        && super::clean_line(text) == text
+        && is_clean_line(text)
         // As a path segment these two would be eaten by every client before the request is sent.
         && !matches!(text, "." | "..");
     if !fits {

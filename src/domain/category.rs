@@ -1,5 +1,6 @@
 //! A category: one file in the feeds folder, one feed in three formats, one page.
 
+use super::text::parsed;
 use super::{Fault, Problem, Selection, Term};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -70,8 +71,7 @@ impl std::fmt::Display for Slug {
 
 impl<'de> Deserialize<'de> for Slug {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Slug::parse("slug", &text).map_err(serde::de::Error::custom)
+        parsed(deserializer, |text| Slug::parse("slug", text))
     }
 }
 

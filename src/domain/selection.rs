@@ -6,6 +6,7 @@
 
 mod query;
 
+use super::text::parsed;
 use super::{Categories, Fault, Labels, Slug, Term};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -251,11 +252,10 @@ impl Serialize for Selection {
 
 impl<'de> Deserialize<'de> for Selection {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        if text == ALL {
-            return Ok(Selection::all());
-        }
-        Selection::parse(&text).map_err(|fault| serde::de::Error::custom(Fault::from(fault)))
+        parsed(deserializer, |text| match text {
+            ALL => Ok(Selection::all()),
+            text => Selection::parse(text).map_err(Fault::from),
+        })
     }
 }
 

@@ -1,5 +1,10 @@
 //! Text as it may be stored: no character that XML 1.0 forbids ever gets past this door.
 
+use super::Fault;
+use serde::Deserializer;
+use serde::de::Visitor;
+use std::fmt;
+
 /// Characters that RSS and Atom cannot carry at all (XML 1.0 §2.2), the C1 controls that it discourages,
 /// and U+FEFF, which is invisible inside a text and breaks equality.
 fn is_forbidden(c: char) -> bool {
@@ -42,12 +47,41 @@ pub fn clean_block(text: &str) -> String {
 
 /// Text of one line: cleaned as a block, then every run of white space becomes one space, ends trimmed.
 pub fn clean_line(text: &str) -> String {
-    // So it mostly is, over and over as records are read.
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-    if is_plain && text.trim_ascii().len() == text.len() && !text.contains("  ") {
+    if is_plain_line(text) {
         return text.to_owned();
     }
     clean_block(text).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Does [`clean_line`] leave it as it is?
+pub(super) fn is_clean_line(text: &str) -> bool {
+    is_plain_line(text) || clean_line(text) == text
+}
+
+/// Is it ASCII with nothing in it that is to be cleaned? So it mostly is, over and over as records are read.
+fn is_plain_line(text: &str) -> bool {
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    is_plain && text.trim_ascii().len() == text.len() && !text.contains("  ")
+}
+
+/// What `parse` makes of a string, which is not copied for it.
+pub(super) fn parsed<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    parse: impl Fn(&str) -> Result<T, Fault>,
+) -> Result<T, D::Error> {
+    struct Text<F>(F);
+    impl<T, F: Fn(&str) -> Result<T, Fault>> Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+            out.write_str("a string")
+        }
+
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+            (self.0)(text).map_err(E::custom)
+        }
+    }
+    deserializer.deserialize_str(Text(parse))
 }
 
 /// Is it a language tag, well-formed by RFC 5646 §2.1: language, script, region, variants, extensions, or private use?

@@ -1,7 +1,7 @@
 //! Instants, the clock that tests control, and dates as people and feeds write them.
 
 use super::Fault;
-use chrono::{DateTime, Duration, SubsecRound, Utc};
+use chrono::{DateTime, Datelike as _, Duration, SubsecRound, Timelike as _, Utc};
 use jiff::civil;
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
@@ -88,12 +88,26 @@ fn local(text: &str) -> Option<civil::DateTime> {
 
 /// The date form of RSS and mail: `Fri, 18 Dec 2020 12:03:00 +0000`. RFC 5322 §3.3 with a four-digit year.
 pub fn rfc822(time: Time) -> String {
-    time.format("%a, %d %b %Y %H:%M:%S +0000").to_string()
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    // By hand: each mail and each item of a feed has one, and a pattern is read anew each time.
+    let month = usize::try_from(time.month0()).ok().and_then(|month| MONTHS.get(month)).copied().unwrap_or_default();
+    let (day, year) = (time.day(), time.year());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    format!("{}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000", time.weekday())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn the_date_form_of_mail_is_written_as_the_pattern_says(seconds in -62_000_000_000_i64..250_000_000_000) {
+            let time = DateTime::from_timestamp(seconds, 0).expect("years of four digits");
+            let pattern = time.format("%a, %d %b %Y %H:%M:%S +0000").to_string();
+            proptest::prop_assert_eq!(rfc822(time), pattern);
+        }
+    }
 
     #[test]
     fn a_moscow_time_without_a_zone_becomes_the_right_instant() {

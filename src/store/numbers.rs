@@ -64,9 +64,9 @@ enum About {
     Digest(NaiveDate),
 }
 
-/// Sums in the making: what one commit adds.
+/// Sums in the making: what one commit adds. Mails of one commit have few different things that they count for.
 #[derive(Debug, Default)]
-pub struct Tally(BTreeMap<Vec<u8>, Numbers>);
+pub struct Tally(Vec<(NaiveDate, Counted, Numbers)>);
 
 /// By what sums are kept day by day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +155,21 @@ impl Counted {
     }
 }
 
+impl Tally {
+    /// A mail has become this at `at`.
+    pub fn add(&mut self, counted: &Counted, became: Became, at: Time) {
+        // One of our own is not counted.
+        if counted.domain.is_empty() {
+            return;
+        }
+        let (day, one) = (at.date_naive(), Numbers::one(became));
+        match self.0.iter_mut().find(|(other, like, _)| *other == day && like == counted) {
+            Some((.., numbers)) => *numbers = numbers.plus(one),
+            None => self.0.push((day, counted.clone(), one)),
+        }
+    }
+}
+
 impl Daily {
     fn place(self) -> usize {
         match self {
@@ -195,34 +210,28 @@ pub(super) fn added(table: Table, key: &[u8], old: Option<&[u8]>, numbers: Numbe
 }
 
 impl Store {
-    /// Puts into `tally` that a mail has become this at `at`. Errors: the store's, where it has to look which names have sums.
-    pub fn tally(&self, tally: &mut Tally, counted: &Counted, became: Became, at: Time) -> Result<(), StoreError> {
-        // One of our own is not counted.
-        if counted.domain.is_empty() {
-            return Ok(());
+    /// Puts the sums into `batch`. Errors: the store's, where it has to look which names have sums.
+    pub fn write_tally(&self, batch: &mut Batch, tally: &Tally) -> Result<(), StoreError> {
+        let mut sums: BTreeMap<Vec<u8>, Numbers> = BTreeMap::new();
+        for (day, counted, numbers) in &tally.0 {
+            let mut add = |key: Vec<u8>| {
+                let sum = sums.entry(key).or_default();
+                *sum = sum.plus(*numbers);
+            };
+            // Whoever asks for a subscription names a domain: that alone gives it no sum of its own.
+            let is_regular = counted.selection.is_some();
+            add(Daily::Domain.key(*day, self.named(Daily::Domain, *day, &counted.domain, is_regular)?));
+            let Some(selection) = &counted.selection else { continue };
+            let selection = self.named(Daily::Selection, *day, selection, true)?;
+            add(Daily::Selection.key(*day, selection));
+            match &counted.about {
+                Some(About::Article(article)) => add(article_key(article)),
+                Some(About::Digest(window)) => add(format!("{DIGESTS}{window}/{selection}").into_bytes()),
+                None => {}
+            }
         }
-        let day = at.date_naive();
-        let mut add = |key: Vec<u8>| {
-            let sum = tally.0.entry(key).or_default();
-            *sum = sum.plus(Numbers::one(became));
-        };
-        // Whoever asks for a subscription names a domain: that alone gives it no sum of its own.
-        let is_regular = counted.selection.is_some();
-        add(Daily::Domain.key(day, self.named(Daily::Domain, day, &counted.domain, is_regular)?));
-        let Some(selection) = &counted.selection else { return Ok(()) };
-        let selection = self.named(Daily::Selection, day, selection, true)?;
-        add(Daily::Selection.key(day, selection));
-        match &counted.about {
-            Some(About::Article(article)) => add(article_key(article)),
-            Some(About::Digest(window)) => add(format!("{DIGESTS}{window}/{selection}").into_bytes()),
-            None => {}
-        }
+        sums.into_iter().for_each(|(key, numbers)| batch.add(Table::Meta, key, numbers));
         Ok(())
-    }
-
-    /// Puts the sums into `batch`.
-    pub fn write_tally(&self, batch: &mut Batch, tally: Tally) {
-        tally.0.into_iter().for_each(|(key, numbers)| batch.add(Table::Meta, key, numbers));
     }
 
     /// `name`, if it has or gets a sum of its own; else that of the others.
@@ -305,8 +314,8 @@ mod tests {
         };
         let count = |store: &Store, message: &Message, domain: &str, at: Time| {
             let (mut tally, mut batch) = (Tally::default(), Batch::default());
-            store.tally(&mut tally, &Counted::of(message, &to(domain)), Became::Accepted, at).unwrap();
-            store.write_tally(&mut batch, tally);
+            tally.add(&Counted::of(message, &to(domain)), Became::Accepted, at);
+            store.write_tally(&mut batch, &tally).unwrap();
             wait(store.commit(batch)).unwrap();
         };
         let notice = Message::Notice { article: ArticleId::parse("id", "a").unwrap() };
@@ -315,9 +324,9 @@ mod tests {
         let (mut tally, mut batch) = (Tally::default(), Batch::default());
         for number in 0..NAMES_MAX + 5 {
             let counted = Counted::of(&notice, &to(&format!("d{number}.example")));
-            store.tally(&mut tally, &counted, Became::Accepted, at).unwrap();
+            tally.add(&counted, Became::Accepted, at);
         }
-        store.write_tally(&mut batch, tally);
+        store.write_tally(&mut batch, &tally).unwrap();
         wait(store.commit(batch)).unwrap();
         let late = at + chrono::Duration::days(7);
         // Another process finds those that had one.

@@ -138,7 +138,11 @@ struct Parser {
 impl Parser {
     /// Parts joined by OR; with `is_negated`, what is not in them.
     fn any(&mut self, depth: usize, is_negated: bool) -> Result<Node, QueryFault> {
-        let mut parts = vec![self.every(depth, is_negated)?];
+        let first = self.every(depth, is_negated)?;
+        if self.tokens.peek().is_none() {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
         while self.tokens.next_if(|token| matches!(token.kind, Kind::Or)).is_some() {
             parts.push(self.every(depth, is_negated)?);
         }
@@ -147,7 +151,12 @@ impl Parser {
 
     /// Parts joined by AND.
     fn every(&mut self, depth: usize, is_negated: bool) -> Result<Node, QueryFault> {
-        let mut parts = vec![self.one(depth, is_negated)?];
+        let first = self.one(depth, is_negated)?;
+        // Most selections are one term.
+        if self.tokens.peek().is_none() {
+            return Ok(first);
+        }
+        let mut parts = vec![first];
         while self.tokens.next_if(|token| matches!(token.kind, Kind::And)).is_some() {
             parts.push(self.one(depth, is_negated)?);
         }

@@ -1,10 +1,12 @@
 //! A mail address: what is let in, and when two are one mailbox.
 
 use crate::domain::Fault;
+use crate::domain::text::parsed;
 use icu_properties::props::{
     BinaryProperty as _, DefaultIgnorableCodePoint, EnumeratedProperty as _, GeneralCategory, GeneralCategoryGroup,
 };
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use url::Host;
 
 /// A mail address, as SMTP can carry it: the local part to the letter, the domain in lower case and ASCII (IDNA).
@@ -26,14 +28,19 @@ impl Address {
             && !local.contains("..")
             // Letters, their marks and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
             && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || is_mark(c));
-        let domain = match Host::parse(domain) {
-            Ok(Host::Domain(ascii)) if ascii.contains('.') && !ascii.ends_with('.') && !ascii.contains("..") => ascii,
-            _ => return Err(fault()),
+        let domain = match is_plain(domain) {
+            true => Cow::Borrowed(domain),
+            false => match Host::parse(domain) {
+                Ok(Host::Domain(ascii)) => Cow::Owned(ascii),
+                Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => return Err(fault()),
+            },
         };
+        let has_labels = domain.contains('.') && !domain.ends_with('.') && !domain.contains("..");
         let label_fits = |l: &str| l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-');
-        let domain_fits = domain.split('.').all(label_fits)
+        let domain_fits = has_labels
+            && domain.split('.').all(label_fits)
             && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-        let whole = format!("{local}@{domain}");
+        let whole = [local, "@", &domain].concat();
         if !local_fits || !domain_fits || whole.len() > Self::BYTES_MAX {
             return Err(fault());
         }
@@ -66,6 +73,15 @@ impl Address {
     }
 }
 
+/// Does IDNA leave the domain as it is, and is it no number, as an IP address may be one? So it mostly is, over and over
+/// as records are read.
+fn is_plain(domain: &str) -> bool {
+    let last = domain.rsplit('.').next().unwrap_or_default();
+    domain.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+        && last.starts_with(|first: char| first.is_ascii_lowercase())
+        && !domain.contains("xn--")
+}
+
 /// A mark on a letter that is no letter by itself, such as the virama of Devanagari or a tone of Thai.
 fn is_mark(c: char) -> bool {
     GeneralCategoryGroup::Mark.contains(GeneralCategory::for_char(c)) && !DefaultIgnorableCodePoint::for_char(c)
@@ -73,14 +89,22 @@ fn is_mark(c: char) -> bool {
 
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Address::parse("address", &text).map_err(serde::de::Error::custom)
+        parsed(deserializer, |text| Address::parse("address", text))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_domain_that_is_plain_is_what_idna_makes_of_it(text in "([a-z0-9-]{0,3}|xn--[a-z0-9]{0,3}|[Aö%_ 1x]|[.]){0,5}") {
+            if is_plain(&text) {
+                proptest::prop_assert_eq!(Host::parse(&text).ok(), Some(Host::Domain(text)));
+            }
+        }
+    }
 
     #[test]
     fn addresses_at_the_edges() {

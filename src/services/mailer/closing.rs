@@ -47,7 +47,7 @@ impl Mailer {
             return Ok(());
         }
         self.store.decide(|| Ok::<_, StoreError>((self.closing_batch(closings)?, ()))).await?;
-        closings.drain(..).for_each(|closing| self.closed(&closing));
+        self.closed(closings);
         Ok(())
     }
 
@@ -57,7 +57,7 @@ impl Mailer {
         for closing in closings {
             self.close(&mut batch, &mut tally, closing)?;
         }
-        self.store.write_tally(&mut batch, tally);
+        self.store.write_tally(&mut batch, &tally)?;
         Ok(batch)
     }
 
@@ -86,7 +86,7 @@ impl Mailer {
             },
         };
         if let Some(became) = became(&state, &closing.outcome) {
-            self.store.tally(tally, &closing.share.counted, became, now)?;
+            tally.add(&closing.share.counted, became, now);
         }
         let next = LedgerRow { state, ..row.record.clone() };
         self.store.write_message(batch, Some(&row), &next);
@@ -116,35 +116,49 @@ impl Mailer {
         }
     }
 
-    fn measure(&self, closing: &Closing) {
-        let result = match &closing.outcome {
-            Outcome::Accepted { .. } => "accepted",
-            Outcome::Rejected { .. } => "bounced",
-            Outcome::Deferred { is_blameless: false, .. } | Outcome::Suspect { .. } => "deferred",
-            Outcome::Deferred { is_blameless: true, .. } | Outcome::Doubtful => return,
-        };
-        let provider = closing.share.provider.as_ref().map_or_else(|| OTHERS.into(), |name| name.to_string());
-        metrics::counter!(telemetry::MAIL_RESULTS_TOTAL, "result" => result, "provider" => provider).increment(1);
-    }
-
-    /// It is closed durably: counts it, and takes it out of the connection's hands.
-    pub(super) fn closed(&self, closing: &Closing) {
-        self.release(&closing.key);
-        self.measure(closing);
-        match &closing.outcome {
-            Outcome::Accepted { .. } => metrics::counter!(telemetry::MAIL_SENT_TOTAL).increment(1),
-            Outcome::Rejected { .. } => metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(1),
-            Outcome::Deferred { .. } | Outcome::Suspect { .. } => {
-                metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1);
-            }
-            Outcome::Doubtful => match self.settings.doubtful {
-                Doubtful::Resend => metrics::counter!(telemetry::MAIL_DEFERRED_TOTAL).increment(1),
-                Doubtful::Hold => {
+    /// They are closed durably: counts them, and takes them out of the connection's hands.
+    pub(super) fn closed(&self, closings: &mut Vec<Closing>) {
+        let (mut totals, mut results) = (Vec::new(), Vec::new());
+        for Closing { key, outcome, share, .. } in closings.drain(..) {
+            self.release(&key);
+            let (total, result) = match outcome {
+                Outcome::Accepted { .. } => (telemetry::MAIL_SENT_TOTAL, Some("accepted")),
+                Outcome::Rejected { .. } => (telemetry::MAIL_FAILED_TOTAL, Some("bounced")),
+                Outcome::Deferred { is_blameless: true, .. } => (telemetry::MAIL_DEFERRED_TOTAL, None),
+                Outcome::Deferred { .. } | Outcome::Suspect { .. } => {
+                    (telemetry::MAIL_DEFERRED_TOTAL, Some("deferred"))
+                }
+                Outcome::Doubtful if self.settings.doubtful == Doubtful::Resend => {
+                    (telemetry::MAIL_DEFERRED_TOTAL, None)
+                }
+                Outcome::Doubtful => {
                     metrics::gauge!(telemetry::MAIL_DOUBTFUL).increment(1.0);
                     tracing::warn!("a message is doubtful: it was sent whole, and the server's reply never came");
+                    continue;
                 }
-            },
+            };
+            count(&mut totals, total);
+            if let Some(result) = result {
+                count(&mut results, (result, share.provider));
+            }
         }
+        // Once for all: a name with labels is looked up at some cost.
+        for (name, count) in totals {
+            metrics::counter!(name).increment(count);
+        }
+        for ((result, provider), count) in results {
+            let provider = provider.map_or_else(|| OTHERS.into(), |name| name.to_string());
+            metrics::counter!(telemetry::MAIL_RESULTS_TOTAL, "result" => result, "provider" => provider)
+                .increment(count);
+        }
+    }
+}
+
+/// One more of `what`.
+fn count<T: PartialEq>(counts: &mut Vec<(T, u64)>, what: T) {
+    match counts.iter_mut().find(|(known, _)| *known == what) {
+        Some((_, count)) => *count += 1,
+        None => counts.push((what, 1)),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What many messages have in common, worked out once: the article they are about, and the mail but for what differs
 //! from one recipient to the next.
 
+use super::ready::wanted;
 use super::told::Prints;
 use super::{Mailer, locked};
-use crate::domain::{Article, ArticleId, Category, Fault, Labels, Language, Slug, Time};
+use crate::domain::{Article, ArticleId, Category, Fault, Labels, Language, Selection, Slug, Time};
+use crate::services::newsroom::Newsroom;
 use crate::store::{StoreError, Stored};
 use crate::wire::locale::When;
 use crate::wire::mail;
@@ -30,11 +32,11 @@ pub(super) struct Known {
 }
 
 /// What a form was made of: the same of all gives the same mail.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Made {
     list: Option<Slug>,
     language: Language,
-    wanted: String,
+    selection: Selection,
     /// The offset of the reader's zone when the article came out, and what it is called: all of the zone that the mail
     /// shows.
     clock: (i32, String),
@@ -49,10 +51,10 @@ struct Made {
 /// What a notice is about beside the article.
 pub(super) struct Telling<'a> {
     pub(super) list: Option<&'a Category>,
-    pub(super) wanted: String,
+    pub(super) selection: &'a Selection,
     /// Sealed token of the leaving link.
     pub(super) leave: &'a str,
-    pub(super) newsroom_at: Time,
+    pub(super) newsroom: &'a Newsroom,
     pub(super) correction: Option<mail::Correction<'a>>,
 }
 
@@ -93,27 +95,41 @@ impl Mailer {
         known: &Arc<Known>,
         telling: Telling<'_>,
     ) -> Result<mail::MailData, Fault> {
-        let Telling { list, wanted, leave, newsroom_at, correction } = telling;
-        let note = correction.map(|correction| correction.note.map(str::to_owned));
-        let made = Made {
-            list: list.map(|list| list.slug.clone()),
-            language: frame.language,
-            wanted,
-            clock: When::clock(known.article.record.dated(), frame.zone),
-            templates: Arc::clone(frame.templates),
-            newsroom_at,
-            correction: note,
-        };
+        let Telling { list, selection, leave, newsroom, correction } = telling;
+        let clock = When::clock(known.article.record.dated(), frame.zone);
         let write = |leave: &str| {
             let (article, summary) = (&known.article.record, known.summary.as_deref());
-            mail::notice(frame, &mail::Notice { article, summary, list, wanted: &made.wanted, leave, correction })
+            let wanted = &wanted(frame, newsroom, selection);
+            mail::notice(frame, &mail::Notice { article, summary, list, wanted, leave, correction })
         };
-        let is_it = |(article, other, _): &(Arc<Known>, Made, _)| Arc::ptr_eq(article, known) && *other == made;
+        let note = correction.map(|correction| correction.note);
+        let is_made_so = |made: &Made| {
+            made.list.as_ref() == list.map(|list| &list.slug)
+                && made.language == frame.language
+                && made.selection == *selection
+                && made.clock == clock
+                && made.templates == *frame.templates
+                && made.newsroom_at == newsroom.changed_at
+                && made.correction.as_ref().map(Option::as_deref) == note
+        };
+        let is_it = |(article, made, _): &(Arc<Known>, Made, _)| Arc::ptr_eq(article, known) && is_made_so(made);
         let found = locked(&self.forms).forms.iter().find(|form| is_it(form)).map(|(.., form)| Arc::clone(form));
         let form = match found {
             Some(form) => form,
-            None => match mail::Form::of(leave, write) {
-                Ok(form) => Arc::new(form),
+            None => match mail::Form::of(leave, write).map(Arc::new) {
+                Ok(form) => {
+                    let made = Made {
+                        list: list.map(|list| list.slug.clone()),
+                        language: frame.language,
+                        selection: selection.clone(),
+                        clock,
+                        templates: Arc::clone(frame.templates),
+                        newsroom_at: newsroom.changed_at,
+                        correction: note.map(|note| note.map(str::to_owned)),
+                    };
+                    locked(&self.forms).keep(Arc::clone(known), made, Arc::clone(&form));
+                    form
+                }
                 // One that cannot be filled in is written whole, or that tells what is wrong.
                 Err(_) => return write(leave).map(mail::MailData::from),
             },
@@ -121,18 +137,13 @@ impl Mailer {
         let id = mail::message_id(frame.id, frame.site);
         let thread = correction.map_or("", |correction| correction.thread);
         let own = mail::Own { date: frame.date, to: frame.to, id: &id, leave, thread };
-        let data = form.fill(&own).or_else(|_| write(leave).map(mail::MailData::from))?;
-        locked(&self.forms).keep(known, made, form);
-        Ok(data)
+        form.fill(&own).or_else(|_| write(leave).map(mail::MailData::from))
     }
 }
 
 impl Forms {
-    fn keep(&mut self, known: &Arc<Known>, made: Made, form: Arc<mail::Form>) {
-        if self.forms.iter().any(|(.., kept)| Arc::ptr_eq(kept, &form)) {
-            return;
-        }
-        self.forms.push_front((Arc::clone(known), made, form));
+    fn keep(&mut self, known: Arc<Known>, made: Made, form: Arc<mail::Form>) {
+        self.forms.push_front((known, made, form));
         let mut bytes = 0;
         let fits = |(.., form): &&(_, _, Arc<mail::Form>)| {
             bytes += form.bytes();

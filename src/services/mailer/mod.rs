@@ -45,7 +45,6 @@ use outcome::Outcome;
 use plan::{InHand, PLANNED_AT_ONCE, Plan, Ready};
 use queue::Queue;
 use shaping::{Lane, Shaping};
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -348,12 +347,12 @@ impl Mailer {
             let mut ready = Vec::with_capacity(due.len());
             let mut articles: Vec<Arc<Known>> = Vec::new();
             let mut waiting = Vec::new();
-            for (number, (at, key)) in due.iter().enumerate() {
+            for (number, message) in due.iter().enumerate() {
                 // A server that has answered somebody else is not kept waiting for all of them.
                 if number % PLANNED_AT_ONCE == 0 {
                     tokio::task::yield_now().await;
                 }
-                match self.plan(*at, key, held)? {
+                match self.plan(message, held, &mut articles)? {
                     Plan::Skip(next) => batch.extend(next),
                     Plan::Close(next, closed) => {
                         batch.extend(next);
@@ -363,11 +362,10 @@ impl Mailer {
                         batch.extend(next);
                         metrics::counter!(telemetry::MAIL_PUT_OFF_TOTAL).increment(1);
                     }
-                    Plan::Wait => waiting.push((*at, key.clone())),
-                    Plan::Send(next, message, article) => {
+                    Plan::Wait => waiting.push(message.clone()),
+                    Plan::Send(next, message) => {
                         batch.extend(next);
                         ready.push(*message);
-                        articles.extend(article.filter(|new| !articles.iter().any(|known| Arc::ptr_eq(known, new))));
                     }
                 }
             }
@@ -376,12 +374,11 @@ impl Mailer {
             let ready = self.signed(ready).await?;
             if self.store.try_commit(batch.patiently()).await? {
                 self.lead.shrink(due.len() - waiting.len());
-                closings.drain(..).for_each(|closing| self.closed(&closing));
+                self.closed(closings);
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
                 prints.for_each(|prints| self.prints_are_stored(prints));
                 metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
-                let is_sent: HashSet<&LedgerKey> = ready.iter().map(|(in_hand, _)| &in_hand.key).collect();
-                due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
+                self.release_others(&due, &ready);
                 locked(&self.queue).waiting.extend(waiting);
                 let (ready, late): (Vec<_>, Vec<_>) = ready
                     .into_iter()

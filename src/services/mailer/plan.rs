@@ -26,8 +26,8 @@ pub(super) enum Plan {
     PutOff(Batch),
     /// Other connections carry as much to its destination as may be: it keeps its place.
     Wait,
-    /// The batch puts it on the wire, if all it was built from is still the same: the article too, if it is about one.
-    Send(Batch, Box<(InHand, Ready)>, Option<Arc<Known>>),
+    /// The batch puts it on the wire, if all it was built from is still the same.
+    Send(Batch, Box<(InHand, Ready)>),
 }
 
 /// A message that a connection has in hand.
@@ -94,8 +94,14 @@ impl From<Fault> for Stop {
 
 impl Mailer {
     /// What is to be done with `key`, which was due at `at`. `held` are the destinations that the asking connection
-    /// carries mail to.
-    pub(super) fn plan(&self, at: Time, key: &LedgerKey, held: &mut Vec<Lane>) -> Result<Plan, StoreError> {
+    /// carries mail to, `articles` those that have been looked at for the same commit, which has to require them.
+    pub(super) fn plan(
+        &self,
+        (at, key): &(Time, LedgerKey),
+        held: &mut Vec<Lane>,
+        articles: &mut Vec<Arc<Known>>,
+    ) -> Result<Plan, StoreError> {
+        let at = *at;
         let now = self.clock.now();
         let row = match self.store.message(key) {
             Ok(row) => row,
@@ -118,8 +124,8 @@ impl Mailer {
             self.store.drop_due_message(&mut batch, at, key)?;
             return Ok(Plan::Skip(batch));
         };
-        let (state, closed) = match self.ready(&row.record, now, &mut batch) {
-            Ok(Made { ready, article, told }) => {
+        let (state, closed) = match self.ready(&row.record, now, &mut batch, articles) {
+            Ok(Made { ready, revision, told }) => {
                 let turn = self.turn(&ready.lane, held, (is_booked, attempts > 0), key.is_awaited(), now);
                 match turn {
                     Turn::Now => {}
@@ -138,14 +144,13 @@ impl Mailer {
                     }
                 }
                 let state = Delivery::OnWire { since: now, attempts };
-                let revision = article.as_ref().map(|known| known.article.record.revision);
                 let next = LedgerRow { state, revision, told, ..row.record.clone() };
                 let raw = self.store.write_message(&mut batch, Some(&row), &next);
                 if let Some(prints) = &ready.prints {
                     self.write_prints(&mut batch, prints);
                 }
                 let in_hand = InHand { key: key.clone(), row: Stored { record: next, raw } };
-                return Ok(Plan::Send(batch, Box::new((in_hand, ready)), article));
+                return Ok(Plan::Send(batch, Box::new((in_hand, ready))));
             }
             Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
             Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),

@@ -1,5 +1,6 @@
 //! What is due and which connection has it: shared by the connections of a step.
 
+use super::plan::{InHand, Ready};
 use super::shaping::Lane;
 use super::{Mailer, locked};
 use crate::domain::Time;
@@ -84,5 +85,13 @@ impl Mailer {
 
     pub(super) fn release(&self, key: &LedgerKey) {
         locked(&self.queue).held.remove(key);
+    }
+
+    /// The same of what was due and is not among those that are `sent`; mostly all are.
+    pub(super) fn release_others(&self, due: &[(Time, LedgerKey)], sent: &[(InHand, Ready)]) {
+        if sent.len() < due.len() {
+            let is_sent: HashSet<&LedgerKey> = sent.iter().map(|(in_hand, _)| &in_hand.key).collect();
+            due.iter().filter(|(_, key)| !is_sent.contains(key)).for_each(|(_, key)| self.release(key));
+        }
     }
 }

@@ -19,15 +19,15 @@ use std::sync::Arc;
 /// A message that has been written, and what its row will say of it.
 pub(super) struct Made {
     pub(super) ready: Ready,
-    /// It is about.
-    pub(super) article: Option<Arc<Known>>,
+    /// Of the article that it is about.
+    pub(super) revision: Option<u32>,
     pub(super) told: Option<Told>,
 }
 
 /// A message as it goes out, and what it tells.
 pub(super) struct Written {
     data: mail::MailData,
-    article: Option<Arc<Known>>,
+    revision: Option<u32>,
     told: Option<Told>,
     prints: Option<Arc<Prints>>,
 }
@@ -35,19 +35,26 @@ pub(super) struct Written {
 impl Written {
     /// It tells of no article.
     pub(super) fn plain(bytes: Vec<u8>) -> Self {
-        Written { data: bytes.into(), article: None, told: None, prints: None }
+        Written { data: bytes.into(), revision: None, told: None, prints: None }
     }
 
     /// It tells of one article.
-    fn of(data: mail::MailData, article: Arc<Known>) -> Self {
+    fn of(data: mail::MailData, article: &Known) -> Self {
         let prints = Some(Arc::clone(&article.prints));
-        Written { data, article: Some(article), told: None, prints }
+        Written { data, revision: Some(article.article.record.revision), told: None, prints }
     }
 }
 
 impl Mailer {
-    /// The mail of `row` as it has to be now; `batch` then requires the subscription that it was built from.
-    pub(super) fn ready(&self, row: &LedgerRow, now: Time, batch: &mut Batch) -> Result<Made, Stop> {
+    /// The mail of `row` as it has to be now; `batch` then requires the subscription that it was built from. `articles` have
+    /// been looked at for the same commit, which requires them; the one that it is about is among them then.
+    pub(super) fn ready(
+        &self,
+        row: &LedgerRow,
+        now: Time,
+        batch: &mut Batch,
+        articles: &mut Vec<Arc<Known>>,
+    ) -> Result<Made, Stop> {
         match &row.message {
             Message::Canary { number } => return self.canary(*number, row, now),
             Message::Test { .. } => return self.test(row, now),
@@ -83,9 +90,9 @@ impl Mailer {
         };
         let written = match &row.message {
             Message::Notice { article } => {
-                let article = self.public(article)?;
+                let article = self.public(article, articles)?;
                 is_owed(&subscription.record, row, &article.labels)?;
-                self.told(&frame, &newsroom, &subscription.record, row, article, None)?
+                self.told(&frame, &newsroom, &subscription.record, row, &article, None)?
             }
             Message::Correction { article, revision, digest } => {
                 is_active(&subscription.record, row)?;
@@ -94,12 +101,13 @@ impl Mailer {
                 let told_in = self.corrects(&asked, row.subscription, *digest, now)?;
                 let thread = mail::message_id(&self.id(&told_in), &newsroom.site);
                 let correction = mail::Correction { note: asked.note.as_deref(), thread: &thread };
-                self.told(&frame, &newsroom, &subscription.record, row, self.public(article)?, Some(correction))?
+                let article = self.public(article, articles)?;
+                self.told(&frame, &newsroom, &subscription.record, row, &article, Some(correction))?
             }
             Message::Digest { .. } => {
                 is_active(&subscription.record, row)?;
                 let (data, told, prints) = self.digest(&frame, &newsroom, &subscription.record, row)?;
-                Written { data, article: None, told: Some(told), prints: Some(prints) }
+                Written { data, revision: None, told: Some(told), prints: Some(prints) }
             }
             Message::Farewell { round } => {
                 let left_at = left(&subscription.record, *round)?;
@@ -148,11 +156,11 @@ impl Mailer {
             Some(address) => mail::envelope_sender(address, subscription, now, secret),
             None => self.settings.from.address.clone(),
         };
-        let Written { data, article, told, prints } = written;
+        let Written { data, revision, told, prints } = written;
         let lane = self.lane(to)?;
         let share = Share { counted, provider: self.provider(to) };
         let to = to.as_str().to_owned();
-        Ok(Made { ready: Ready { id, from, to, data, lane, share, prints }, article, told })
+        Ok(Made { ready: Ready { id, from, to, data, lane, share, prints }, revision, told })
     }
 
     /// A mail to ourselves, by the way that all mails go.
@@ -178,10 +186,15 @@ impl Mailer {
         self.enveloped(id, (row.subscription, to), Written::plain(bytes), Counted::default(), now)
     }
 
-    /// The article, if mail may tell of it.
-    fn public(&self, id: &ArticleId) -> Result<Arc<Known>, Stop> {
+    /// The article, if mail may tell of it. What has been looked at for this commit is not looked at again.
+    fn public(&self, id: &ArticleId, looked_at: &mut Vec<Arc<Known>>) -> Result<Arc<Known>, Stop> {
+        if let Some(known) = looked_at.iter().find(|known| known.article.record.id == *id) {
+            return Ok(Arc::clone(known));
+        }
         let known = self.known(id)?.filter(|known| known.article.record.is_public());
-        known.ok_or(Stop::Recall("the article has been retracted"))
+        let known = known.ok_or(Stop::Recall("the article has been retracted"))?;
+        looked_at.push(Arc::clone(&known));
+        Ok(known)
     }
 
     /// The mail that tells of `article`, for the first time or as a correction.
@@ -191,18 +204,18 @@ impl Mailer {
         newsroom: &Newsroom,
         subscription: &Subscription,
         row: &LedgerRow,
-        article: Arc<Known>,
+        article: &Arc<Known>,
         correction: Option<mail::Correction<'_>>,
     ) -> Result<Written, Stop> {
         let telling = Telling {
             list: row.list.as_ref().and_then(|slug| category(newsroom, slug)),
-            wanted: wanted(frame, newsroom, &subscription.selection),
+            selection: &subscription.selection,
             leave: &mail::Token::leave_by(row.subscription, row.key().tag(&row.message))
                 .seal(&self.store.identity().secret),
-            newsroom_at: newsroom.changed_at,
+            newsroom,
             correction,
         };
-        Ok(Written::of(self.notice(frame, &article, telling)?, article))
+        Ok(Written::of(self.notice(frame, article, telling)?, article))
     }
 
     /// The mail that a correction is about, once it is certain that it has gone out.

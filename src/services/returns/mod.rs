@@ -232,9 +232,8 @@ impl Returns {
             Back::Complaint => Became::Complained,
         };
         let mut tally = Tally::default();
-        self.store.tally(&mut tally, &counted, became, now)?;
-        self.store.write_tally(batch, tally);
-        Ok(())
+        tally.add(&counted, became, now);
+        self.store.write_tally(batch, &tally)
     }
 
     /// Commits what `change` makes of the subscriber of a subscription, and counts what came back; nothing where the

@@ -228,8 +228,8 @@ impl Subscriptions {
             self.say_farewell(batch, &new, now);
             let mut tally = Tally::default();
             let counted = by.map_or_else(|| Counted::some(&old.record), |by| Counted::of(by, &old.record));
-            self.store.tally(&mut tally, &counted, Became::Unsubscribed, now).map_err(internal)?;
-            self.store.write_tally(batch, tally);
+            tally.add(&counted, Became::Unsubscribed, now);
+            self.store.write_tally(batch, &tally).map_err(internal)?;
         }
         Ok(new)
     }

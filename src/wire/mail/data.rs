@@ -42,14 +42,6 @@ impl MailData {
         }
     }
 
-    /// Does a line begin with a dot, or may one? Such a line gets another in front where DATA carries it (RFC 5321 §4.5.2).
-    pub fn has_dotted_line(&self) -> bool {
-        match self {
-            MailData::Whole(bytes) => has_dotted_line(bytes),
-            MailData::Filled(filled) => filled.has_dotted_line(),
-        }
-    }
-
     /// All its bytes in one piece.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
@@ -61,9 +53,4 @@ impl MailData {
             }
         }
     }
-}
-
-/// Does a line of it begin with a dot?
-pub(super) fn has_dotted_line(bytes: &[u8]) -> bool {
-    bytes.starts_with(b".") || memchr::memmem::find(bytes, b"\n.").is_some()
 }

@@ -1,6 +1,6 @@
 //! A mail that is written once for many: whole but for what differs from one recipient to the next.
 
-use super::data::{MailData, has_dotted_line};
+use super::data::MailData;
 use crate::domain::{Address, Fault, Time, rfc822};
 use std::sync::Arc;
 
@@ -32,7 +32,6 @@ pub struct Form {
     pieces: Vec<Piece>,
     leave_bytes: usize,
     is_ascii: bool,
-    has_dotted_line: bool,
 }
 
 /// A form's bytes between two gaps, or what fills a gap.
@@ -128,8 +127,8 @@ impl Form {
             at = gap.to;
         }
         pieces.push(Piece::Text { from: at, to: a.len() });
-        let (is_ascii, has_dotted_line) = (a.is_ascii(), has_dotted_line(&a));
-        Ok(Form { bytes: a, pieces, leave_bytes: leave.len(), is_ascii, has_dotted_line })
+        let is_ascii = a.is_ascii();
+        Ok(Form { bytes: a, pieces, leave_bytes: leave.len(), is_ascii })
     }
 
     /// The mail of one recipient: the same bytes as if it had been written whole.
@@ -170,10 +169,5 @@ impl Filled {
     /// Dates, message ids and tokens are.
     pub(super) fn is_ascii(&self) -> bool {
         self.form.is_ascii && self.to.as_str().is_ascii()
-    }
-
-    /// Of what fills the gaps only a token can stand at the beginning of a line, wherever it was wrapped.
-    pub(super) fn has_dotted_line(&self) -> bool {
-        self.form.has_dotted_line || self.leave.contains('.')
     }
 }

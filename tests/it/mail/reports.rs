@@ -73,9 +73,9 @@ async fn who_mails_a_hundred_thousand_loses_a_thousandth_at_a_time_and_a_domain_
     let small = readers_at(&room, "small.example", 40).await;
     let (mut tally, mut batch) = (Tally::default(), Batch::default());
     for reader in std::iter::repeat_n(&large[0], 100_000).chain(std::iter::repeat_n(&small[0], 10_000)) {
-        room.store.tally(&mut tally, &Counted::some(reader), Became::Accepted, room.clock.now()).unwrap();
+        tally.add(&Counted::some(reader), Became::Accepted, room.clock.now());
     }
-    room.store.write_tally(&mut batch, tally);
+    room.store.write_tally(&mut batch, &tally).unwrap();
     room.store.commit(batch).await.unwrap();
     all_come_back(&room, &small).await;
     assert_eq!(ended(&room), 20, "ten would be a thousandth of what the domain got");

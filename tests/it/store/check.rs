@@ -53,8 +53,8 @@ fn filled(folder: &Path) -> Store {
     store.write_canary(&mut batch, None, &Canary::default().next(Time::UNIX_EPOCH));
     let mut tally = Tally::default();
     let counted = Counted::of(&Message::Notice { article }, &reader);
-    store.tally(&mut tally, &counted, Became::Accepted, Time::UNIX_EPOCH).unwrap();
-    store.write_tally(&mut batch, tally);
+    tally.add(&counted, Became::Accepted, Time::UNIX_EPOCH);
+    store.write_tally(&mut batch, &tally).unwrap();
     let message = LedgerRow::new(Message::Confirmation { round: 1 }, reader.id, None, Time::UNIX_EPOCH);
     store.write_message(&mut batch, None, &message);
     wait(store.commit(batch)).unwrap();

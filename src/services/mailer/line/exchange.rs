@@ -228,7 +228,7 @@ impl Line {
             let envelope = self.hear_envelope(is_reset && number == 0, number > 0).await;
             let end = match &envelope {
                 Ok(_) => self.hear_end(whole, true).await,
-                Err(_) => Ok(Reply { code: 0, lines: Vec::new() }),
+                Err(_) => Ok(Reply { code: 0, text: String::new() }),
             };
             let result = match (envelope, end) {
                 // Its end was sent before anybody could know that the envelope would not be answered.

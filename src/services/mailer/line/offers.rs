@@ -29,7 +29,7 @@ impl Offers {
     pub(super) fn of(reply: &Reply) -> Self {
         let mut offers = Offers::default();
         // The first line is the server's name.
-        for line in reply.lines.iter().skip(1) {
+        for line in reply.text.lines().skip(1) {
             // `AUTH=LOGIN` is an old spelling that some servers still show besides the right one.
             let line = line.to_ascii_uppercase().replacen("AUTH=", "AUTH ", 1);
             let mut words = line.split_ascii_whitespace();
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn what_a_server_offers_is_read_however_it_is_spelled() {
         let lines = ["PIPELINING is my name", "pipelining", "SIZE 1000", "auth=login plain", "8BITMIME", "X-ODD 1"];
-        let reply = Reply { code: 250, lines: lines.map(str::to_owned).to_vec() };
+        let reply = Reply { code: 250, text: lines.join("\n") };
         let expected = Offers {
             pipelining: true,
             eight_bit: true,
@@ -102,9 +102,9 @@ mod tests {
             ..Offers::default()
         };
         assert_eq!(Offers::of(&reply), expected);
-        let name_alone = Reply { code: 250, lines: vec!["PIPELINING".into()] };
+        let name_alone = Reply { code: 250, text: "PIPELINING".into() };
         assert_eq!(Offers::of(&name_alone), Offers::default(), "the first line is a name");
-        let no_limit = Reply { code: 250, lines: vec!["a".into(), "SIZE 0".into()] };
+        let no_limit = Reply { code: 250, text: "a\nSIZE 0".into() };
         assert_eq!(Offers::of(&no_limit).size_max, None);
     }
 }

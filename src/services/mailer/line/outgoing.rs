@@ -4,6 +4,8 @@
 use crate::wire::mail::MailData;
 use std::borrow::Cow;
 
+const DOT: &[u8] = b".";
+
 /// Commands and messages, one behind the other.
 #[derive(Default)]
 pub(super) struct Outgoing<'a> {
@@ -22,10 +24,24 @@ impl<'a> Outgoing<'a> {
     /// Adds a message as DATA carries it: a dot more in front of each line that begins with one, and a lone dot at the end.
     /// RFC 5321 §4.5.2.
     pub(super) fn put_body(&mut self, message: &'a MailData) {
-        if message.has_dotted_line() {
-            self.say(dotted(message.parts().concat()));
-        } else {
-            message.parts().into_iter().for_each(|part| self.say(part));
+        self.put_dotted(&message.parts());
+    }
+
+    /// As above; no part ends within a line's end.
+    fn put_dotted(&mut self, parts: &[&'a [u8]]) {
+        let mut is_line_over = true;
+        for part in parts.iter().copied().filter(|part| !part.is_empty()) {
+            if is_line_over && part.starts_with(b".") {
+                self.say(DOT);
+            }
+            let mut from = 0;
+            for end in memchr::memmem::find_iter(part, b"\n.") {
+                self.say(&part[from..=end]);
+                self.say(DOT);
+                from = end + 1;
+            }
+            self.say(&part[from..]);
+            is_line_over = part.ends_with(b"\n");
         }
         let is_line_over = self.parts.last().is_some_and(|part| part.ends_with(b"\r\n"));
         self.say(if is_line_over { &b".\r\n"[..] } else { b"\r\n.\r\n" });
@@ -48,22 +64,6 @@ impl<'a> Outgoing<'a> {
     }
 }
 
-fn dotted(bytes: Vec<u8>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 64);
-    let mut rest = bytes.as_slice();
-    if rest.starts_with(b".") {
-        out.push(b'.');
-    }
-    while let Some(at) = memchr::memmem::find(rest, b"\n.") {
-        let (before, behind) = rest.split_at(at + 1);
-        out.extend(before);
-        out.push(b'.');
-        rest = behind;
-    }
-    out.extend(rest);
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +81,12 @@ mod tests {
             assert_eq!(String::from_utf8(body.parts().concat()).unwrap(), sent);
             assert_eq!(body.length(), sent.len());
             chunk.put_chunk(&data);
+            for cut in (0..mail.len()).filter(|cut| mail.as_bytes().get(cut.wrapping_sub(1)) != Some(&b'\r')) {
+                let (head, tail) = mail.as_bytes().split_at(cut);
+                let mut body = Outgoing::default();
+                body.put_dotted(&[head, b"", tail]);
+                assert_eq!(String::from_utf8(body.parts().concat()).unwrap(), sent, "in parts, cut at {cut}");
+            }
             let chunked = format!("BDAT {} LAST\r\n{mail}", mail.len());
             assert_eq!(String::from_utf8(chunk.parts().concat()).unwrap(), chunked, "BDAT carries it as it is");
         }

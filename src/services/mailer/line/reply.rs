@@ -7,8 +7,8 @@ use crate::services::mailer::outcome::Failure;
 pub(super) struct Reply {
     /// Three digits.
     pub(super) code: u16,
-    /// Its words without the codes, line by line.
-    pub(super) lines: Vec<String>,
+    /// Its words without the codes, a line for each of its lines.
+    pub(super) text: String,
 }
 
 /// Twice what RFC 5321 §4.5.3.1.5 allows.
@@ -22,7 +22,7 @@ impl Reply {
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Failure> {
         let lost = |why: &str| Err(Failure::Lost(why.into()));
         let mut reply: Option<Reply> = None;
-        let mut used = 0;
+        let (mut used, mut lines) = (0, 0);
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
             let Some(whole) = line.strip_suffix(b"\n") else {
                 return if line.len() > LINE_BYTES_MAX { lost("a reply line without end") } else { Ok(None) };
@@ -34,21 +34,28 @@ impl Reply {
             let Some((code, is_last, words)) = split(whole.strip_suffix(b"\r").unwrap_or(whole)) else {
                 return lost(&format!("no reply: {}", String::from_utf8_lossy(whole)));
             };
-            let reply = reply.get_or_insert_with(|| Reply { code, lines: Vec::with_capacity(1) });
-            if reply.code != code || reply.lines.len() == LINES_MAX {
-                return lost("a reply without end, or with several codes");
-            }
-            reply.lines.push(String::from_utf8_lossy(words).into_owned());
+            let words = String::from_utf8_lossy(words);
+            let whole = match reply.take() {
+                None => Reply { code, text: words.into_owned() },
+                Some(mut before) if before.code == code && lines < LINES_MAX => {
+                    before.text.push('\n');
+                    before.text.push_str(&words);
+                    before
+                }
+                Some(_) => return lost("a reply without end, or with several codes"),
+            };
+            lines += 1;
             if is_last {
-                return Ok(Some((std::mem::replace(reply, Reply { code, lines: Vec::new() }), used)));
+                return Ok(Some((whole, used)));
             }
+            reply = Some(whole);
         }
         Ok(None)
     }
 
     /// Code and words on one line.
     pub(super) fn words(&self) -> String {
-        format!("{} {}", self.code, self.lines.join(" "))
+        format!("{} {}", self.code, self.text.replace('\n', " "))
     }
 
     /// Errors: it says no, or nothing that answers what was said.
@@ -100,7 +107,7 @@ mod tests {
         let text = b"250-first\r\n250-\r\n250 last\r\n354 next";
         for cut in 0..text.len() {
             let parsed = Reply::parse(&text[..cut]).unwrap();
-            let expected = Reply { code: 250, lines: vec!["first".into(), String::new(), "last".into()] };
+            let expected = Reply { code: 250, text: "first\n\nlast".into() };
             assert_eq!(parsed, (cut >= 27).then_some((expected, 27)), "{cut} bytes");
         }
         assert_eq!(Reply::parse(b"421\n").unwrap().unwrap().0.words(), "421 ", "bare codes and line ends are borne");
