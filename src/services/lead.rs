@@ -20,8 +20,11 @@ const STALL: Duration = Duration::from_millis(100);
 pub struct Lead {
     max: usize,
     ahead: AtomicUsize,
+    /// How often the mailer has got on.
+    moves: AtomicUsize,
     is_stalled: AtomicBool,
-    moved: Notify,
+    /// Rung when no more messages than may be are ahead.
+    is_near: Notify,
 }
 
 impl Default for Lead {
@@ -33,7 +36,8 @@ impl Default for Lead {
 impl Lead {
     /// One of `max` messages.
     pub fn of(max: usize) -> Self {
-        Lead { max, ahead: AtomicUsize::new(0), is_stalled: AtomicBool::new(false), moved: Notify::new() }
+        let (ahead, moves) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Lead { max, ahead, moves, is_stalled: AtomicBool::new(false), is_near: Notify::new() }
     }
 
     /// `count` messages are made out that are to be sent at once.
@@ -44,26 +48,33 @@ impl Lead {
     /// The mailer has dealt with `count` messages, whichever they were.
     pub(super) fn shrink(&self, count: usize) {
         let left = |ahead: usize| Some(ahead.saturating_sub(count));
-        let _ = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left);
-        self.moves();
+        let before = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).unwrap_or_default();
+        self.moves(before.saturating_sub(count));
     }
 
     /// The mailer finds nothing that is due: whatever became of the others, nobody is ahead of it.
     pub(super) fn close(&self) {
         self.ahead.store(0, Ordering::Relaxed);
-        self.moves();
+        self.moves(0);
     }
 
-    fn moves(&self) {
+    fn moves(&self, ahead: usize) {
+        self.moves.fetch_add(1, Ordering::Relaxed);
         self.is_stalled.store(false, Ordering::Relaxed);
-        // Kept for who is about to wait; who is woken looks for itself.
-        self.moved.notify_one();
+        // Who would only wait on is not woken: that takes time on two threads. Kept for who is about to wait; who is woken
+        // looks for itself.
+        if ahead < self.max {
+            self.is_near.notify_one();
+        }
     }
 
     /// Until more may be made out.
     pub(super) async fn wait(&self) {
         while self.ahead.load(Ordering::Relaxed) >= self.max && !self.is_stalled.load(Ordering::Relaxed) {
-            if tokio::time::timeout(STALL, self.moved.notified()).await.is_err() {
+            let moves = self.moves.load(Ordering::Relaxed);
+            if tokio::time::timeout(STALL, self.is_near.notified()).await.is_err()
+                && self.moves.load(Ordering::Relaxed) == moves
+            {
                 self.is_stalled.store(true, Ordering::Relaxed);
             }
         }
@@ -106,5 +117,22 @@ mod tests {
         assert!(!waits(&lead).await, "it stands still");
         lead.shrink(5);
         assert!(waits(&lead).await, "it gets on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_mailer_that_gets_on_slowly_is_waited_for() {
+        let lead = Lead::of(10);
+        lead.grow(30);
+        let mut wait = pin!(lead.wait());
+        for number in 0..20 {
+            // Woken by the clock alone.
+            assert!(tokio::time::timeout(STALL / 2, wait.as_mut()).await.is_err(), "{number}");
+            lead.shrink(1);
+        }
+        assert!(waits(&lead).await, "ten are ahead");
+        lead.shrink(1);
+        let started = tokio::time::Instant::now();
+        wait.await;
+        assert!(started.elapsed().is_zero(), "it was woken");
     }
 }

@@ -196,8 +196,10 @@ impl Mailer {
         // So that a few messages are spread over all connections.
         let share = due.div_ceil(connections);
         let mut workers = JoinSet::new();
-        for _ in 0..connections {
-            workers.spawn(Arc::clone(self).work(share, stop.clone()));
+        for number in 1..=connections {
+            // If all began with as many they would be through with them together each time, and the server had a rest.
+            let first = if share > IN_HAND_MAX { (IN_HAND_MAX * number).div_ceil(connections) } else { share };
+            workers.spawn(Arc::clone(self).work((first, share), stop.clone()));
         }
         let mut failed = None;
         let mut sum = Tally::default();
@@ -208,7 +210,7 @@ impl Mailer {
                 // One that waits for a server's word keeps nobody else waiting: what has come to be due gets a connection.
                 () = self.look_again(), if workers.len() < connections_max => {
                     if !stop.is_cancelled() && self.is_any_in_hand() && self.count_next()? > 0 {
-                        workers.spawn(Arc::clone(self).work(IN_HAND_MAX, stop.clone()));
+                        workers.spawn(Arc::clone(self).work((IN_HAND_MAX, IN_HAND_MAX), stop.clone()));
                     }
                     continue;
                 }
@@ -246,10 +248,11 @@ impl Mailer {
         }
     }
 
-    /// One connection: as long as there is something due and it holds. `share` is its part of what is due now.
-    async fn work(self: Arc<Self>, share: usize, stop: CancellationToken) -> Result<Tally, StoreError> {
+    /// One connection: as long as there is something due and it holds. `shares` are its parts of what is due now: the first
+    /// that it takes in hand, and the most of each that follows.
+    async fn work(self: Arc<Self>, shares: (usize, usize), stop: CancellationToken) -> Result<Tally, StoreError> {
         let (mut closings, mut held) = (Vec::new(), Vec::new());
-        let tally = self.rounds(share, &stop, &mut closings, &mut held).await;
+        let tally = self.rounds(shares, &stop, &mut closings, &mut held).await;
         self.let_go(&mut held);
         // Whatever broke it off, what the server has said is kept.
         self.settle(&mut closings).await?;
@@ -259,7 +262,7 @@ impl Mailer {
     /// Round after round: what was sent is closed as the next is claimed, and what is left in `closings` at the end.
     async fn rounds(
         &self,
-        share: usize,
+        (mut share, later): (usize, usize),
         stop: &CancellationToken,
         closings: &mut Vec<Closing>,
         held: &mut Vec<Lane>,
@@ -291,6 +294,7 @@ impl Mailer {
             };
             let room = own.room(&locked(&self.shaping));
             let due = self.next_due(room.min(share))?;
+            share = later;
             tally.handled += due.len();
             self.let_go(held);
             let (in_hand, mut messages): (Vec<_>, Vec<_>) = self.claim(due, closings, held).await?.into_iter().unzip();
