@@ -58,8 +58,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The same, for work behind the scenes: its thread has other work meanwhile, and others commit at the same time, so
-    /// an engine that can do so waits for the disk elsewhere, once for several.
+    /// The same, for work behind the scenes: where several commit at the same time, nobody waits for its next one.
     pub fn patiently(mut self) -> Self {
         self.is_patient = true;
         self

@@ -59,7 +59,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// After an error of the store.
 const RETRY_WAIT: Duration = Duration::from_secs(5);
 /// Rounds of a connection in one step: then the work is spread over all connections anew.
-const ROUNDS_MAX: usize = 64;
+const ROUNDS_MAX: usize = 256;
 /// Rounds against others who change what a connection is about to send; then it takes other messages.
 const CONFLICTS_MAX: usize = 8;
 
@@ -199,7 +199,7 @@ impl Mailer {
         for number in 1..=connections {
             // If all began with as many they would be through with them together each time, and the server had a rest.
             let first = if share > IN_HAND_MAX { (IN_HAND_MAX * number).div_ceil(connections) } else { share };
-            workers.spawn(Arc::clone(self).work((first, share), stop.clone()));
+            workers.spawn(Arc::clone(self).work(first, stop.clone()));
         }
         let mut failed = None;
         let mut sum = Tally::default();
@@ -210,7 +210,7 @@ impl Mailer {
                 // One that waits for a server's word keeps nobody else waiting: what has come to be due gets a connection.
                 () = self.look_again(), if workers.len() < connections_max => {
                     if !stop.is_cancelled() && self.is_any_in_hand() && self.count_next()? > 0 {
-                        workers.spawn(Arc::clone(self).work((IN_HAND_MAX, IN_HAND_MAX), stop.clone()));
+                        workers.spawn(Arc::clone(self).work(IN_HAND_MAX, stop.clone()));
                     }
                     continue;
                 }
@@ -248,11 +248,10 @@ impl Mailer {
         }
     }
 
-    /// One connection: as long as there is something due and it holds. `shares` are its parts of what is due now: the first
-    /// that it takes in hand, and the most of each that follows.
-    async fn work(self: Arc<Self>, shares: (usize, usize), stop: CancellationToken) -> Result<Tally, StoreError> {
+    /// One connection: as long as there is something due and it holds. It begins with so many at most.
+    async fn work(self: Arc<Self>, first: usize, stop: CancellationToken) -> Result<Tally, StoreError> {
         let (mut closings, mut held) = (Vec::new(), Vec::new());
-        let tally = self.rounds(shares, &stop, &mut closings, &mut held).await;
+        let tally = self.rounds(first, &stop, &mut closings, &mut held).await;
         self.let_go(&mut held);
         // Whatever broke it off, what the server has said is kept.
         self.settle(&mut closings).await?;
@@ -262,13 +261,14 @@ impl Mailer {
     /// Round after round: what was sent is closed as the next is claimed, and what is left in `closings` at the end.
     async fn rounds(
         &self,
-        (mut share, later): (usize, usize),
+        first: usize,
         stop: &CancellationToken,
         closings: &mut Vec<Closing>,
         held: &mut Vec<Lane>,
     ) -> Result<Tally, StoreError> {
         let mut tally = Tally::default();
         let mut carrier: Option<Carrier> = None;
+        let mut most = first;
         for _ in 0..ROUNDS_MAX {
             if stop.is_cancelled() || self.count_next()? == 0 {
                 break;
@@ -293,8 +293,7 @@ impl Mailer {
                 }
             };
             let room = own.room(&locked(&self.shaping));
-            let due = self.next_due(room.min(share))?;
-            share = later;
+            let due = self.next_due(room.min(std::mem::replace(&mut most, IN_HAND_MAX)))?;
             tally.handled += due.len();
             self.let_go(held);
             let (in_hand, mut messages): (Vec<_>, Vec<_>) = self.claim(due, closings, held).await?.into_iter().unzip();

@@ -188,13 +188,10 @@ impl Kv for Sled {
                 let what = format!("a value of {bytes} bytes, expected at most {VALUE_BYTES_MAX}");
                 return Err(StoreError::Record { table, key, what }.into());
             }
-            let mut batch = Parcel::from(batch);
-            if !batch.is_patient {
-                batch = match self.commit_here(batch, &mut meanwhile) {
-                    Ok(outcome) => return outcome,
-                    Err(batch) => batch,
-                };
-            }
+            let batch = match self.commit_here(Parcel::from(batch), &mut meanwhile) {
+                Ok(outcome) => return outcome,
+                Err(batch) => batch,
+            };
             let room = room.acquire_owned().await.map_err(engine)?;
             let (done, result) = oneshot::channel();
             self.waiting.fetch_add(1, Ordering::Release);
