@@ -374,8 +374,7 @@ impl Mailer {
             }
             articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
             self.write_paces(&mut batch);
-            let ready = self.signed(ready).await?;
-            if self.store.try_commit(batch.patiently()).await? {
+            if let Some(ready) = self.signed_and_committed(ready, batch.patiently()).await? {
                 self.lead.shrink(due.len() - waiting.len());
                 self.closed(closings);
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());

@@ -4,7 +4,7 @@ use super::Mailer;
 use super::plan::{InHand, Ready};
 use crate::config::DkimKey;
 use crate::domain::{Fault, Problem};
-use crate::store::StoreError;
+use crate::store::{Batch, StoreError, wait};
 use crate::wire::mail::dkim::{self, SigningKey};
 use std::sync::Arc;
 
@@ -21,23 +21,31 @@ pub(super) fn keys(described: &[DkimKey]) -> Result<Arc<[SigningKey]>, Problem> 
 }
 
 impl Mailer {
-    /// `messages` with their signatures, which take their time where they hold up no other connection.
-    /// Errors: a key cannot sign, and mail without signatures would count against the newsroom.
-    pub(super) async fn signed(&self, messages: Vec<(InHand, Ready)>) -> Result<Vec<(InHand, Ready)>, StoreError> {
+    /// Signs `messages` and commits `batch`, which puts them on the wire; none where somebody else was first. Signatures take
+    /// their time where they hold up no other connection, and the commit is made there as well: one more change of thread
+    /// would cost as much as the disk.
+    ///
+    /// Errors: the store's; a key cannot sign, and mail without signatures would count against the newsroom.
+    pub(super) async fn signed_and_committed(
+        &self,
+        messages: Vec<(InHand, Ready)>,
+        batch: Batch,
+    ) -> Result<Option<Vec<(InHand, Ready)>>, StoreError> {
         let now = self.clock.now();
         if messages.is_empty() || !self.keys.iter().any(|key| key.is_active(now)) {
-            return Ok(messages);
+            return Ok(self.store.try_commit(batch).await?.then_some(messages));
         }
-        let keys = Arc::clone(&self.keys);
+        let (keys, store) = (Arc::clone(&self.keys), Arc::clone(&self.store));
         let all = move || {
             let sign = |(in_hand, ready): (InHand, Ready)| {
                 let bytes = dkim::sign(&*keys, ready.data.into_bytes(), now);
                 let bytes = bytes.map_err(|_| StoreError::Engine("a signing key cannot sign".into()))?;
                 Ok((in_hand, Ready { data: bytes.into(), ..ready }))
             };
-            messages.into_iter().map(sign).collect::<Result<Vec<_>, StoreError>>()
+            let signed = messages.into_iter().map(sign).collect::<Result<Vec<_>, StoreError>>()?;
+            Ok(wait(store.try_commit(batch))?.then_some(signed))
         };
-        let signed = tokio::task::spawn_blocking(all).await;
-        signed.unwrap_or_else(|panic| Err(StoreError::Engine(format!("signing broke off: {panic}"))))
+        let done = tokio::task::spawn_blocking(all).await;
+        done.unwrap_or_else(|panic| Err(StoreError::Engine(format!("signing broke off: {panic}"))))
     }
 }
