@@ -49,16 +49,16 @@ impl Lead {
     pub(super) fn shrink(&self, count: usize) {
         let left = |ahead: usize| Some(ahead.saturating_sub(count));
         let before = self.ahead.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).unwrap_or_default();
-        self.moves(before.saturating_sub(count));
+        self.moved(before.saturating_sub(count));
     }
 
     /// The mailer finds nothing that is due: whatever became of the others, nobody is ahead of it.
     pub(super) fn close(&self) {
         self.ahead.store(0, Ordering::Relaxed);
-        self.moves(0);
+        self.moved(0);
     }
 
-    fn moves(&self, ahead: usize) {
+    fn moved(&self, ahead: usize) {
         self.moves.fetch_add(1, Ordering::Relaxed);
         self.is_stalled.store(false, Ordering::Relaxed);
         // Who would only wait on is not woken: that takes time on two threads. Kept for who is about to wait; who is woken
