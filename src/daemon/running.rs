@@ -86,8 +86,7 @@ mod tests {
         let (end, reads) = channel::<()>();
         let (ended, is_ended) = channel();
         std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            finish(runtime, async {
+            finish(single().unwrap(), async {
                 let (begun, is_begun) = oneshot::channel();
                 drop(tokio::task::spawn_blocking(move || {
                     begun.send(()).unwrap();

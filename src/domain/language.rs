@@ -1,6 +1,7 @@
 //! The languages that readers are spoken to in.
 
 use super::Fault;
+use super::text::parsed;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A language of pages and mails. Articles may be in any; see [`super::is_language_tag`].
@@ -49,8 +50,7 @@ impl Serialize for Language {
 
 impl<'de> Deserialize<'de> for Language {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let tag = String::deserialize(deserializer)?;
-        Language::parse("language", &tag).map_err(serde::de::Error::custom)
+        parsed(deserializer, |tag| Language::parse("language", tag))
     }
 }
 

@@ -104,13 +104,16 @@ impl Mailer {
         };
         let note = correction.map(|correction| correction.note);
         let is_made_so = |made: &Made| {
-            made.list.as_ref() == list.map(|list| &list.slug)
-                && made.language == frame.language
-                && made.selection == *selection
-                && made.clock == clock
-                && made.templates == *frame.templates
-                && made.newsroom_at == newsroom.changed_at
-                && made.correction.as_ref().map(Option::as_deref) == note
+            // All of it, so that nothing that comes to it later is left out here.
+            let Made { list: slug, language, selection: of, clock: at, templates, newsroom_at, correction: noted } =
+                made;
+            slug.as_ref() == list.map(|list| &list.slug)
+                && *language == frame.language
+                && of == selection
+                && *at == clock
+                && templates == frame.templates
+                && *newsroom_at == newsroom.changed_at
+                && noted.as_ref().map(Option::as_deref) == note
         };
         let is_it = |(article, made, _): &(Arc<Known>, Made, _)| Arc::ptr_eq(article, known) && is_made_so(made);
         let found = locked(&self.forms).forms.iter().find(|form| is_it(form)).map(|(.., form)| Arc::clone(form));

@@ -46,11 +46,7 @@ impl MailData {
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
             MailData::Whole(bytes) => bytes,
-            MailData::Filled(filled) => {
-                let mut bytes = Vec::with_capacity(filled.parts().map(<[u8]>::len).sum());
-                filled.parts().for_each(|part| bytes.extend(part));
-                bytes
-            }
+            MailData::Filled(filled) => filled.parts().collect::<Vec<_>>().concat(),
         }
     }
 }
