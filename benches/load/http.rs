@@ -35,7 +35,7 @@ impl Connection {
         self.buffer.drain(..self.used);
         self.used = 0;
         let head = loop {
-            if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+            if let Some(at) = memchr::memmem::find(&self.buffer, b"\r\n\r\n") {
                 break at + 4;
             }
             self.read_more().await?;

@@ -168,6 +168,10 @@ impl Amount {
     }
 }
 
+/// As the daemon has it, so that what is measured beside it differs in nothing else.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     let Some(verb) = Cli::parse().verb else {
@@ -176,7 +180,7 @@ fn main() -> anyhow::Result<()> {
     };
     let mut runtime = match &verb {
         // It is to take one core.
-        Verb::Get(_) => tokio::runtime::Builder::new_current_thread(),
+        Verb::Get(_) | Verb::Publish { .. } => tokio::runtime::Builder::new_current_thread(),
         _ => tokio::runtime::Builder::new_multi_thread(),
     };
     let runtime = runtime.enable_all().build()?;

@@ -83,11 +83,12 @@ pub(crate) async fn visible(api: Api, amount: Amount, gzip: bool) -> anyhow::Res
 }
 
 /// The id of the article that was made.
-fn created(answer: &crate::http::Answer<'_>) -> anyhow::Result<String> {
-    let text = String::from_utf8_lossy(answer.body);
-    ensure!(answer.status == 201, "expected 201, found {}: {text}", answer.status);
-    let (_, rest) = text.split_once("\"id\":\"").context("an answer without an id")?;
-    Ok(rest.split('"').next().unwrap_or_default().to_owned())
+fn created<'a>(answer: &crate::http::Answer<'a>) -> anyhow::Result<&'a str> {
+    ensure!(answer.status == 201, "expected 201, found {}: {}", answer.status, String::from_utf8_lossy(answer.body));
+    let name = b"\"id\":\"";
+    let at = memchr::memmem::find(answer.body, name).context("an answer without an id")? + name.len();
+    let id = answer.body[at..].split(|byte| *byte == b'"').next().unwrap_or_default();
+    Ok(std::str::from_utf8(id)?)
 }
 
 fn unpacked(body: &[u8]) -> anyhow::Result<Vec<u8>> {
@@ -99,5 +100,5 @@ fn unpacked(body: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    memchr::memmem::find(text, part).is_some()
 }
