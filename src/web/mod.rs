@@ -55,7 +55,7 @@ use crate::telemetry::Metrics;
 use axum::Router;
 use axum::http::Uri;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use problem::ApiProblem;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -193,24 +193,28 @@ impl App {
 /// Where [`api`] is nested. Its handlers see addresses without this, and what they tell has it again.
 const API: &str = "/api/v1";
 
-/// `/api/v1` below its authorisation.
+/// `/api/v1` below its authorisation. By whole paths: below a nested router each request's address is parsed once more.
 fn api() -> Router<Arc<App>> {
     use api_subscriptions as held;
+    let at = |path: &str| format!("{API}{path}");
+    let nothing = || any(async |uri: Uri| unknown(uri.path()));
     Router::new()
-        .route("/articles", get(api::list).post(api::create))
-        .route("/articles/{id}", get(api::show).put(api::replace).delete(api::retract))
-        .route("/articles/{id}/corrections", get(api_corrections::list).post(api_corrections::ask))
-        .route("/articles/{id}/mail", get(api_numbers::article))
-        .route("/mail/numbers", get(api_numbers::list))
-        .route("/mail/status", get(api_numbers::status))
-        .route("/categories", get(api::categories))
-        .route("/feeds/refused", get(api::refused_feeds))
-        .route("/subscriptions", get(held::list).post(held::ask))
-        .route("/subscriptions/{id}", get(held::show).patch(held::edit).delete(held::remove))
-        .route("/subscribers/{address}", get(held::export).patch(held::settle).delete(held::erase))
-        .route("/subscribers/{address}/never", delete(held::allow))
-        .fallback(async |uri: Uri| unknown(&format!("{API}{}", uri.path())))
-        .method_not_allowed_fallback(async |uri: Uri| wrong_method(&format!("{API}{}", uri.path())))
+        .route(&at("/articles"), get(api::list).post(api::create))
+        .route(&at("/articles/{id}"), get(api::show).put(api::replace).delete(api::retract))
+        .route(&at("/articles/{id}/corrections"), get(api_corrections::list).post(api_corrections::ask))
+        .route(&at("/articles/{id}/mail"), get(api_numbers::article))
+        .route(&at("/mail/numbers"), get(api_numbers::list))
+        .route(&at("/mail/status"), get(api_numbers::status))
+        .route(&at("/categories"), get(api::categories))
+        .route(&at("/feeds/refused"), get(api::refused_feeds))
+        .route(&at("/subscriptions"), get(held::list).post(held::ask))
+        .route(&at("/subscriptions/{id}"), get(held::show).patch(held::edit).delete(held::remove))
+        .route(&at("/subscribers/{address}"), get(held::export).patch(held::settle).delete(held::erase))
+        .route(&at("/subscribers/{address}/never"), delete(held::allow))
+        .route(API, nothing())
+        .route(&at("/"), nothing())
+        .route(&at("/{*rest}"), nothing())
+        .method_not_allowed_fallback(async |uri: Uri| wrong_method(uri.path()))
 }
 
 /// The pages.
@@ -250,7 +254,7 @@ fn pages(app: &Arc<App>) -> Router<Arc<App>> {
 /// in it: [`server`] answers them before any routing. [`crate::services::feeds::Name`] reads their addresses.
 pub fn public(app: &Arc<App>) -> Router {
     let guarded = api().layer(from_fn_with_state(Arc::clone(app), api::authorised));
-    Router::new().nest(API, guarded).merge(pages(app)).with_state(Arc::clone(app))
+    guarded.merge(pages(app)).with_state(Arc::clone(app))
 }
 
 /// What the admin address serves; not for the public.
@@ -265,8 +269,7 @@ pub fn admin(app: &Arc<App>) -> Router {
 
 /// What the socket in the store's folder serves: the API without a key, and the operator's commands.
 pub fn control(app: &Arc<App>) -> Router {
-    Router::new()
-        .nest(API, api())
+    api()
         .route("/control/keys", get(control::keys).post(control::create_key))
         .route("/control/keys/{id}", delete(control::revoke_key))
         .route("/control/check", get(control::check_store))

@@ -347,8 +347,11 @@ fn categories_are_listed_with_their_addresses() {
 #[test]
 fn an_address_that_is_not_there_is_told_in_full() {
     let newsroom = Newsroom::start();
-    let missing = newsroom.api("GET", "/nope", &[], "").expect(404);
-    assert!(missing.text().contains("there is nothing at /api/v1/nope"), "{}", missing.text());
+    for path in ["/nope", "/articles/", "/articles/a/b/c", "/", ""] {
+        let missing = newsroom.api("GET", path, &[], "").expect(404);
+        assert_eq!(missing.json()["detail"], format!("there is nothing at /api/v1{path}"));
+        newsroom.client().send("GET", &format!("/api/v1{path}"), &[], b"").expect("an answer").expect(401);
+    }
     let method = newsroom.api("DELETE", "/articles", &[], "").expect(405);
     assert!(method.text().contains("/api/v1/articles does not take this method"), "{}", method.text());
     assert_eq!(method.header("allow"), Some("GET,HEAD,POST"));

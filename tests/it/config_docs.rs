@@ -113,7 +113,8 @@ fn routes() -> BTreeSet<String> {
                 _ => None,
             };
         }
-        let (Some(prefix), Some(route)) = (prefix, line.trim().strip_prefix(".route(\"")) else { continue };
+        let route = line.trim().strip_prefix(".route(").map(|route| route.trim_start_matches("&at("));
+        let (Some(prefix), Some(route)) = (prefix, route.and_then(|route| route.strip_prefix('"'))) else { continue };
         let (path, handlers) = route.split_once('"').expect("an address in quotes");
         for method in ["get", "post", "put", "patch", "delete"] {
             let call = format!("{method}(");
