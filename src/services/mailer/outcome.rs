@@ -160,7 +160,10 @@ impl Outcome {
 /// A server's words as they are stored: one line, and not a book.
 pub(super) fn shortened(text: &str) -> String {
     const CHARS_MAX: usize = 300;
-    clean_line(text).chars().take(CHARS_MAX).collect()
+    let mut line = clean_line(text);
+    let end = line.char_indices().nth(CHARS_MAX).map_or(line.len(), |(end, _)| end);
+    line.truncate(end);
+    line
 }
 
 #[cfg(test)]

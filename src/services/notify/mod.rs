@@ -153,14 +153,16 @@ impl News {
             return Ok(false);
         }
         let Some(subscriber) = store.subscriber(subscription.subscriber())? else { return Ok(false) };
+        let several: Vec<Subscription>;
         let own = match subscriber.record.subscriptions.as_slice() {
-            [_] => vec![subscription.clone()],
+            [_] => std::slice::from_ref(subscription),
             _ => {
                 let own = store.subscriptions_of(&subscriber.record)?;
                 if self.is_told(store, batch, &own, subscription.id)? {
                     return Ok(false);
                 }
-                own.into_iter().map(|stored| stored.record).collect()
+                several = own.into_iter().map(|stored| stored.record).collect();
+                &several
             }
         };
         if own.iter().find(|one| self.is_for(one)).is_some_and(|first| first.id != subscription.id) {
@@ -174,7 +176,7 @@ impl News {
         if store.message(&row.key())?.is_some() {
             return Ok(false);
         }
-        if let Some(folded) = self.folded(store, &subscriber.record, subscription, &own)? {
+        if let Some(folded) = self.folded(store, &subscriber.record, subscription, own)? {
             store.write_subscription(batch, Some(stored), &folded);
         } else {
             store.write_message(batch, None, &row);

@@ -7,6 +7,7 @@ use crate::domain::{Article, ArticleId, Kind, Problem, Time};
 use crate::store::{Order, Store, StoreError};
 use chrono::Duration;
 use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Articles that are recognised: more than any feed shows, so all that a reader may have seen lately.
@@ -57,9 +58,9 @@ pub(super) struct Guard {
 #[derive(Default)]
 struct State {
     is_read: bool,
-    known: HashMap<String, ArticleId>,
+    known: HashMap<Likeness, ArticleId>,
     /// The oldest first.
-    order: VecDeque<String>,
+    order: VecDeque<Likeness>,
     redated: VecDeque<Time>,
     reidentified: VecDeque<Time>,
     accepted_until: Option<Time>,
@@ -160,7 +161,7 @@ impl State {
 
     fn learn(&mut self, article: &Article) {
         let likeness = likeness(article);
-        if self.known.insert(likeness.clone(), article.id.clone()).is_none() {
+        if self.known.insert(likeness, article.id.clone()).is_none() {
             self.order.push_back(likeness);
         }
         if self.order.len() > KNOWN_MAX
@@ -171,12 +172,18 @@ impl State {
     }
 }
 
-/// By what a person would take two articles for one: the address; without one, title and date.
-fn likeness(article: &Article) -> String {
+/// By what a person would take two articles for one: the address; without one, title and date. Hashed: that two others
+/// should come to the same is one in billions, and would count as one change too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Likeness(u64);
+
+fn likeness(article: &Article) -> Likeness {
+    let mut hash = DefaultHasher::new();
     match &article.content.url {
-        Some(url) => url.to_string(),
-        None => format!("{}\n{}", article.dated().timestamp_millis(), article.content.title),
+        Some(url) => url.as_str().hash(&mut hash),
+        None => (article.dated().timestamp_millis(), &article.content.title).hash(&mut hash),
     }
+    Likeness(hash.finish())
 }
 
 fn refused(sort: Sort, article: &Article, max: usize) -> Problem {

@@ -114,7 +114,7 @@ impl Line {
                     self.hear(stage, Hoped::Done, false).await?;
                 }
             }
-            let mut out = Outgoing::default();
+            let mut out = Outgoing::new();
             if self.offers.chunking {
                 out.put_chunk(&message.data);
             } else {
@@ -122,7 +122,7 @@ impl Line {
                 self.hear(Stage::Data, Hoped::Message, false).await?;
                 out.put_body(&message.data);
             }
-            let gone = self.wire.write_parts(&out.parts(), self.limits.step).await;
+            let gone = self.wire.write_parts(out.slices(), self.limits.step).await;
             self.hear_end(gone >= out.length(), false).await
         };
         let result = result.await;
@@ -132,7 +132,7 @@ impl Line {
     /// Each message with the envelope of the next, and one wait between.
     async fn streamed(&mut self, messages: &[Ready]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(messages.len());
-        let mut out = Outgoing::default();
+        let mut out = Outgoing::new();
         // What is written and not answered yet: its message, where it ends, and its outcome if that is known.
         let mut open: Option<(&Ready, usize, Option<Outcome>)> = None;
         for next in messages.iter().map(Some).chain([None]) {
@@ -148,7 +148,7 @@ impl Line {
             if out.length() == 0 {
                 break;
             }
-            let gone = self.wire.write_parts(&out.parts(), self.limits.step).await;
+            let gone = self.wire.write_parts(out.slices(), self.limits.step).await;
             if let Some((message, end, known)) = open.take() {
                 let result = self.hear_end(gone >= end, next.is_some()).await;
                 outcomes.push(match known {
@@ -161,7 +161,7 @@ impl Line {
                 });
             }
             let Some(next) = next.filter(|_| !self.is_broken) else { break };
-            out = Outgoing::default();
+            out = Outgoing::new();
             let is_answered = !outcomes.is_empty();
             let (refused, data) = match self.hear_envelope(is_reset, is_answered).await {
                 Ok(Ok(())) => (None, self.hear(Stage::Data, Hoped::Message, true).await),
@@ -207,7 +207,7 @@ impl Line {
 
     /// Envelopes and messages without any wait; then all the replies.
     async fn chunks(&mut self, messages: &[Ready]) -> Vec<Outcome> {
-        let mut out = Outgoing::default();
+        let mut out = Outgoing::new();
         let mut ends = Vec::new();
         let mut is_reset = false;
         for message in messages {
@@ -220,7 +220,7 @@ impl Line {
             out.put_chunk(&message.data);
             ends.push(out.length());
         }
-        let gone = self.wire.write_parts(&out.parts(), self.limits.step).await;
+        let gone = self.wire.write_parts(out.slices(), self.limits.step).await;
         let mut outcomes = Vec::with_capacity(ends.len());
         let mut has_failed = false;
         for (number, (message, end)) in messages.iter().zip(&ends).enumerate() {

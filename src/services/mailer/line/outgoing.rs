@@ -2,23 +2,36 @@
 //! its bytes, and the kernel gathers them.
 
 use crate::wire::mail::MailData;
+use memchr::memmem::Finder;
 use std::borrow::Cow;
+use std::io::IoSlice;
+use std::sync::LazyLock;
 
 const DOT: &[u8] = b".";
+/// A line that begins with a dot, looked for in every part of every message.
+static DOTTED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n."));
+/// Parts of most messages, with the envelope of the next.
+const PARTS: usize = 32;
 
 /// Commands and messages, one behind the other.
-#[derive(Default)]
 pub(super) struct Outgoing<'a> {
     parts: Vec<Cow<'a, [u8]>>,
     length: usize,
 }
 
 impl<'a> Outgoing<'a> {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Outgoing { parts: Vec::with_capacity(PARTS), length: 0 }
+    }
+
     /// Adds commands, or what else is short.
     pub(super) fn say(&mut self, commands: impl Into<Cow<'a, [u8]>>) {
         let commands = commands.into();
-        self.length += commands.len();
-        self.parts.push(commands);
+        if !commands.is_empty() {
+            self.length += commands.len();
+            self.parts.push(commands);
+        }
     }
 
     /// Adds a message as DATA carries it: a dot more in front of each line that begins with one, and a lone dot at the end.
@@ -35,7 +48,7 @@ impl<'a> Outgoing<'a> {
                 self.say(DOT);
             }
             let mut from = 0;
-            for end in memchr::memmem::find_iter(part, b"\n.") {
+            for end in DOTTED.find_iter(part) {
                 self.say(&part[from..=end]);
                 self.say(DOT);
                 from = end + 1;
@@ -58,9 +71,9 @@ impl<'a> Outgoing<'a> {
         self.length
     }
 
-    /// All, in their order.
-    pub(super) fn parts(&self) -> Vec<&[u8]> {
-        self.parts.iter().map(AsRef::as_ref).collect()
+    /// All, in their order; none is empty.
+    pub(super) fn slices(&self) -> Vec<IoSlice<'_>> {
+        self.parts.iter().map(|part| IoSlice::new(part)).collect()
     }
 }
 
@@ -68,27 +81,31 @@ impl<'a> Outgoing<'a> {
 mod tests {
     use super::*;
 
+    fn sent(out: &Outgoing<'_>) -> String {
+        String::from_utf8(out.slices().iter().flat_map(|part| part.to_vec()).collect()).unwrap()
+    }
+
     #[test]
     fn a_line_that_begins_with_a_dot_gets_another_and_the_last_line_is_ended() {
-        for (mail, sent) in [
+        for (mail, expected) in [
             ("a: b\r\n\r\ntext\r\n", "a: b\r\n\r\ntext\r\n.\r\n"),
             ("a: b\r\n\r\n.\r\n..c\r\nd.\r\n", "a: b\r\n\r\n..\r\n...c\r\nd.\r\n.\r\n"),
             (".a: b\r\n\r\ntext", "..a: b\r\n\r\ntext\r\n.\r\n"),
         ] {
             let data = MailData::from(mail.as_bytes().to_vec());
-            let (mut body, mut chunk) = (Outgoing::default(), Outgoing::default());
+            let (mut body, mut chunk) = (Outgoing::new(), Outgoing::new());
             body.put_body(&data);
-            assert_eq!(String::from_utf8(body.parts().concat()).unwrap(), sent);
-            assert_eq!(body.length(), sent.len());
+            assert_eq!(sent(&body), expected);
+            assert_eq!(body.length(), expected.len());
             chunk.put_chunk(&data);
             for cut in (0..mail.len()).filter(|cut| mail.as_bytes().get(cut.wrapping_sub(1)) != Some(&b'\r')) {
                 let (head, tail) = mail.as_bytes().split_at(cut);
-                let mut body = Outgoing::default();
+                let mut body = Outgoing::new();
                 body.put_dotted(&[head, b"", tail]);
-                assert_eq!(String::from_utf8(body.parts().concat()).unwrap(), sent, "in parts, cut at {cut}");
+                assert_eq!(sent(&body), expected, "in parts, cut at {cut}");
             }
             let chunked = format!("BDAT {} LAST\r\n{mail}", mail.len());
-            assert_eq!(String::from_utf8(chunk.parts().concat()).unwrap(), chunked, "BDAT carries it as it is");
+            assert_eq!(sent(&chunk), chunked, "BDAT carries it as it is");
         }
     }
 }

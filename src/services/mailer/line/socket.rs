@@ -32,16 +32,14 @@ impl<S: Stream> Socket<S> {
 
     /// Writes all of `bytes`, as [`Socket::write_parts`] does.
     pub(super) async fn write(&mut self, bytes: &[u8], limit: Duration) -> usize {
-        self.write_parts(&[bytes], limit).await
+        self.write_parts(vec![IoSlice::new(bytes)], limit).await
     }
 
-    /// Writes all of `parts`, and waits for the peer to take some of it no longer than `limit` at a time. Returns how many
-    /// bytes may have gone out: all, unless the connection broke. What broke it, the next reply tells.
-    pub(super) async fn write_parts(&mut self, parts: &[&[u8]], limit: Duration) -> usize {
+    /// Writes all of `parts`, none of which is empty, and waits for the peer to take some of it no longer than `limit` at a
+    /// time. Returns how many bytes may have gone out: all, unless the connection broke. What broke it, the next reply tells.
+    pub(super) async fn write_parts(&mut self, mut parts: Vec<IoSlice<'_>>, limit: Duration) -> usize {
         let mut gone = 0;
-        let mut slices: Vec<IoSlice<'_>> =
-            parts.iter().filter(|part| !part.is_empty()).map(|part| IoSlice::new(part)).collect();
-        let mut rest = slices.as_mut_slice();
+        let mut rest = parts.as_mut_slice();
         while !rest.is_empty() && self.broken.is_none() {
             match timeout(limit, self.stream.write_vectored(rest)).await {
                 Ok(Ok(0)) => self.broken = Some(Failure::Lost("the connection takes no more".into())),
