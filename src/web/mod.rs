@@ -190,7 +190,7 @@ impl App {
     }
 }
 
-/// Where [`api`] is nested. Its handlers see addresses without this, and what they tell has it again.
+/// What the addresses of [`api`] begin with.
 const API: &str = "/api/v1";
 
 /// `/api/v1` below its authorisation. By whole paths: below a nested router each request's address is parsed once more.
