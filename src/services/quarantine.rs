@@ -2,7 +2,7 @@
 //! knows what became of the original, has said what is to become of that.
 
 use crate::domain::{Clock, Time};
-use crate::store::{Batch, Delivery, Due, LedgerKey, LedgerRow, Store, StoreError};
+use crate::store::{Batch, Delivery, Due, LedgerKey, Store, StoreError};
 use crate::telemetry;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -128,7 +128,7 @@ impl Quarantine {
                 }
                 let why = "owed by the store that this one was restored or copied from".to_owned();
                 let state = Delivery::Recalled { at: self.clock.now(), why };
-                self.store.write_message(&mut batch, Some(&old), &LedgerRow { state, ..old.record.clone() });
+                self.store.change_message(&mut batch, old, |row| row.state = state);
                 closed += 1;
             }
             Ok((batch, closed))

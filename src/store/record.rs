@@ -58,11 +58,22 @@ pub(super) fn put_over<R: Record>(
     old: Option<&Stored<R>>,
     new: &R,
 ) -> Vec<u8> {
+    put_over_raw(batch, table, key.to_vec(), old.map(|old| old.raw.clone()), new)
+}
+
+/// The same where only the bytes of what stands there are at hand.
+pub(super) fn put_over_raw<R: Record>(
+    batch: &mut Batch,
+    table: Table,
+    key: Vec<u8>,
+    old: Option<Vec<u8>>,
+    new: &R,
+) -> Vec<u8> {
+    let raw = encode(&key, new);
     match old {
-        Some(old) => batch.require_is(table, key, old.raw.as_slice()),
-        None => batch.require_absent(table, key),
+        Some(old) => batch.require_is(table, key.as_slice(), old),
+        None => batch.require_absent(table, key.as_slice()),
     }
-    let raw = encode(key, new);
     batch.put(table, key, raw.as_slice());
     raw
 }

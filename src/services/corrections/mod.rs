@@ -211,14 +211,14 @@ impl Corrections {
     /// Puts what one reader is owed into `batch`; an older correction that has not gone out gives way to it.
     fn owe(&self, batch: &mut Batch, correction: &Correction, owed: Owed) {
         let now = self.clock.now();
-        for old in &owed.overtaken {
+        for old in owed.overtaken {
             let state = Delivery::Recalled { at: now, why: "a newer correction takes its place".into() };
-            self.store.write_message(batch, Some(old), &LedgerRow { state, ..old.record.clone() });
+            self.store.change_message(batch, old, |row| row.state = state);
         }
         let Correction { article, revision, .. } = correction;
         let message = Message::Correction { article: article.clone(), revision: *revision, digest: owed.digest };
         let row = LedgerRow::new(message, owed.subscription, owed.list, now);
-        self.store.write_message(batch, None, &row);
+        self.store.write_message(batch, &row);
     }
 
     /// As [`Corrections::reach`], of a correction that was asked for; none where the article is not public any more.

@@ -106,7 +106,7 @@ impl Digester {
                 let list = old.selection.as_category().cloned();
                 let row = LedgerRow::new(message, old.id, list, now);
                 if self.store.message(&row.key())?.is_none() {
-                    self.store.write_message(&mut batch, None, &row);
+                    self.store.write_message(&mut batch, &row);
                     made.push(row);
                     owed += 1;
                 }

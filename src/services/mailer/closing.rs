@@ -88,10 +88,9 @@ impl Mailer {
         if let Some(became) = became(&state, &closing.outcome) {
             tally.add(&closing.share.counted, became, now);
         }
-        let next = LedgerRow { state, ..row.record.clone() };
-        self.store.write_message(batch, Some(&row), &next);
-        if let (Some(verdict), Delivery::Failed { reply, .. }) = (closing.outcome.verdict(), &next.state)
-            && let Some(subscription) = self.store.subscription(next.subscription)?
+        let row = self.store.change_message(batch, row, |row| row.state = state).record;
+        if let (Some(verdict), Delivery::Failed { reply, .. }) = (closing.outcome.verdict(), &row.state)
+            && let Some(subscription) = self.store.subscription(row.subscription)?
             && let Some(subscriber) = self.store.subscriber(subscription.record.subscriber())?
         {
             suppression::heed(&self.store, batch, &subscriber, (verdict, reply), now, now)?;

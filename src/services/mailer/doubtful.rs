@@ -4,7 +4,7 @@ use super::queue::PAGE_ROWS_MAX;
 use super::{Mailer, locked};
 use crate::config::Doubtful;
 use crate::domain::{Address, Time};
-use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
+use crate::store::{Batch, Delivery, LedgerKey, Message, StoreError};
 use crate::telemetry;
 use std::collections::HashSet;
 
@@ -128,7 +128,7 @@ impl Mailer {
                 let Some(row) = self.store.message(key)? else { continue };
                 let Delivery::OnWire { attempts, .. } = row.record.state else { continue };
                 let state = next(attempts, self.clock.now());
-                self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+                self.store.change_message(&mut batch, row, |row| row.state = state);
                 count += 1;
             }
             Ok((batch, count))

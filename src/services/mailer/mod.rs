@@ -374,7 +374,7 @@ impl Mailer {
             }
             articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
             self.write_paces(&mut batch);
-            if let Some(ready) = self.signed_and_committed(ready, batch.patiently()).await? {
+            if let Some(mut ready) = self.signed_and_committed(ready, batch.patiently()).await? {
                 self.lead.shrink(due.len() - waiting.len());
                 self.closed(closings);
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
@@ -382,12 +382,11 @@ impl Mailer {
                 metrics::counter!(telemetry::MAIL_FAILED_TOTAL).increment(failed);
                 self.release_others(&due, &ready);
                 locked(&self.queue).waiting.extend(waiting);
-                let (ready, late): (Vec<_>, Vec<_>) = ready
-                    .into_iter()
-                    .partition(|(in_hand, message)| self.is_up_to_date(&in_hand.row.record, message.prints.as_deref()));
+                let late = ready.extract_if(.., |(in_hand, message)| {
+                    !self.is_up_to_date(&in_hand.row.record, message.prints.as_deref())
+                });
                 closings.extend(
-                    late.into_iter()
-                        .map(|(in_hand, message)| Closing::new(in_hand, Outcome::overtaken(), message.share)),
+                    late.map(|(in_hand, message)| Closing::new(in_hand, Outcome::overtaken(), message.share)),
                 );
                 return Ok(ready);
             }

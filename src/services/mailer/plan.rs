@@ -124,48 +124,47 @@ impl Mailer {
             self.store.drop_due_message(&mut batch, at, key)?;
             return Ok(Plan::Skip(batch));
         };
-        let (state, closed) = match self.ready(&row.record, now, &mut batch, articles) {
+        let (state, closed) = match self.ready(key, &row.record, now, &mut batch, articles) {
             Ok(Made { ready, revision, told }) => {
                 let turn = self.turn(&ready.lane, held, (is_booked, attempts > 0), key.is_awaited(), now);
                 match turn {
                     Turn::Now => {}
                     Turn::Wait => return Ok(Plan::Wait),
-                    Turn::At(due_at) | Turn::Peace(due_at) => {
-                        let Delivery::Pending { reply, .. } = row.record.state.clone() else { return Ok(Plan::Wait) };
-                        // What waits for the end of a peace has been given no turn of its own.
-                        let booked = is_booked || matches!(turn, Turn::At(_));
-                        let state = Delivery::Pending { attempts, due_at, reply, booked };
-                        let mut batch = Batch::default();
-                        let next = LedgerRow { state, ..row.record.clone() };
-                        // Its own turn is when it is due; that a provider takes nothing now makes it late.
-                        let next = if matches!(turn, Turn::At(_)) { next.due_from(due_at) } else { next };
-                        self.store.write_message(&mut batch, Some(&row), &next);
-                        return Ok(Plan::PutOff(batch));
-                    }
+                    // Its own turn is when it is due; that a provider takes nothing now makes it late, and gives it no turn.
+                    Turn::At(due_at) => return Ok(self.put_off(row, due_at, true, true)),
+                    Turn::Peace(due_at) => return Ok(self.put_off(row, due_at, is_booked, false)),
                 }
-                let state = Delivery::OnWire { since: now, attempts };
-                let next = LedgerRow { state, revision, told, ..row.record.clone() };
-                let raw = self.store.write_message(&mut batch, Some(&row), &next);
+                let row = self.store.change_message(&mut batch, row, |row| {
+                    row.state = Delivery::OnWire { since: now, attempts };
+                    (row.revision, row.told) = (revision, told);
+                });
                 if let Some(prints) = &ready.prints {
                     self.write_prints(&mut batch, prints);
                 }
-                let in_hand = InHand { key: key.clone(), row: Stored { record: next, raw } };
+                let in_hand = InHand { key: key.clone(), row };
                 return Ok(Plan::Send(batch, Box::new((in_hand, ready))));
             }
             Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
             Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),
-            Err(Stop::Later(due_at)) => {
-                let Delivery::Pending { reply, .. } = row.record.state.clone() else { return Ok(Plan::Wait) };
-                let state = Delivery::Pending { attempts, due_at, reply, booked: is_booked };
-                let mut batch = Batch::default();
-                let next = LedgerRow { state, ..row.record.clone() }.due_from(due_at);
-                self.store.write_message(&mut batch, Some(&row), &next);
-                return Ok(Plan::PutOff(batch));
-            }
+            Err(Stop::Later(due_at)) => return Ok(self.put_off(row, due_at, is_booked, true)),
             Err(Stop::Store(error)) => return Err(error),
         };
         let mut batch = Batch::default();
-        self.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+        self.store.change_message(&mut batch, row, |row| row.state = state);
         Ok(Plan::Close(batch, closed))
+    }
+
+    /// A message that waits, until `at`, with that as its turn if it `is_booked`; is it late only from then on?
+    fn put_off(&self, row: Stored<LedgerRow>, at: Time, is_booked: bool, is_late_from_then: bool) -> Plan {
+        let mut batch = Batch::default();
+        self.store.change_message(&mut batch, row, |row| {
+            if let Delivery::Pending { due_at, booked, .. } = &mut row.state {
+                (*due_at, *booked) = (at, is_booked);
+            }
+            if is_late_from_then {
+                row.set_due_from(at);
+            }
+        });
+        Plan::PutOff(batch)
     }
 }

@@ -46,10 +46,11 @@ impl Written {
 }
 
 impl Mailer {
-    /// The mail of `row` as it has to be now; `batch` then requires the subscription that it was built from. `articles` have
+    /// The mail of `row`, which stands under `key`, as it has to be now; `batch` then requires the subscription that it was built from. `articles` have
     /// been looked at for the same commit, which requires them; the one that it is about is among them then.
     pub(super) fn ready(
         &self,
+        key: &LedgerKey,
         row: &LedgerRow,
         now: Time,
         batch: &mut Batch,
@@ -71,7 +72,7 @@ impl Mailer {
         self.store.require_subscription(batch, &subscription);
         let newsroom = self.newsroom.load();
         let secret = &self.store.identity().secret;
-        let id = self.id(&row.key());
+        let id = self.id(key);
         let (from, to) = (&self.settings.from, &subscription.record.address);
         let subscriber = self.store.subscriber(subscription.record.subscriber())?.map(|subscriber| subscriber.record);
         let language = subscriber.as_ref().and_then(|subscriber| subscriber.language);
@@ -92,7 +93,7 @@ impl Mailer {
             Message::Notice { article } => {
                 let article = self.public(article, articles)?;
                 is_owed(&subscription.record, row, &article.labels)?;
-                self.told(&frame, &newsroom, &subscription.record, row, &article, None)?
+                self.told(&frame, &newsroom, &subscription.record, (key, row), &article, None)?
             }
             Message::Correction { article, revision, digest } => {
                 is_active(&subscription.record, row)?;
@@ -102,7 +103,7 @@ impl Mailer {
                 let thread = mail::message_id(&self.id(&told_in), &newsroom.site);
                 let correction = mail::Correction { note: asked.note.as_deref(), thread: &thread };
                 let article = self.public(article, articles)?;
-                self.told(&frame, &newsroom, &subscription.record, row, &article, Some(correction))?
+                self.told(&frame, &newsroom, &subscription.record, (key, row), &article, Some(correction))?
             }
             Message::Digest { .. } => {
                 is_active(&subscription.record, row)?;
@@ -203,14 +204,14 @@ impl Mailer {
         frame: &mail::Frame<'_>,
         newsroom: &Newsroom,
         subscription: &Subscription,
-        row: &LedgerRow,
+        (key, row): (&LedgerKey, &LedgerRow),
         article: &Arc<Known>,
         correction: Option<mail::Correction<'_>>,
     ) -> Result<Written, Stop> {
         let telling = Telling {
             list: row.list.as_ref().and_then(|slug| category(newsroom, slug)),
             selection: &subscription.selection,
-            leave: &mail::Token::leave_by(row.subscription, row.key().tag(&row.message))
+            leave: &mail::Token::leave_by(row.subscription, key.tag(&row.message))
                 .seal(&self.store.identity().secret),
             newsroom,
             correction,
@@ -251,7 +252,7 @@ impl Mailer {
     /// First half of the message id: the same for the same message, and nobody can tell from it whose it is.
     pub(super) fn id(&self, key: &LedgerKey) -> String {
         let digest = digest::digest(&digest::SHA256, key.as_bytes());
-        format!("{}.{}", hex(&digest.as_ref()[..16]), self.store.identity().instance)
+        [&hex(&digest.as_ref()[..16]), ".", self.store.identity().instance.as_str()].concat()
     }
 }
 

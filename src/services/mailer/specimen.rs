@@ -52,7 +52,7 @@ impl Mailer {
         let (kind, language, article) = (wish.kind, wish.language, wish.article.cloned());
         let row = LedgerRow::new(Message::Test { to, kind, language, article, at: now }, id, None, now);
         let mut batch = Batch::default();
-        self.store.write_message(&mut batch, None, &row);
+        self.store.write_message(&mut batch, &row);
         if !self.store.try_commit(batch).await? {
             return Err(Problem::new(Kind::Conflict, "such a test was sent to this address just now"));
         }

@@ -179,7 +179,7 @@ impl News {
         if let Some(folded) = self.folded(store, &subscriber.record, subscription, own)? {
             store.write_subscription(batch, Some(stored), &folded);
         } else {
-            store.write_message(batch, None, &row);
+            store.write_message(batch, &row);
         }
         Ok(true)
     }

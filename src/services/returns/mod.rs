@@ -11,7 +11,7 @@ use super::subscribe::Subscriptions;
 use super::suppression;
 use crate::config;
 use crate::domain::{Clock, Kind, Subscriber, Subscription, SubscriptionId, SubscriptionState, Time};
-use crate::store::{Back, Batch, Became, Counted, LedgerKey, LedgerRow, Store, StoreError, Stored, Tally};
+use crate::store::{Back, Batch, Became, Counted, LedgerKey, Store, StoreError, Stored, Tally};
 use crate::telemetry;
 use crate::wire::mail::incoming::{Inbox, Incoming};
 use crate::wire::mail::status::Verdict;
@@ -217,12 +217,11 @@ impl Returns {
         now: Time,
     ) -> Result<(), StoreError> {
         let row = by.map_or(Ok(None), |key| self.store.message(key))?;
-        let counted = match &row {
+        let counted = match row {
             Some(row) if row.record.back == Some(back) => return Ok(()),
             Some(row) => {
-                let next = LedgerRow { back: Some(back), ..row.record.clone() };
-                self.store.write_message(batch, Some(row), &next);
-                Counted::of(&row.record.message, subscription)
+                let changed = self.store.change_message(batch, row, |row| row.back = Some(back));
+                Counted::of(&changed.record.message, subscription)
             }
             None if batch.is_empty() => return Ok(()),
             None => Counted::some(subscription),

@@ -119,7 +119,7 @@ impl Subscriptions {
                 let message = Message::Confirmation { round: subscription.round };
                 let due_at = if asking.is_proven { now } else { now + self.standard.unproven_wait };
                 let row = LedgerRow::new(message, subscription.id, None, now).due_at(due_at);
-                self.store.write_message(&mut batch, None, &row);
+                self.store.write_message(&mut batch, &row);
             }
             Ok((batch, ()))
         })
@@ -237,7 +237,7 @@ impl Subscriptions {
     /// The owner of `left`, which was confirmed before, is told that it has ended.
     pub(super) fn say_farewell(&self, batch: &mut Batch, left: &Subscription, now: Time) {
         let row = LedgerRow::new(Message::Farewell { round: left.round }, left.id, None, now);
-        self.store.write_message(batch, None, &row);
+        self.store.write_message(batch, &row);
     }
 
     /// Up to `limit` subscriptions behind `after`, for the operator.

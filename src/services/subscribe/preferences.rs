@@ -118,7 +118,7 @@ impl Subscriptions {
         self.store.write_subscriber(batch, Some(&known.subscriber), &new);
         let message = Message::Preferences { round: new.links };
         let row = LedgerRow::new(message, one.record.id, None, now).due_at(due_at);
-        self.store.write_message(batch, None, &row);
+        self.store.write_message(batch, &row);
     }
 
     /// What the bearer of a link to the preferences may see.

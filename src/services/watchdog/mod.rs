@@ -255,7 +255,7 @@ impl Watchdog {
         }
         let message = Message::Canary { number: new.sent };
         let row = LedgerRow::new(message, nobody, None, new.sent_at.unwrap_or_else(|| self.clock.now()));
-        self.store.write_message(&mut batch, None, &row);
+        self.store.write_message(&mut batch, &row);
         self.store.write_canary(&mut batch, old, new);
         Ok(batch)
     }

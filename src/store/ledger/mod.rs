@@ -201,12 +201,14 @@ impl LedgerRow {
     /// The same message, not tried yet and due at `due_at`.
     pub fn due_at(self, due_at: Time) -> Self {
         let state = Delivery::Pending { attempts: 0, due_at, reply: None, booked: false };
-        LedgerRow { state, ..self }.due_from(due_at)
+        let mut row = LedgerRow { state, ..self };
+        row.set_due_from(due_at);
+        row
     }
 
-    /// The same, not late as long as it would not be if it had come to be owed at `due_from`.
-    pub fn due_from(self, due_from: Time) -> Self {
-        LedgerRow { due_from: Some(due_from).filter(|due_from| *due_from > self.created_at), ..self }
+    /// It is not late as long as it would not be if it had come to be owed at `due_from`.
+    pub fn set_due_from(&mut self, due_from: Time) {
+        self.due_from = Some(due_from).filter(|due_from| *due_from > self.created_at);
     }
 
     /// When it was first to be sent, not counting what went wrong.
@@ -244,13 +246,33 @@ impl Store {
         batch.require_absent(Table::Ledger, key.0.clone());
     }
 
-    /// Puts `new` into `batch` with its due row in place of the one of `old`. The batch then requires that the row
-    /// is still as `old` says, or still unknown. Returns the bytes of the new one.
-    pub fn write_message(&self, batch: &mut Batch, old: Option<&Stored<LedgerRow>>, new: &LedgerRow) -> Vec<u8> {
+    /// Puts a new message into `batch` with its due row. The batch then requires that it is still unknown.
+    pub fn write_message(&self, batch: &mut Batch, new: &LedgerRow) {
+        self.put_message(batch, None, new);
+    }
+
+    /// Puts `row` into `batch`, changed by `change` in what is not part of its key, with its due row in place of the one
+    /// before. The batch then requires that it is still as it was read. Returns it as it will be stored.
+    pub fn change_message(
+        &self,
+        batch: &mut Batch,
+        row: Stored<LedgerRow>,
+        change: impl FnOnce(&mut LedgerRow),
+    ) -> Stored<LedgerRow> {
+        let Stored { mut record, raw } = row;
+        let due = record.due_key();
+        change(&mut record);
+        let raw = self.put_message(batch, Some((raw, due)), &record);
+        Stored { record, raw }
+    }
+
+    /// Puts `new` in place of what had these bytes and this due row; returns its bytes.
+    fn put_message(&self, batch: &mut Batch, old: Option<(Vec<u8>, Option<Vec<u8>>)>, new: &LedgerRow) -> Vec<u8> {
         let key = new.key();
-        let before = old.and_then(|old| old.record.due_key_of(&key));
-        let raw = record::put_over(batch, Table::Ledger, &key.0, old, new);
         let after = new.due_key_of(&key);
+        let (old, before) = old.unzip();
+        let before = before.flatten();
+        let raw = record::put_over_raw(batch, Table::Ledger, key.0, old, new);
         if before != after {
             if let Some(key) = before {
                 batch.delete(Table::Due, key);

@@ -1,7 +1,7 @@
 //! What the batches of a group come to, one behind the other: each is held against the store and those before it.
 
 use super::journal::Frame;
-use super::memtable::Memtable;
+use super::memtable::{Memtable, Written};
 use super::parcel::{Change, Parcel};
 use super::tables::Tables;
 use crate::store::head::Head;
@@ -13,21 +13,35 @@ use bytes::Bytes;
 /// A group while it is looked at: what its batches so far come to.
 pub(super) struct Decided<'a> {
     tables: &'a Tables,
-    /// All that they write.
-    pub(super) writes: Memtable,
+    /// All that they write, in its order.
+    pub(super) writes: Vec<Written>,
+    /// The same by its keys, for the batches behind the first. What a batch that is alone has written is looked at for its
+    /// sums and articles only, and found without.
+    by_key: Option<Memtable>,
     /// How far the store has come with them.
     pub(super) head: Head,
 }
 
 impl<'a> Decided<'a> {
-    /// Nothing yet, in a store that is at `head`.
-    pub(super) fn new(tables: &'a Tables, head: Head) -> Self {
-        Decided { tables, writes: Memtable::default(), head }
+    /// Nothing yet, of a group of `batches`, in a store that is at `head`.
+    pub(super) fn new(tables: &'a Tables, head: Head, batches: usize) -> Self {
+        Decided { tables, writes: Vec::new(), by_key: (batches > 1).then(Memtable::default), head }
+    }
+
+    /// What `look` makes of what the group writes to `key`; none if it does not.
+    fn look<T>(&self, table: Table, key: &[u8], look: impl FnOnce(Option<&[u8]>) -> T) -> Option<T> {
+        match &self.by_key {
+            Some(by_key) => by_key.look(table, key, look),
+            None => {
+                let is_it = |(of, own, ..): &&Written| *of == table && own == key;
+                self.writes.iter().rfind(is_it).map(|(_, _, value, _)| look(value.as_deref()))
+            }
+        }
     }
 
     /// A value of which a piece is missing is as good as none: it stops whoever needs it, and nobody else.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let decided = self.writes.look(table, key, |value| value.map(<[u8]>::to_vec));
+        let decided = self.look(table, key, |value| value.map(<[u8]>::to_vec));
         match decided.map_or_else(|| self.tables.get(table, key), Ok) {
             Err(StoreError::Record { .. }) => Ok(None),
             found => found,
@@ -35,12 +49,12 @@ impl<'a> Decided<'a> {
     }
 
     fn contains(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        let decided = self.writes.look(table, key, |value| value.is_some());
+        let decided = self.look(table, key, |value| value.is_some());
         decided.map_or_else(|| self.tables.contains(table, key), Ok)
     }
 
     fn holds(&self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
-        let decided = self.writes.look(table, key, |found| found == Some(value));
+        let decided = self.look(table, key, |found| found == Some(value));
         match decided.map_or_else(|| self.tables.holds(table, key, value), Ok) {
             Err(StoreError::Record { .. }) => Ok(false),
             held => held,
@@ -63,6 +77,7 @@ impl<'a> Decided<'a> {
 
     /// Adds `batch`, of which every requirement holds, and its part of `frame`.
     pub(super) fn take(&mut self, batch: Parcel, frame: &mut Frame) -> Result<(), StoreError> {
+        self.writes.reserve(batch.writes.len() + batch.appends.len());
         for (table, key, change) in batch.writes {
             let value = match change {
                 Change::Put(value) => Some(value),
@@ -93,6 +108,10 @@ impl<'a> Decided<'a> {
     fn write(&mut self, table: Table, key: Bytes, value: Option<Bytes>, frame: &mut Frame) {
         self.head.writes += 1;
         frame.push(table, &key, value.as_deref(), self.head.writes);
-        self.writes.insert(table, key, value, self.head.writes);
+        let write = (table, key, value, self.head.writes);
+        if let Some(by_key) = &mut self.by_key {
+            by_key.insert(write.clone());
+        }
+        self.writes.push(write);
     }
 }

@@ -6,7 +6,7 @@
 //! that what lies behind the end of this turn is known to be old.
 
 use super::engine;
-use super::memtable::Memtable;
+use super::memtable::{Memtable, Written};
 use crate::store::head::Head;
 use crate::store::kv::Meanwhile;
 use crate::store::{StoreError, Table};
@@ -174,9 +174,7 @@ pub(super) fn read(folder: &Path, at: Head) -> Result<Told, StoreError> {
                 return Err(engine(format!("its journal goes on at write {found}, expected {expected}")));
             }
             for write in writes(&frame.body) {
-                let (table, key, value, generation) =
-                    write.ok_or_else(|| engine("its journal has an unknown write"))?;
-                told.writes.insert(table, key, value, generation);
+                told.writes.insert(write.ok_or_else(|| engine("its journal has an unknown write"))?);
             }
             stands = frame.after;
             told.head = Some(stands);
@@ -240,8 +238,6 @@ impl Frames {
         Ok(read().map(|(turn, before, after)| Sealed { turn, before, after, body }))
     }
 }
-
-type Written = (Table, Bytes, Option<Bytes>, u64);
 
 /// The writes of a frame; none for what this version does not know.
 fn writes(mut body: &[u8]) -> impl Iterator<Item = Option<Written>> {

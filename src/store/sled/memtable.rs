@@ -22,6 +22,9 @@ struct Newest {
     generation: u64,
 }
 
+/// A write as it is taken in: table, key, value or none where it removes the key, and number.
+pub(super) type Written = (Table, Bytes, Option<Bytes>, u64);
+
 /// One write.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'a> {
@@ -40,8 +43,8 @@ impl<'a> Row<'a> {
 }
 
 impl Memtable {
-    /// Takes in a write; none removes the key.
-    pub(super) fn insert(&mut self, table: Table, key: Bytes, value: Option<Bytes>, generation: u64) {
+    /// Takes in a write.
+    pub(super) fn insert(&mut self, (table, key, value, generation): Written) {
         self.tables[table as usize].insert(key, Newest { value, generation });
     }
 
@@ -53,13 +56,6 @@ impl Memtable {
     /// Every write, table by table in the order of their keys.
     pub(super) fn rows(&self) -> impl Iterator<Item = (Table, Vec<Row<'_>>)> {
         Table::ALL.into_iter().zip(&self.tables).map(|(table, rows)| (table, rows.iter().map(Row::of(table)).collect()))
-    }
-
-    /// Takes in all of `later`.
-    pub(super) fn extend(&mut self, later: Memtable) {
-        for (own, later) in self.tables.iter_mut().zip(later.tables) {
-            own.extend(later);
-        }
     }
 
     /// The first entries of a part of `table`, in its direction, at most as many as it has rows.
@@ -101,12 +97,18 @@ impl Recent {
         };
         let ends = [end(&active), end(&frozen)].into_iter().flatten();
         let end = if range.reverse { ends.max() } else { ends.min() };
-        let mut merged: BTreeMap<Vec<u8>, Option<Vec<u8>>> = frozen.into_iter().collect();
-        merged.extend(active);
-        let is_within =
-            |key: &[u8]| end.as_deref().is_none_or(|end| if range.reverse { key >= end } else { key <= end });
-        let entries = merged.into_iter().filter(|(key, _)| is_within(key));
-        let entries = if range.reverse { entries.rev().collect() } else { entries.collect() };
+        let is_before = |one: &[u8], other: &[u8]| if range.reverse { one > other } else { one < other };
+        let mut entries = Vec::with_capacity(active.len() + frozen.len());
+        let mut frozen = frozen.into_iter().peekable();
+        for entry in active {
+            entries.extend(std::iter::from_fn(|| frozen.next_if(|(old, _)| is_before(old, &entry.0))));
+            frozen.next_if(|(old, _)| *old == entry.0);
+            entries.push(entry);
+        }
+        entries.extend(frozen);
+        if let Some(end) = &end {
+            entries.truncate(entries.partition_point(|(key, _)| !is_before(end, key)));
+        }
         (entries, end)
     }
 }

@@ -223,7 +223,7 @@ mod tests {
                 Some(value) => map.insert(key.clone(), value.clone()),
                 None => map.remove(&key),
             };
-            turn.insert(TABLE, key.into(), value.map(Into::into), generation);
+            turn.insert((TABLE, key.into(), value.map(Into::into), generation));
         }
         turn
     }
@@ -267,7 +267,7 @@ mod tests {
             let mut turn = Memtable::default();
             let mut dice = dice();
             let noise: Vec<u8> = (0..BLOCK_BYTES_MAX).map(|_| dice(256) as u8).collect();
-            turn.insert(TABLE, key.to_vec().into(), Some(noise.into()), generation);
+            turn.insert((TABLE, key.to_vec().into(), Some(noise.into()), generation));
             carry(&trees, &turn);
         }
         let keys: Vec<_> = rows(&trees, Range::prefix(*b"")).into_iter().map(|(key, _)| key).collect();
@@ -282,13 +282,13 @@ mod tests {
         let noise: Vec<u8> = (0..9_000).map(|_| dice(256) as u8).collect();
         for number in 0..300_u64 {
             let value = if number % 50 == 0 { noise.clone() } else { vec![1; 40] };
-            first.insert(TABLE, number.to_be_bytes().to_vec().into(), Some(value.into()), number);
+            first.insert((TABLE, number.to_be_bytes().to_vec().into(), Some(value.into()), number));
         }
         assert!(carry(&trees, &first) > 0 && trees.of(TABLE).len() > 2 && trees.pieces().len() == 18);
         assert_eq!(carry(&trees, &first), 0, "as after a crash in between");
         let mut second = Memtable::default();
         for number in 0..300_u64 {
-            second.insert(TABLE, number.to_be_bytes().to_vec().into(), None, 300 + number);
+            second.insert((TABLE, number.to_be_bytes().to_vec().into(), None, 300 + number));
         }
         carry(&trees, &second);
         assert_eq!((trees.of(TABLE).len(), trees.pieces().len()), (0, 0));

@@ -2,7 +2,7 @@
 
 use super::block::Value;
 use super::blocks::{self, Cursor};
-use super::memtable::{Entry, Memtable, Recent};
+use super::memtable::{Entry, Memtable, Recent, Written};
 use super::seen::Turn;
 use super::{Trees, guarded};
 use crate::store::kv::{Range, Scanned};
@@ -133,8 +133,8 @@ impl Tables {
     }
 
     /// Shows what was committed.
-    pub(super) fn show(&self, group: Memtable) {
-        self.change(|recent| recent.active.extend(group));
+    pub(super) fn show(&self, group: Vec<Written>) {
+        self.change(|recent| group.into_iter().for_each(|write| recent.active.insert(write)));
     }
 
     /// Ends a turn: what is active is frozen, to be carried into sled. What was frozen before must be there.

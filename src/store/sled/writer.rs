@@ -269,7 +269,7 @@ impl Writer {
         group: Vec<Parcel>,
         meanwhile: Option<Meanwhile<'_>>,
     ) -> Result<Vec<Result<Seq, CommitError>>, StoreError> {
-        let mut decided = Decided::new(&self.tables, self.head);
+        let mut decided = Decided::new(&self.tables, self.head, group.len());
         let mut outcomes = Vec::with_capacity(group.len());
         self.frame.clear();
         for batch in group {

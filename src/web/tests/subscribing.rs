@@ -270,7 +270,7 @@ async fn the_page_confirms_by_itself_once_those_who_open_links_before_people_hav
     let mut row = crate::store::LedgerRow::new(message, waiting.id, None, paper.app.clock.now());
     row.state = crate::store::Delivery::Sent { at: paper.app.clock.now(), reply: "250 OK".into() };
     let mut batch = crate::store::Batch::default();
-    paper.app.store.write_message(&mut batch, None, &row);
+    paper.app.store.write_message(&mut batch, &row);
     paper.app.store.commit(batch).await.unwrap();
     for (minutes, is_automatic) in [(0, false), (4, false), (1, true)] {
         paper.app.clock.advance(chrono::Duration::minutes(minutes));

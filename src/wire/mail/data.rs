@@ -2,6 +2,9 @@
 
 use super::form::Filled;
 
+/// What DATA has in front of a line that begins with one.
+pub(super) const DOT: &[u8] = b".";
+
 /// The mail data of RFC 5321 §2.3.9: headers and body, as they were written.
 #[derive(Debug)]
 pub enum MailData {
@@ -42,6 +45,22 @@ impl MailData {
         }
     }
 
+    /// The same as DATA carries them: with a dot more in front of each line that begins with one. RFC 5321 §4.5.2.
+    pub fn dotted(&self) -> Vec<&[u8]> {
+        match self {
+            MailData::Whole(bytes) => {
+                let (mut parts, mut from) = (Vec::new(), 0);
+                for dot in lines_with_dots(bytes) {
+                    parts.extend([bytes.get(from..dot).unwrap_or_default(), DOT]);
+                    from = dot;
+                }
+                parts.push(bytes.get(from..).unwrap_or_default());
+                parts
+            }
+            MailData::Filled(filled) => filled.dotted().collect(),
+        }
+    }
+
     /// All its bytes in one piece.
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
@@ -49,4 +68,10 @@ impl MailData {
             MailData::Filled(filled) => filled.parts().collect::<Vec<_>>().concat(),
         }
     }
+}
+
+/// Where the lines of `mail` begin that begin with a dot.
+pub(super) fn lines_with_dots(mail: &[u8]) -> impl Iterator<Item = usize> {
+    let first = mail.starts_with(DOT).then_some(0);
+    first.into_iter().chain(memchr::memmem::find_iter(mail, b"\n.").map(|end| end + 1))
 }

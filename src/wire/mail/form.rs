@@ -1,6 +1,6 @@
 //! A mail that is written once for many: whole but for what differs from one recipient to the next.
 
-use super::data::MailData;
+use super::data::{DOT, MailData, lines_with_dots};
 use crate::domain::{Address, Fault, Time, rfc822};
 use std::sync::Arc;
 
@@ -34,10 +34,11 @@ pub struct Form {
     is_ascii: bool,
 }
 
-/// A form's bytes between two gaps, or what fills a gap.
+/// A form's bytes between two gaps, or a part of them; what DATA has in front of one; or what fills a gap.
 #[derive(Debug)]
 enum Piece {
     Text { from: usize, to: usize },
+    Dot,
     Own(Filling),
 }
 
@@ -120,13 +121,7 @@ impl Form {
             return Err(odd("a part of a token"));
         }
         gaps.sort_by_key(|gap| gap.from);
-        let mut pieces = Vec::with_capacity(2 * gaps.len() + 1);
-        let mut at = 0;
-        for gap in gaps {
-            pieces.extend([Piece::Text { from: at, to: gap.from }, Piece::Own(gap.filling)]);
-            at = gap.to;
-        }
-        pieces.push(Piece::Text { from: at, to: a.len() });
+        let pieces = pieces(&a, gaps);
         let is_ascii = a.is_ascii();
         Ok(Form { bytes: a, pieces, leave_bytes: leave.len(), is_ascii })
     }
@@ -141,8 +136,8 @@ impl Form {
             form: Arc::clone(self),
             date: rfc822(own.date),
             to: own.to.clone(),
-            id: format!("<{}>", own.id),
-            thread: format!("<{}>", own.thread),
+            id: ["<", own.id, ">"].concat(),
+            thread: ["<", own.thread, ">"].concat(),
             leave: own.leave.to_owned(),
         }))
     }
@@ -153,17 +148,49 @@ impl Form {
     }
 }
 
+/// The pieces of `bytes` between and in `gaps`, which are in the order of their places.
+fn pieces(bytes: &[u8], gaps: Vec<Gap>) -> Vec<Piece> {
+    let mut pieces = Vec::with_capacity(2 * gaps.len() + 1);
+    // What fills a gap begins no line and ends none.
+    let mut dots = lines_with_dots(bytes).peekable();
+    let mut add_text = |pieces: &mut Vec<Piece>, mut from: usize, to: usize| {
+        while let Some(dot) = dots.next_if(|dot| *dot < to) {
+            pieces.extend([Piece::Text { from, to: dot }, Piece::Dot]);
+            from = dot;
+        }
+        pieces.push(Piece::Text { from, to });
+    };
+    let mut at = 0;
+    for gap in gaps {
+        add_text(&mut pieces, at, gap.from);
+        pieces.push(Piece::Own(gap.filling));
+        at = gap.to;
+    }
+    add_text(&mut pieces, at, bytes.len());
+    pieces
+}
+
 impl Filled {
     /// Its bytes, in their order.
     pub(super) fn parts(&self) -> impl Iterator<Item = &[u8]> {
-        self.form.pieces.iter().map(|piece| match piece {
+        self.form.pieces.iter().filter(|piece| !matches!(piece, Piece::Dot)).map(|piece| self.part(piece))
+    }
+
+    /// The same as DATA carries them.
+    pub(super) fn dotted(&self) -> impl Iterator<Item = &[u8]> {
+        self.form.pieces.iter().map(|piece| self.part(piece))
+    }
+
+    fn part(&self, piece: &Piece) -> &[u8] {
+        match piece {
+            Piece::Dot => DOT,
             Piece::Text { from, to } => self.form.bytes.get(*from..*to).unwrap_or_default(),
             Piece::Own(Filling::Date) => self.date.as_bytes(),
             Piece::Own(Filling::To) => self.to.as_str().as_bytes(),
             Piece::Own(Filling::Id) => self.id.as_bytes(),
             Piece::Own(Filling::Thread) => self.thread.as_bytes(),
             Piece::Own(Filling::Leave { from, to }) => self.leave.as_bytes().get(*from..*to).unwrap_or_default(),
-        })
+        }
     }
 
     /// Dates, message ids and tokens are.

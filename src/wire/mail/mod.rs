@@ -307,7 +307,7 @@ fn builder(frame: &Frame<'_>, subject: &str) -> Result<MessageBuilder, Fault> {
 
 /// The message id of which `id` is the first half.
 pub fn message_id(id: &str, site: &Site) -> String {
-    format!("{id}@{}", host(site))
+    [id, "@", host(site)].concat()
 }
 
 /// An address was checked letter by letter when it was read, so it stands as it is: also a long one on one line, and

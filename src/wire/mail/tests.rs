@@ -247,6 +247,7 @@ fn a_mail_from_a_form_has_the_bytes_of_one_that_was_written_whole() {
         (None, "s", false),
         (Some(&returns), long.as_str(), false),
         (Some(&returns), "AB AABB BAAB", false),
+        (Some(&returns), "... as I said", false),
         (Some(&returns), "s", true),
     ];
     for ((returns, summary, is_correction), language) in
@@ -276,6 +277,10 @@ fn a_mail_from_a_form_has_the_bytes_of_one_that_was_written_whole() {
             let own = Own { date, to: &to, id: &message_id(&id, &site), leave: &leave, thread: &thread };
             let (filled, whole) = (form.fill(&own).unwrap(), write(&to, &id, date, &leave, &thread));
             assert_eq!((filled.length(), filled.is_ascii()), (whole.len(), whole.is_ascii()));
+            let dotted = String::from_utf8(whole.clone()).unwrap().replace("\n.", "\n..");
+            assert!(!summary.starts_with('.') || dotted.contains("\n.... as I said"), "{dotted}");
+            assert_eq!(String::from_utf8(filled.dotted().concat()).unwrap(), dotted);
+            assert_eq!(MailData::from(whole.clone()).dotted().concat(), dotted.as_bytes());
             assert_eq!(String::from_utf8(filled.into_bytes()).unwrap(), String::from_utf8(whole).unwrap());
             long_address = format!("reader{number}@example.org");
         }

@@ -6,7 +6,7 @@ use super::*;
 use tidings::services::ageing::{Ageing, Ages};
 use tidings::services::corrections::Asked;
 use tidings::store::kv::Range;
-use tidings::store::{LedgerRow, Table};
+use tidings::store::Table;
 
 /// The keys of the ledger, each by its first letter.
 fn letters(room: &Room) -> String {
@@ -48,13 +48,13 @@ async fn notices_digests_and_corrections_go_once_they_are_old_and_all_else_stays
     let row = room.store.message(&key).unwrap().unwrap();
     let state = Delivery::OnWire { since: row.record.created_at, attempts: 0 };
     let mut batch = Batch::default();
-    room.store.write_message(&mut batch, Some(&row), &LedgerRow { state, ..row.record.clone() });
+    let oldest = row.record.created_at;
+    room.store.change_message(&mut batch, row, |row| row.state = state);
     room.store.commit(batch).await.unwrap();
     room.clock.advance(Duration::days(100));
     let second = room.news().await;
     sent(&mailer).await;
     assert_eq!((count(&room, 'a'), count(&room, 'r'), count(&room, 'd'), count(&room, 'c')), (900, 450, 1, 1));
-    let oldest = row.record.created_at;
     room.clock.advance(oldest + Duration::days(180) - room.clock.now());
     aged().await;
     assert_eq!((count(&room, 'a'), count(&room, 'r')), (900, 450), "they are not older than that yet");

@@ -73,8 +73,8 @@ async fn two_told_differently(room: &Room) -> (Article, Vec<Subscription>, Vec<u
     let key = LedgerKey::of(&Message::Notice { article: article.id.clone() }, readers[1].id);
     let row = room.store.message(&key).unwrap().unwrap();
     let mut batch = Batch::default();
-    let later = row.record.clone().due_at(room.clock.now() + Duration::minutes(5));
-    room.store.write_message(&mut batch, Some(&row), &later);
+    let later = room.clock.now() + Duration::minutes(5);
+    room.store.change_message(&mut batch, row, |row| *row = row.clone().due_at(later));
     room.store.commit(batch).await.unwrap();
     sent(&mailer).await;
     let first = room.mails().remove(0);

@@ -203,10 +203,9 @@ async fn a_mail_that_goes_to_the_outbox_twice_is_one_file() {
         assert_eq!(room.mails().len(), 1);
         let key = LedgerKey::of(&Message::Notice { article: article.id.clone() }, reader.id);
         let sent = room.store.message(&key).unwrap().unwrap();
-        let mut again = sent.record.clone();
-        again.state = Delivery::OnWire { since: room.clock.now(), attempts: 0 };
         let mut batch = Batch::default();
-        room.store.write_message(&mut batch, Some(&sent), &again);
+        let again = Delivery::OnWire { since: room.clock.now(), attempts: 0 };
+        room.store.change_message(&mut batch, sent, |row| row.state = again);
         room.store.commit(batch).await.unwrap();
     }
 }

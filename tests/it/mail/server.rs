@@ -1,7 +1,7 @@
 //! What becomes of a message, whatever the mail server does.
 
 use super::*;
-use tidings::store::{Back, LedgerRow};
+use tidings::store::Back;
 
 #[tokio::test]
 async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
@@ -231,9 +231,8 @@ async fn what_is_written_of_a_message_on_the_wire_stays_when_it_is_closed() {
             }
             tokio::task::yield_now().await;
         };
-        let next = LedgerRow { back: Some(Back::Complaint), ..on_wire.record.clone() };
         let mut batch = Batch::default();
-        room.store.write_message(&mut batch, Some(&on_wire), &next);
+        room.store.change_message(&mut batch, on_wire, |row| row.back = Some(Back::Complaint));
         room.store.commit(batch).await.unwrap();
     };
     let (stepped, ()) = tokio::join!(mailer.step(), complained);

@@ -110,7 +110,7 @@ async fn each_class_has_its_own_deadline() {
         // Half an hour of grace does not count.
         let row = LedgerRow::new(message, reader.id, None, now).due_at(now + Duration::minutes(30));
         let mut batch = Batch::default();
-        room.store.write_message(&mut batch, None, &row);
+        room.store.write_message(&mut batch, &row);
         room.store.commit(batch).await.unwrap();
         room.clock.advance(Duration::minutes(30 + minutes));
         assert_eq!(late(&watchdog).await, [], "{class:?}");
@@ -314,7 +314,7 @@ async fn what_has_a_later_turn_is_not_even_looked_at_and_what_is_due_is_looked_a
                     round => Message::Preferences { round },
                 };
                 let row = LedgerRow::new(message, reader.id, None, now).due_at(due_at);
-                room.store.write_message(&mut batch, None, &row);
+                room.store.write_message(&mut batch, &row);
             }
             room.store.commit(batch).await.unwrap();
         }

@@ -56,7 +56,7 @@ fn filled(folder: &Path) -> Store {
     tally.add(&counted, Became::Accepted, Time::UNIX_EPOCH);
     store.write_tally(&mut batch, &tally).unwrap();
     let message = LedgerRow::new(Message::Confirmation { round: 1 }, reader.id, None, Time::UNIX_EPOCH);
-    store.write_message(&mut batch, None, &message);
+    store.write_message(&mut batch, &message);
     wait(store.commit(batch)).unwrap();
     store
 }
@@ -270,9 +270,14 @@ fn a_check_of_a_busy_store_gives_no_false_alarm() {
     });
 }
 
-/// The engine of a store that is closed, with segments as the store makes them.
+/// The engine of a store that is closed, with segments as the store makes them. Its threads may be on their way out.
 fn engine(folder: &Path) -> sled::Db {
-    sled::Config::new().path(folder.join("sled")).segment_size(1 << 20).open().unwrap()
+    loop {
+        match sled::Config::new().path(folder.join("sled")).segment_size(1 << 20).open() {
+            Err(error) if error.to_string().contains("could not acquire lock") => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 #[test]
