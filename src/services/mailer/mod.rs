@@ -385,9 +385,8 @@ impl Mailer {
                 let late = ready.extract_if(.., |(in_hand, message)| {
                     !self.is_up_to_date(&in_hand.row.record, message.prints.as_deref())
                 });
-                closings.extend(
-                    late.map(|(in_hand, message)| Closing::new(in_hand, Outcome::overtaken(), message.share)),
-                );
+                closings
+                    .extend(late.map(|(in_hand, message)| Closing::new(in_hand, Outcome::overtaken(), message.share)));
                 return Ok(ready);
             }
             self.settle(closings).await?;

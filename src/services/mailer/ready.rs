@@ -211,8 +211,7 @@ impl Mailer {
         let telling = Telling {
             list: row.list.as_ref().and_then(|slug| category(newsroom, slug)),
             selection: &subscription.selection,
-            leave: &mail::Token::leave_by(row.subscription, key.tag(&row.message))
-                .seal(&self.store.identity().secret),
+            leave: &mail::Token::leave_by(row.subscription, key.tag(&row.message)).seal(&self.store.identity().secret),
             newsroom,
             correction,
         };

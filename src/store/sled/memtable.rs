@@ -112,3 +112,49 @@ impl Recent {
         (entries, end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ops::Bound;
+
+    const TABLE: Table = Table::Ledger;
+
+    fn turn(writes: &[(u8, bool)]) -> Memtable {
+        let mut turn = Memtable::default();
+        for (number, (key, is_put)) in (0..).zip(writes) {
+            let value = is_put.then(|| Bytes::from(vec![*key]));
+            turn.insert((TABLE, Bytes::from(vec![*key]), value, number));
+        }
+        turn
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn two_turns_are_read_as_one_in_which_the_later_has_the_last_word(
+            active: Vec<(u8, bool)>,
+            frozen: Vec<(u8, bool)>,
+            from: u8,
+            reverse: bool,
+            limit in 1_usize..300,
+        ) {
+            let all: BTreeMap<u8, bool> = frozen.iter().chain(&active).copied().collect();
+            let recent = Recent { active: turn(&active), frozen: Some(Arc::new(turn(&frozen))) };
+            let range = Range { from: Bound::Included(vec![from]), to: Bound::Unbounded, reverse, limit };
+            let (entries, end) = recent.entries(TABLE, &range);
+            let mut expected: Vec<u8> = all.range(from..).map(|(key, _)| *key).collect();
+            if reverse {
+                expected.reverse();
+            }
+            // As far as both turns were looked at, and no less than was asked for.
+            if let Some(end) = end {
+                let last = expected.iter().position(|key| vec![*key] == end).expect("a key that one of them has");
+                expected.truncate(last + 1);
+                proptest::prop_assert!(expected.len() >= limit);
+            }
+            let expected: Vec<Entry> =
+                expected.into_iter().map(|key| (vec![key], all[&key].then(|| vec![key]))).collect();
+            proptest::prop_assert_eq!(entries, expected);
+        }
+    }
+}

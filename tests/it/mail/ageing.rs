@@ -5,8 +5,8 @@ use super::digests::{daily, subscribed, until_seven};
 use super::*;
 use tidings::services::ageing::{Ageing, Ages};
 use tidings::services::corrections::Asked;
-use tidings::store::kv::Range;
 use tidings::store::Table;
+use tidings::store::kv::Range;
 
 /// The keys of the ledger, each by its first letter.
 fn letters(room: &Room) -> String {
