@@ -70,6 +70,15 @@ pub(super) enum Stop {
     Store(StoreError),
 }
 
+/// How a message waits.
+struct Wait {
+    until: Time,
+    /// Is that its turn at its destination?
+    is_booked: bool,
+    /// Is it late only if it waits longer than that? Else as it was.
+    is_late_from_then: bool,
+}
+
 impl From<StoreError> for Stop {
     fn from(error: StoreError) -> Self {
         match error {
@@ -131,8 +140,12 @@ impl Mailer {
                     Turn::Now => {}
                     Turn::Wait => return Ok(Plan::Wait),
                     // Its own turn is when it is due; that a provider takes nothing now makes it late, and gives it no turn.
-                    Turn::At(due_at) => return Ok(self.put_off(row, due_at, true, true)),
-                    Turn::Peace(due_at) => return Ok(self.put_off(row, due_at, is_booked, false)),
+                    Turn::At(until) => {
+                        return Ok(self.put_off(row, &Wait { until, is_booked: true, is_late_from_then: true }));
+                    }
+                    Turn::Peace(until) => {
+                        return Ok(self.put_off(row, &Wait { until, is_booked, is_late_from_then: false }));
+                    }
                 }
                 let row = self.store.change_message(&mut batch, row, |row| {
                     row.state = Delivery::OnWire { since: now, attempts };
@@ -146,7 +159,9 @@ impl Mailer {
             }
             Err(Stop::Recall(why)) => (Delivery::Recalled { at: now, why: why.into() }, Closed::Recalled),
             Err(Stop::Fail(why)) => (Delivery::Failed { at: now, reply: shortened(&why) }, Closed::Failed),
-            Err(Stop::Later(due_at)) => return Ok(self.put_off(row, due_at, is_booked, true)),
+            Err(Stop::Later(until)) => {
+                return Ok(self.put_off(row, &Wait { until, is_booked, is_late_from_then: true }));
+            }
             Err(Stop::Store(error)) => return Err(error),
         };
         let mut batch = Batch::default();
@@ -154,15 +169,15 @@ impl Mailer {
         Ok(Plan::Close(batch, closed))
     }
 
-    /// A message that waits, until `at`, with that as its turn if it `is_booked`; is it late only from then on?
-    fn put_off(&self, row: Stored<LedgerRow>, at: Time, is_booked: bool, is_late_from_then: bool) -> Plan {
+    /// A message that waits some more.
+    fn put_off(&self, row: Stored<LedgerRow>, wait: &Wait) -> Plan {
         let mut batch = Batch::default();
         self.store.change_message(&mut batch, row, |row| {
             if let Delivery::Pending { due_at, booked, .. } = &mut row.state {
-                (*due_at, *booked) = (at, is_booked);
+                (*due_at, *booked) = (wait.until, wait.is_booked);
             }
-            if is_late_from_then {
-                row.set_due_from(at);
+            if wait.is_late_from_then {
+                row.set_due_from(wait.until);
             }
         });
         Plan::PutOff(batch)

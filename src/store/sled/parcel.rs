@@ -1,8 +1,8 @@
 //! A batch as the writer gets it, in two pieces of memory: what it requires, and what it writes.
 //!
 //! Rows are made by the threads of many callers, and let go by another one, at the latest when sled has them. To give back
-//! what another thread took is dear, most of all with the system's allocator, with which this was measured: so there is a
-//! piece to give back, and not each key and each value by itself.
+//! what another thread took is dear: so there is a piece to give back, and not each key and each value by itself. And keys
+//! that are held against each other while they are sorted in lie together.
 
 use crate::store::Table;
 use crate::store::kv::{Batch, Requirement, Write};
