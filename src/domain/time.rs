@@ -88,26 +88,12 @@ fn local(text: &str) -> Option<civil::DateTime> {
 
 /// The date form of RSS and mail: `Fri, 18 Dec 2020 12:03:00 +0000`. RFC 5322 §3.3 with a four-digit year.
 pub fn rfc822(time: Time) -> String {
-    const DAYS: [&str; 7] = ["Mon, ", "Tue, ", "Wed, ", "Thu, ", "Fri, ", "Sat, ", "Sun, "];
-    const MONTHS: [&str; 12] =
-        [" Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ", " Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec "];
-    let name = |names: &[&'static str], number: u32| names.get(number as usize).copied().unwrap_or_default();
-    let digits = |number: u32| [number / 10 % 10, number % 10].map(|digit| char::from_digit(digit, 10).unwrap_or('0'));
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     // By hand: each mail and each item of a feed has one, and a pattern is read anew each time.
-    let mut text = String::with_capacity("Fri, 18 Dec 2020 12:03:00 +0000".len());
-    text.push_str(name(&DAYS, time.weekday().num_days_from_monday()));
-    text.extend(digits(time.day()));
-    text.push_str(name(&MONTHS, time.month0()));
-    match u32::try_from(time.year()) {
-        Ok(year @ 0..=9_999) => text.extend([year / 100, year % 100].into_iter().flat_map(digits)),
-        Ok(_) | Err(_) => text.push_str(&format!("{:04}", time.year())),
-    }
-    for (before, number) in [(' ', time.hour()), (':', time.minute()), (':', time.second())] {
-        text.push(before);
-        text.extend(digits(number));
-    }
-    text.push_str(" +0000");
-    text
+    let month = usize::try_from(time.month0()).ok().and_then(|month| MONTHS.get(month)).copied().unwrap_or_default();
+    let (day, year) = (time.day(), time.year());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    format!("{}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000", time.weekday())
 }
 
 #[cfg(test)]

@@ -118,12 +118,7 @@ impl Store {
     /// says, or still unknown.
     pub fn write_correction(&self, batch: &mut Batch, old: Option<&Stored<Correction>>, new: &Correction) {
         let key = new.key();
-        match old {
-            Some(old) => batch.require_is(Table::Meta, key.clone(), old.raw.clone()),
-            None => batch.require_absent(Table::Meta, key.clone()),
-        }
-        let value = record::encode(&key, new);
-        batch.put(Table::Meta, key, value);
+        record::put_over(batch, Table::Meta, &key, old, new);
         let (before, after) = (old.and_then(|old| old.record.due_key()), new.due_key());
         if before != after {
             before.into_iter().for_each(|key| batch.delete(Table::Due, key));

@@ -46,8 +46,9 @@ impl Written {
 }
 
 impl Mailer {
-    /// The mail of `row`, which stands under `key`, as it has to be now; `batch` then requires the subscription that it was built from. `articles` have
-    /// been looked at for the same commit, which requires them; the one that it is about is among them then.
+    /// The mail of `row`, which stands under `key`, as it has to be now; `batch` then requires the subscription that it was
+    /// built from. `articles` have been looked at for the same commit, which requires them; the one that it is about is
+    /// among them then.
     pub(super) fn ready(
         &self,
         key: &LedgerKey,

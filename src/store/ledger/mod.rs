@@ -248,7 +248,7 @@ impl Store {
 
     /// Puts a new message into `batch` with its due row. The batch then requires that it is still unknown.
     pub fn write_message(&self, batch: &mut Batch, new: &LedgerRow) {
-        self.put_message(batch, None, new);
+        self.put_message(batch, new.key(), None, new);
     }
 
     /// Puts `row` into `batch`, changed by `change` in what is not part of its key, with its due row in place of the one
@@ -260,15 +260,21 @@ impl Store {
         change: impl FnOnce(&mut LedgerRow),
     ) -> Stored<LedgerRow> {
         let Stored { mut record, raw } = row;
-        let due = record.due_key();
+        let key = record.key();
+        let due = record.due_key_of(&key);
         change(&mut record);
-        let raw = self.put_message(batch, Some((raw, due)), &record);
+        let raw = self.put_message(batch, key, Some((raw, due)), &record);
         Stored { record, raw }
     }
 
-    /// Puts `new` in place of what had these bytes and this due row; returns its bytes.
-    fn put_message(&self, batch: &mut Batch, old: Option<(Vec<u8>, Option<Vec<u8>>)>, new: &LedgerRow) -> Vec<u8> {
-        let key = new.key();
+    /// Puts `new`, which stands under `key`, in place of what had these bytes and this due row; returns its bytes.
+    fn put_message(
+        &self,
+        batch: &mut Batch,
+        key: LedgerKey,
+        old: Option<(Vec<u8>, Option<Vec<u8>>)>,
+        new: &LedgerRow,
+    ) -> Vec<u8> {
         let after = new.due_key_of(&key);
         let (old, before) = old.unzip();
         let before = before.flatten();

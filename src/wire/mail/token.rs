@@ -97,10 +97,8 @@ impl Token {
     /// As it stands in an address: base64url of purpose, subscription, round and their HMAC-SHA256.
     pub fn seal(&self, secret: &[u8; 32]) -> String {
         let mut bytes = self.body();
-        let mut tag = hmac::Context::with_key(&key(secret));
-        tag.update(DOMAIN);
-        tag.update(&bytes);
-        bytes.extend(tag.sign().as_ref());
+        let tag = hmac::sign(&key(secret), &[DOMAIN, &bytes].concat());
+        bytes.extend(tag.as_ref());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
