@@ -19,7 +19,7 @@ use crate::web::server::{Limits, bind, bind_each, serve_public, serve_router};
 use crate::web::{self, App};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use running::{Running, finish, shared, single};
+use running::{Part, Running, finish, shared, single};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -106,12 +106,13 @@ async fn run(config: Config) -> anyhow::Result<()> {
     running.start("erasures", due::run_each(Arc::clone(&app.eraser), Arc::clone(&store), clock.clone(), stop.clone()));
     let (hint, lead) = (Arc::clone(&app.mail_hint), Arc::clone(&app.mail_lead));
     let notices = Notices::new(Arc::clone(&store), standard, mail.article_age_max, mail.grace, hint, lead);
-    running.start("notify", Tail::new(Arc::clone(&store), notices)?.run(stop.clone()));
+    let notify = Tail::new(Arc::clone(&store), notices)?.run(stop.clone());
+    let mailer = Arc::clone(&app.mailer).run(stop.clone());
+    running.start_apart("mail", [("notify", Box::pin(notify) as Part), ("mailer", Box::pin(mailer))])?;
     running.start("corrections", Arc::clone(&app.corrections).run(stop.clone()));
     running.start("watchdog", Arc::clone(&app.watchdog).run(stop.clone()));
     let ages = Ages { numbers: mail.numbers_age_max, messages: mail.ledger_age_max };
     running.start("ageing", Ageing::new(Arc::clone(&store), clock.clone(), ages).run(stop.clone()));
-    running.start_apart("mailer", Arc::clone(&app.mailer).run(stop.clone()))?;
     if let Some(address) = &mail.return_address {
         let (rows, held) = (Arc::clone(&store), Arc::clone(&app.subscriptions));
         let returns = Returns::new(rows, clock.clone(), address.clone(), held);

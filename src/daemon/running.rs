@@ -1,8 +1,8 @@
 //! The runtimes, and what runs on them in the background.
 
 use std::future::Future;
+use std::pin::Pin;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +27,9 @@ pub(super) fn finish<T>(runtime: Runtime, work: impl Future<Output = T>) -> T {
     done
 }
 
+/// One of several that share a thread.
+pub(super) type Part = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Everything that runs in the background.
 pub(super) struct Running {
     pub(super) tasks: TaskTracker,
@@ -44,21 +47,21 @@ impl Running {
         self.watch(name, async { task.await.map_err(|panic| panic.to_string()) });
     }
 
-    /// The same on a thread of its own: for who has many small things to do that hang on each other.
+    /// The same with several on one thread of their own: for those that have many small things to do which hang on each
+    /// other.
     pub(super) fn start_apart(
         &mut self,
-        name: &'static str,
-        work: impl Future<Output = ()> + Send + 'static,
+        thread: &str,
+        parts: impl IntoIterator<Item = (&'static str, Part)>,
     ) -> std::io::Result<()> {
         let runtime = single()?;
-        let (tell, ended) = oneshot::channel();
-        // Who does not wait for it any more has given up.
-        let all = || drop(tell.send(finish(runtime, async { tokio::spawn(work).await })));
-        std::thread::Builder::new().name(name.into()).spawn(all)?;
-        self.watch(name, async {
-            let ended = ended.await.map_err(|_| "its thread ended".to_owned())?;
-            ended.map_err(|panic| panic.to_string())
-        });
+        let all = TaskTracker::new();
+        for (name, work) in parts {
+            let task = all.spawn_on(work, runtime.handle());
+            self.watch(name, async { task.await.map_err(|panic| panic.to_string()) });
+        }
+        all.close();
+        std::thread::Builder::new().name(thread.into()).spawn(move || finish(runtime, all.wait()))?;
         Ok(())
     }
 
@@ -78,6 +81,7 @@ mod tests {
     use super::*;
     use std::sync::mpsc::channel;
     use std::time::Duration;
+    use tokio::sync::oneshot;
 
     #[test]
     fn what_still_reads_holds_up_nobody() {
@@ -104,7 +108,8 @@ mod tests {
     async fn a_part_that_breaks_off_ends_the_daemon_on_whichever_thread_it_runs() {
         let mut running = Running::new();
         running.start("whole", async {});
-        running.start_apart("whole, apart", async {}).unwrap();
+        let whole = || -> Part { Box::pin(async {}) };
+        running.start_apart("apart", [("whole, apart", whole()), ("another", whole())]).unwrap();
         running.tasks.close();
         running.tasks.wait().await;
         assert!(!running.failed.is_cancelled());
@@ -112,10 +117,26 @@ mod tests {
             let mut running = Running::new();
             let broken = async { panic!("its own fault") };
             match is_apart {
-                true => running.start_apart("broken", broken).unwrap(),
+                true => {
+                    let stays: Part = Box::pin(std::future::pending());
+                    running.start_apart("apart", [("whole", stays), ("broken", Box::pin(broken))]).unwrap();
+                }
                 false => running.start("broken", broken),
             }
             running.failed.cancelled().await;
         }
+    }
+
+    #[tokio::test]
+    async fn those_that_are_apart_share_one_thread_and_it_is_nobody_elses() {
+        let mut running = Running::new();
+        let (first, second) = (oneshot::channel(), oneshot::channel());
+        let tell = |tell: oneshot::Sender<_>| -> Part {
+            Box::pin(async move { tell.send(std::thread::current().id()).unwrap() })
+        };
+        running.start_apart("apart", [("first", tell(first.0)), ("second", tell(second.0))]).unwrap();
+        let (first, second) = (first.1.await.unwrap(), second.1.await.unwrap());
+        assert_eq!(first, second);
+        assert_ne!(first, std::thread::current().id());
     }
 }

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// Messages. With their due rows they are about a megabyte, and a turn of the store's journal has four.
-const AHEAD_MAX: usize = 3_000;
+/// Messages. With their due rows they are about a third of a megabyte, and a turn of the store's journal has four.
+const AHEAD_MAX: usize = 1_000;
 /// Where nothing was sent for so long, nobody waits until something is.
 const STALL: Duration = Duration::from_millis(100);
 

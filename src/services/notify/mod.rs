@@ -24,6 +24,10 @@ use uuid::Uuid;
 
 /// Ledger rows of one batch.
 const PIECE_ROWS_MAX: usize = 200;
+/// Subscriptions that are read before the mailer, whose thread this is as well, gets a turn.
+const READ_AT_ONCE: usize = 16;
+/// Of those, the ones that are owed it: as many as the mailer plans before somebody else gets a turn.
+const OWED_AT_ONCE: usize = 2;
 /// Subscriptions that one piece looks at where few ask for the article; keeps a reading short.
 const PIECE_LOOKED_MAX: usize = 10_000;
 
@@ -35,7 +39,7 @@ pub struct Notify {
     grace: Duration,
     hint: Arc<tokio::sync::Notify>,
     lead: Arc<Lead>,
-    today: Arc<Today>,
+    today: Today,
 }
 
 impl Notify {
@@ -50,7 +54,7 @@ impl Notify {
         hint: Arc<tokio::sync::Notify>,
         lead: Arc<Lead>,
     ) -> Self {
-        Notify { store, standard, article_age_max, grace, hint, lead, today: Arc::new(Today::new(article_age_max)) }
+        Notify { store, standard, article_age_max, grace, hint, lead, today: Today::new(article_age_max) }
     }
 
     /// The article of `change`, if its subscribers are to be told.
@@ -83,13 +87,11 @@ impl Reader for Notify {
         for (seq, change) in changes {
             if let Some(article) = self.news(seq, &change)? {
                 let after = Uuid::from_slice(&done.within).ok().map(SubscriptionId);
-                let (today, standard, grace) = (Arc::clone(&self.today), self.standard.clone(), self.grace);
-                let news = News { seq, change, article, today, standard, grace, counted: HashMap::new() };
+                let news = News { notify: self, seq, change, article, counted: HashMap::new() };
                 self.lead.wait().await;
-                let piece = self.store.scan(move |store| news.piece(store, after)).await?;
-                if let Some((batch, rows, last)) = piece {
+                if let Some((batch, rows, last)) = news.piece(after).await? {
                     // With a grace they are made out long before they are due.
-                    if grace.is_zero() {
+                    if self.grace.is_zero() {
                         self.lead.grow(rows);
                     }
                     return Ok((batch, Cursor { within: last.0.as_bytes().to_vec(), ..done }));
@@ -101,38 +103,40 @@ impl Reader for Notify {
     }
 }
 
-/// An article that has come out, and what else did that day.
-struct News {
+/// An article that has come out.
+struct News<'a> {
+    notify: &'a Notify,
     seq: Seq,
     change: Change,
     article: Article,
-    today: Arc<Today>,
-    standard: config::Subscriptions,
-    grace: Duration,
-    /// How many of `today` are for these selections, behind a place and since a time.
+    /// How many of what else came out that day are for these selections, behind a place and since a time.
     counted: HashMap<(Vec<Selection>, Seq, Time), usize>,
 }
 
-impl News {
+impl News<'_> {
     /// The rows of the next subscriptions behind `after`, how many they are, and the last one that was looked at; none at
     /// their end.
-    fn piece(
+    async fn piece(
         mut self,
-        store: &Store,
         mut after: Option<SubscriptionId>,
     ) -> Result<Option<(Batch, usize, SubscriptionId)>, StoreError> {
         let mut batch = Batch::default();
         let (mut rows, mut looked) = (0, 0);
         let mut last = None;
         while rows < PIECE_ROWS_MAX && looked < PIECE_LOOKED_MAX {
-            let page = store.subscriptions(after, PIECE_ROWS_MAX - rows)?;
+            let page = self.notify.store.subscriptions(after, READ_AT_ONCE.min(PIECE_ROWS_MAX - rows))?;
             let Some(end) = page.last().map(|stored| stored.record.id) else { break };
             looked += page.len();
             (after, last) = (Some(end), Some(end));
-            for stored in page {
-                if self.is_for(&stored.record) {
-                    rows += usize::from(self.owe(store, &mut batch, &stored)?);
+            let asking: Vec<_> = page.into_iter().filter(|stored| self.is_for(&stored.record)).collect();
+            for few in asking.chunks(OWED_AT_ONCE) {
+                for stored in few {
+                    rows += usize::from(self.owe(&mut batch, stored)?);
                 }
+                tokio::task::yield_now().await;
+            }
+            if asking.is_empty() {
+                tokio::task::yield_now().await;
             }
         }
         Ok(last.map(|last| (batch, rows, last)))
@@ -146,8 +150,8 @@ impl News {
     }
 
     /// Puts what is owed to a subscription that asks for it into `batch`, if there is anything.
-    fn owe(&mut self, store: &Store, batch: &mut Batch, stored: &Stored<Subscription>) -> Result<bool, StoreError> {
-        let subscription = &stored.record;
+    fn owe(&mut self, batch: &mut Batch, stored: &Stored<Subscription>) -> Result<bool, StoreError> {
+        let (store, subscription) = (&*self.notify.store, &stored.record);
         // It will be in the digest that is on its way, or was in one.
         if subscription.digests.next.is_some() || self.seq <= subscription.digests.since {
             return Ok(false);
@@ -158,7 +162,7 @@ impl News {
             [_] => std::slice::from_ref(subscription),
             _ => {
                 let own = store.subscriptions_of(&subscriber.record)?;
-                if self.is_told(store, batch, &own, subscription.id)? {
+                if self.is_told(batch, &own, subscription.id)? {
                     return Ok(false);
                 }
                 several = own.into_iter().map(|stored| stored.record).collect();
@@ -172,11 +176,11 @@ impl News {
         let list = list(&self.article, &subscription.selection);
         // The log's time runs ahead of a clock that was set back; mail goes by the clock.
         let out_at = self.article.first_public_at.map_or(self.change.at, |at| at.min(self.change.at));
-        let row = LedgerRow::new(message, subscription.id, list, self.change.at).due_at(out_at + self.grace);
+        let row = LedgerRow::new(message, subscription.id, list, self.change.at).due_at(out_at + self.notify.grace);
         if store.message(&row.key())?.is_some() {
             return Ok(false);
         }
-        if let Some(folded) = self.folded(store, &subscriber.record, subscription, own)? {
+        if let Some(folded) = self.folded(&subscriber.record, subscription, own)? {
             store.write_subscription(batch, Some(stored), &folded);
         } else {
             store.write_message(batch, &row);
@@ -186,23 +190,17 @@ impl News {
 
     /// Has a digest of another subscription of the address told of it? One that is made this moment is asked again: it
     /// leaves out what is owed, and who is later has to see who was first.
-    fn is_told(
-        &self,
-        store: &Store,
-        batch: &mut Batch,
-        own: &[Stored<Subscription>],
-        id: SubscriptionId,
-    ) -> Result<bool, StoreError> {
+    fn is_told(&self, batch: &mut Batch, own: &[Stored<Subscription>], id: SubscriptionId) -> Result<bool, StoreError> {
         let others = own.iter().filter(|other| other.record.id != id);
         for other in others.filter(|other| self.change.is_news_for(&other.record.selection)) {
             let digests = &other.record.digests;
             if self.seq <= digests.since {
-                let told = store.good_digests(&other.record, &self.change)?;
+                let told = self.notify.store.good_digests(&other.record, &self.change)?;
                 if told.iter().any(|row| row.tells_of(&other.record, self.seq, &self.change)) {
                     return Ok(true);
                 }
             } else if digests.next.is_some() {
-                store.require_subscription(batch, other);
+                self.notify.store.require_subscription(batch, other);
             }
         }
         Ok(false)
@@ -211,17 +209,17 @@ impl News {
     /// The subscription with a digest to come that begins with this article, if its address has had enough mails today.
     fn folded(
         &mut self,
-        store: &Store,
         subscriber: &Subscriber,
         subscription: &Subscription,
         own: &[Subscription],
     ) -> Result<Option<Subscription>, StoreError> {
-        let today = self.today.before(store, self.seq, &self.change)?;
+        let Notify { store, standard, today, .. } = self.notify;
+        let today = today.before(store, self.seq, &self.change)?;
         // So it is nearly always, and nothing has to be counted.
-        if today.len() < self.standard.instant_per_day_max {
+        if today.len() < standard.instant_per_day_max {
             return Ok(None);
         }
-        let zone = subscriber.zone.as_ref().unwrap_or(&self.standard.zone);
+        let zone = subscriber.zone.as_ref().unwrap_or(&standard.zone);
         let Some(start) = zone.day_start(self.change.at) else { return Ok(None) };
         let instant = || own.iter().filter(|one| one.cadence.is_instant() && one.active_since().is_some());
         let selections: Vec<Selection> = instant().map(|one| one.selection.clone()).collect();
@@ -238,12 +236,12 @@ impl News {
                 today.iter().filter(is_counted).count()
             },
         );
-        Ok((*count >= self.standard.instant_per_day_max).then(|| fold(subscription, zone, self, &self.standard)))
+        Ok((*count >= standard.instant_per_day_max).then(|| fold(subscription, zone, self, standard)))
     }
 }
 
 /// The subscription with a digest at the next standard hour that begins with this article.
-fn fold(subscription: &Subscription, zone: &Zone, news: &News, standard: &config::Subscriptions) -> Subscription {
+fn fold(subscription: &Subscription, zone: &Zone, news: &News<'_>, standard: &config::Subscriptions) -> Subscription {
     let daily = Cadence::Daily { hour: standard.hour, days: Weekdays::ALL };
     let after = subscription.digests.last.as_ref().map(|last| last.window.date);
     let next = daily.next(zone, after, news.change.at);

@@ -55,6 +55,29 @@ async fn notices_are_made_out_no_further_ahead_of_the_mailer_than_is_good_for_bo
 }
 
 #[tokio::test]
+async fn the_mailer_has_turns_on_the_same_thread_while_notices_are_made_out() {
+    let room = Room::open();
+    room.subscribed(96, &only(&["economy"])).await;
+    let turns = async |category| {
+        room.publish("News", &[category]).await;
+        let mut tail = room.tail();
+        let mut turns = 0;
+        let mut step = std::pin::pin!(tail.step());
+        std::future::poll_fn(|context| {
+            let polled = step.as_mut().poll(context);
+            turns += usize::from(polled.is_pending());
+            polled
+        })
+        .await
+        .unwrap();
+        turns
+    };
+    assert!(turns("science").await >= 6, "one for each 16 that did not ask for it");
+    let _ = room.notified().await;
+    assert!(turns("economy").await >= 48, "one for each two that did");
+}
+
+#[tokio::test]
 async fn only_news_is_mailed_and_only_to_whom_it_is_owed() {
     let room = Room::open();
     let mailer = room.mailer(room.outbox());
