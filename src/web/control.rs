@@ -110,8 +110,9 @@ pub(super) async fn release(State(app): State<Arc<App>>, request: Request) -> An
     Ok(Json(json!({ "closed": app.quarantine.release(owed).await? })).into_response())
 }
 
-/// Doubtful messages that are listed at once: a crash leaves one a connection.
-const DOUBTFUL_MAX: usize = 1_000;
+/// Doubtful messages that are listed at once, the oldest first: a crash leaves up to sixteen a connection, and they stay
+/// until somebody decides what becomes of them. All of a daemon that was killed hundreds of times.
+const DOUBTFUL_MAX: usize = 10_000;
 
 /// `GET /control/mail/doubtful`
 pub(super) async fn doubtful(State(app): State<Arc<App>>) -> Answer {
