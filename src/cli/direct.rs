@@ -1,7 +1,7 @@
 //! The same commands on the store itself, while no daemon runs. One function a command.
 
 use super::failure::Failure;
-use super::operate::{DoubtfulRow, Finding, HeldRow, KeyRow, NewKey, Report};
+use super::operate::{DoubtfulPage, DoubtfulRow, Finding, HeldRow, KeyRow, NewKey, Report};
 use crate::config;
 use crate::domain::{Address, Categories, Clock, Problem, Site, Time};
 use crate::services::erase::Eraser;
@@ -11,7 +11,7 @@ use crate::services::newsroom::{Newsroom, SharedNewsroom};
 use crate::services::numbers::{Asked, Page, page};
 use crate::services::quarantine::{Owed, Quarantine};
 use crate::services::subscribe::Subscriptions;
-use crate::store::{Store, check as check_store, export as export_store, import as import_store, wait};
+use crate::store::{Place, Store, check as check_store, export as export_store, import as import_store, wait};
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use chrono::SecondsFormat;
@@ -85,15 +85,16 @@ fn moment(time: Time) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-/// The mails that were on the wire at a crash.
-pub(super) fn doubtful(config_file: &Path) -> Result<Vec<DoubtfulRow>, Failure> {
-    let messages = mailer(config_file)?.doubtful(usize::MAX).map_err(anyhow::Error::from)?;
+/// The mails that were on the wire at a crash, all behind `cursor`: that is of a daemon that was stopped since.
+pub(super) fn doubtful(config_file: &Path, cursor: Option<&str>) -> Result<DoubtfulPage, Failure> {
+    let after = cursor.and_then(|text| Place::parse(text)?.message());
+    let messages = mailer(config_file)?.doubtful(after, usize::MAX).map_err(anyhow::Error::from)?;
     let row = |message: DoubtfulMessage| DoubtfulRow {
         address: message.address.map_or(String::new(), |address| address.as_str().to_owned()),
         article: message.about,
         since: moment(message.since),
     };
-    Ok(messages.into_iter().map(row).collect())
+    Ok(DoubtfulPage { messages: messages.into_iter().map(row).collect(), next: None })
 }
 
 /// Puts them back, or closes them; tells how many there were.

@@ -84,9 +84,13 @@ struct KeyList {
     keys: Vec<KeyRow>,
 }
 
+/// Some of them.
 #[derive(Deserialize)]
-struct DoubtfulList {
-    messages: Vec<DoubtfulRow>,
+pub(super) struct DoubtfulPage {
+    /// The oldest first.
+    pub(super) messages: Vec<DoubtfulRow>,
+    /// Where the next page goes on; none if this is the last.
+    pub(super) next: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -236,14 +240,26 @@ pub(super) async fn mail(config_file: &Path, action: Mail, out: &mut dyn Write) 
 }
 
 async fn list_doubtful(config_file: &Path, out: &mut dyn Write) -> Result<Outcome, Failure> {
-    let messages = match ask(config_file, Request::new(Method::GET, &["control", "mail", "doubtful"])).await? {
-        Some(DoubtfulList { messages }) => messages,
-        None => direct::doubtful(config_file)?,
-    };
-    for DoubtfulRow { address, article, since } in &messages {
-        writeln!(out, "{since:<24}  {article:<36}  {address}")?;
+    let mut count = 0;
+    let mut cursor: Option<String> = None;
+    loop {
+        let query = cursor.as_deref().map(|cursor| ("cursor", cursor));
+        let path = ["control", "mail", "doubtful"];
+        let request = Request { query: query.as_slice(), ..Request::new(Method::GET, &path) };
+        let page = match ask(config_file, request).await? {
+            Some(page) => page,
+            None => direct::doubtful(config_file, cursor.as_deref())?,
+        };
+        for DoubtfulRow { address, article, since } in &page.messages {
+            writeln!(out, "{since:<24}  {article:<36}  {address}")?;
+        }
+        count += page.messages.len();
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => break,
+        }
     }
-    writeln!(out, "{} doubtful", messages.len())?;
+    writeln!(out, "{count} doubtful")?;
     Ok(Outcome::Done)
 }
 

@@ -41,7 +41,7 @@ impl Order<'_> {
     }
 }
 
-/// A place between two articles of an order; as text it is hexadecimal.
+/// A place between two articles, or two messages, of an order; as text it is hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place(Vec<u8>);
 
@@ -54,11 +54,14 @@ impl Place {
         &self.0
     }
 
+    /// A time, and the key of a message about an article: that and a subscription, a revision and what parts them.
+    const BYTES_MAX: usize = 8 + ArticleId::BYTES_MAX + 32;
+
     /// Reads what its `to_string` gave out.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.as_bytes();
         let pairs = digits.chunks_exact(2);
-        if digits.len() > 2 * (8 + ArticleId::BYTES_MAX) || !pairs.remainder().is_empty() {
+        if digits.len() > 2 * Self::BYTES_MAX || !pairs.remainder().is_empty() {
             return None;
         }
         let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();

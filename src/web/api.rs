@@ -316,7 +316,7 @@ pub(super) fn limit(text: Option<&str>) -> Result<usize, Problem> {
     number.map(usize::from).ok_or_else(|| Problem::field("limit", text, format!("a number from 1 to {ROWS_MAX}")))
 }
 
-fn cursor(text: &str) -> Result<Place, Problem> {
+pub(super) fn cursor(text: &str) -> Result<Place, Problem> {
     Place::parse(text).ok_or_else(|| bad_cursor(text))
 }
 

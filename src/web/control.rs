@@ -1,14 +1,14 @@
 //! `/control`, on the socket in the store's folder alone: what the operator's commands ask of the running daemon.
 
 use super::App;
-use super::api::{Answer, parsed, read_json};
+use super::api::{Answer, InQuery, ROWS_MAX, bad_cursor, cursor, parsed, read_json};
 use super::asking::language;
 use super::pages::public_article;
 use super::preview;
 use crate::domain::{Address, Kind, MailKind, Problem};
 use crate::services::mailer::Wish;
 use crate::services::quarantine::Owed;
-use crate::store::{Store, check, export};
+use crate::store::{Place, Store, check, export};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
@@ -110,13 +110,19 @@ pub(super) async fn release(State(app): State<Arc<App>>, request: Request) -> An
     Ok(Json(json!({ "closed": app.quarantine.release(owed).await? })).into_response())
 }
 
-/// Doubtful messages that are listed at once, the oldest first: a crash leaves up to sixteen a connection, and they stay
-/// until somebody decides what becomes of them. All of a daemon that was killed hundreds of times.
-const DOUBTFUL_MAX: usize = 10_000;
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DoubtfulQuery {
+    cursor: Option<String>,
+}
 
-/// `GET /control/mail/doubtful`
-pub(super) async fn doubtful(State(app): State<Arc<App>>) -> Answer {
-    let messages = app.mailer.doubtful(DOUBTFUL_MAX)?;
+/// `GET /control/mail/doubtful`: [`ROWS_MAX`] at a time, the oldest first.
+pub(super) async fn doubtful(State(app): State<Arc<App>>, InQuery(query): InQuery<DoubtfulQuery>) -> Answer {
+    let place = |text: &str| cursor(text)?.message().ok_or_else(|| bad_cursor(text));
+    let after = query.cursor.as_deref().map(place).transpose()?;
+    let messages = app.mailer.doubtful(after, ROWS_MAX.into())?;
+    let full = messages.last().filter(|_| messages.len() == usize::from(ROWS_MAX));
+    let next = full.map(|last| Place::of_message(last.since, &last.key).to_string());
     let shown = messages.iter().map(|message| {
         json!({
             "address": message.address.as_ref().map_or("", Address::as_str),
@@ -124,7 +130,7 @@ pub(super) async fn doubtful(State(app): State<Arc<App>>) -> Answer {
             "since": message.since,
         })
     });
-    Ok(Json(json!({ "messages": shown.collect::<Vec<_>>() })).into_response())
+    Ok(Json(json!({ "messages": shown.collect::<Vec<_>>(), "next": next })).into_response())
 }
 
 /// `POST /control/mail/doubtful/resend`

@@ -1,7 +1,7 @@
 //! The daemon is killed while several programs publish, edit and retract, and mail is under way. What was acknowledged
 //! has to be there afterwards, and nobody may be told twice.
 
-use crate::harness::{Client, Mail, Newsroom, Setup, api, eventually, id, is_long};
+use crate::harness::{Client, Mail, Newsroom, Setup, api, eventually, eventually_well, id, is_long};
 use crate::smtp::{Offer, Peer, Security};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -200,9 +200,15 @@ fn compare_mail(newsroom: &Newsroom, programs: &[Vec<Known>], readers: &[&str], 
         let id = one.id.clone().unwrap_or_default();
         told.contains_key(&(id, reader.to_owned())) || doubtful.contains(&(one.name.clone(), reader.to_owned()))
     };
-    let told = eventually("everybody to be told", || {
+    let told = eventually_well(|| {
         let told = told();
-        owed.iter().all(|one| readers.iter().all(|reader| is_settled(one, reader, &told))).then_some(told)
+        let each = owed.iter().flat_map(|one| readers.iter().map(move |reader| (one, reader)));
+        let lost: Vec<_> = each.filter(|(one, reader)| !is_settled(one, reader, &told)).collect();
+        let doubtful = doubtful.len();
+        match lost.first() {
+            None => Ok(told),
+            Some(first) => Err(format!("LOST: {first:?} and {} more; {doubtful} are doubtful", lost.len() - 1)),
+        }
     });
     let twice: Vec<_> = told.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "told twice: {twice:?}");

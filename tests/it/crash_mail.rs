@@ -2,7 +2,7 @@
 //! to a server that takes whole messages ahead of its replies. Nobody may miss anything, or be told twice but by what was
 //! in doubt.
 
-use crate::harness::{Mail, Newsroom, PATIENCE, Setup, eventually, is_long};
+use crate::harness::{Mail, Newsroom, Setup, eventually, eventually_well, is_long};
 use crate::smtp::{Offer, Peer, Security};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -173,21 +173,16 @@ impl Run {
         let is_excused = |to: &str, story: &str| {
             doubtful.iter().any(|(reader, about)| reader == to && (about == story || about == "digest"))
         };
-        let missing = || {
+        eventually_well(|| {
             let told = self.told();
             let mut all = (0..2 * READERS).flat_map(|number| {
                 self.stories.iter().map(move |(story, version)| (address(number), story.clone(), (*version).to_owned()))
             });
-            let missing = all.find(|one| !told.contains_key(one) && !is_excused(&one.0, &one.1));
-            (told, missing)
-        };
-        let start = std::time::Instant::now();
-        loop {
-            match missing() {
-                (told, None) => return told,
-                (_, Some(missing)) => assert!(start.elapsed() < PATIENCE, "LOST: {missing:?}; doubtful: {doubtful:?}"),
+            match all.find(|one| !told.contains_key(one) && !is_excused(&one.0, &one.1)) {
+                None => Ok(told),
+                Some(missing) => Err(format!("LOST: {missing:?}; doubtful: {doubtful:?}")),
             }
-        }
+        })
     }
 }
 

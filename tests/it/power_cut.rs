@@ -1,7 +1,9 @@
 //! The power of the store's disk is cut while programs publish and mail goes out to a server that stands elsewhere. As
 //! root, by `scripts/powercut`.
 
-use crate::harness::{Client, Mail, Mounted, Newsroom, PATIENCE, Setup, api, eventually, id, is_long, may_mount};
+use crate::harness::{
+    Client, Mail, Mounted, Newsroom, Setup, api, eventually, eventually_well, id, is_long, may_mount,
+};
 use crate::smtp::{Offer, Peer, Security};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -93,8 +95,7 @@ fn compare_mail(newsroom: &Newsroom, all: &BTreeMap<String, String>, received: i
             Some((*words.last()?, *words.get(1)?))
         })
         .collect();
-    let start = std::time::Instant::now();
-    loop {
+    eventually_well(|| {
         let mut told: BTreeMap<(String, String), usize> = BTreeMap::new();
         received().into_iter().for_each(|mail| *told.entry((mail.to, mail.subject)).or_default() += 1);
         let twice: Vec<_> =
@@ -106,8 +107,8 @@ fn compare_mail(newsroom: &Newsroom, all: &BTreeMap<String, String>, received: i
                 && !doubtful.contains(&(reader.as_str(), title.as_str()))
         };
         match all.values().flat_map(of).find(is_open) {
-            None => return,
-            Some(lost) => assert!(start.elapsed() < PATIENCE, "LOST: {lost:?}"),
+            None => Ok(()),
+            Some(lost) => Err(format!("LOST: {lost:?}")),
         }
-    }
+    });
 }

@@ -17,13 +17,18 @@ pub struct DoubtfulMessage {
     pub about: String,
     /// When it was put on the wire.
     pub since: Time,
+    /// Its row.
+    pub key: LedgerKey,
 }
 
 impl Mailer {
-    /// Up to `limit` doubtful messages, the oldest first.
-    pub fn doubtful(&self, limit: usize) -> Result<Vec<DoubtfulMessage>, StoreError> {
+    /// Up to `limit` doubtful messages behind `after`, the oldest first.
+    pub fn doubtful(
+        &self,
+        mut after: Option<(Time, LedgerKey)>,
+        limit: usize,
+    ) -> Result<Vec<DoubtfulMessage>, StoreError> {
         let mut list = Vec::new();
-        let mut after = None;
         while list.len() < limit {
             let page = self.doubtful_after(after.as_ref())?;
             let Some(last) = page.last else { break };
@@ -52,7 +57,7 @@ impl Mailer {
                     | Message::Digest { .. }
                     | Message::Canary { .. } => subscription.map(|stored| stored.record.address),
                 };
-                list.push(DoubtfulMessage { address: to, about: about.unwrap_or_default(), since });
+                list.push(DoubtfulMessage { address: to, about: about.unwrap_or_default(), since, key });
             }
         }
         Ok(list)

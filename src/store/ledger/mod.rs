@@ -19,6 +19,7 @@ mod already;
 mod message;
 mod of;
 mod old;
+mod place;
 mod tag;
 
 pub use message::Message;

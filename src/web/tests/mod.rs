@@ -3,6 +3,7 @@
 mod clock;
 mod embargo;
 mod languages;
+mod operating;
 mod previewing;
 mod reading;
 mod subscribing;

@@ -10,7 +10,7 @@ pub(crate) use http::{Answer, Client, Headers};
 pub(crate) use mailbox::{Mail, Sink};
 pub(crate) use mount::{Mounted, may_mount};
 use place::Place;
-pub(crate) use process::{Daemon, PATIENCE, Said, eventually, tidings};
+pub(crate) use process::{Daemon, Said, eventually, eventually_well, tidings};
 
 use serde_json::{Value, json};
 use std::io::Write;

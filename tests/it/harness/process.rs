@@ -1,5 +1,6 @@
 //! The real binary as a process: what it says, how it is told to end.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -9,19 +10,25 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// Whatever is waited for has long happened by then, on a machine that is busy with other things too.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Between two looks at a condition.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks until `look` finds something, and fails if that takes longer than anything should.
 #[track_caller]
 pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    eventually_well(|| look().ok_or(what))
+}
+
+/// As [`eventually`], where each look tells what is still amiss.
+#[track_caller]
+pub(crate) fn eventually_well<T, E: Display>(mut look: impl FnMut() -> Result<T, E>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
-            return found;
+        match look() {
+            Ok(found) => return found,
+            Err(amiss) => assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {amiss}"),
         }
-        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
         sleep(LOOK_EVERY);
     }
 }

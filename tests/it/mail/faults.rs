@@ -88,7 +88,7 @@ async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscri
     }
     assert_eq!(failed, usize::from(is_no), "{case}: the one that was refused, and no other");
     let is_unsaid = !matches!(act, Act::Say(words) if words.as_bytes()[0].is_ascii_digit() && !words.starts_with("33"));
-    let listed = mailer.doubtful(99).unwrap();
+    let listed = mailer.doubtful(None, 99).unwrap();
     assert_eq!(listed.len(), doubtful, "{case}: listed");
     let is_chunked = case.contains("CHUNKING");
     if !is_chunked {
@@ -129,7 +129,7 @@ async fn trouble_before_the_first_message_costs_no_message_anything() {
                 Delivery::Sent { .. } => true,
                 Delivery::OnWire { .. } | Delivery::Failed { .. } | Delivery::Recalled { .. } => false,
             };
-            assert!(is_well && mailer.doubtful(9).unwrap().is_empty(), "{at:?} {act:?}: {state:?}");
+            assert!(is_well && mailer.doubtful(None, 9).unwrap().is_empty(), "{at:?} {act:?}: {state:?}");
             let logins = peer.log.lock().unwrap().logins.clone();
             assert!(logins.iter().all(|(_, is_encrypted)| *is_encrypted), "{at:?} {act:?}: no password in the clear");
             room.until_due();

@@ -199,10 +199,10 @@ async fn a_restart_neither_loses_nor_doubles() {
     accepted.sort();
     accepted.dedup();
     assert_eq!((accepted.len(), peer.accepted().len()), (5, 5), "each once");
-    let doubtful = mailer.doubtful(9).unwrap();
+    let doubtful = mailer.doubtful(None, 9).unwrap();
     assert_eq!(doubtful.len(), 1, "one a connection at most");
     assert_eq!(mailer.drop_doubtful().await.unwrap(), 1);
-    assert!(mailer.doubtful(9).unwrap().is_empty());
+    assert!(mailer.doubtful(None, 9).unwrap().is_empty());
     let failed = readers.iter().filter(|reader| matches!(room.delivery(&article, reader), Delivery::Failed { .. }));
     assert_eq!(failed.count(), 1);
     drop(mailer);
@@ -308,7 +308,7 @@ async fn a_server_that_does_not_answer_holds_up_no_stop() {
     let _connection = silent.accept().await.unwrap();
     stop.cancel();
     tokio::time::timeout(LONG / 10, worker).await.expect("it stops at once").unwrap();
-    assert_eq!(room.mailer(room.outbox()).doubtful(9).unwrap(), [], "nothing was put on the wire");
+    assert_eq!(room.mailer(room.outbox()).doubtful(None, 9).unwrap(), [], "nothing was put on the wire");
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ async fn a_silent_server_is_given_up_and_the_message_tried_again() {
         let expected = u32::from(at != At::Greeting);
         let state = room.delivery(&article, &reader);
         assert!(matches!(state, Delivery::Pending { attempts, .. } if attempts == expected), "{at:?}: {state:?}");
-        assert!(mailer.doubtful(9).unwrap().is_empty());
+        assert!(mailer.doubtful(None, 9).unwrap().is_empty());
         assert_eq!(mailer.step().await.unwrap(), Step::Idle, "the server is left in peace");
         room.until_due();
         mailer.step().await.unwrap();
@@ -253,7 +253,7 @@ async fn a_message_without_its_last_reply_is_doubtful_and_held_or_sent_again() {
         mailer.step().await.unwrap();
         room.until_due();
         mailer.step().await.unwrap();
-        let doubtful = mailer.doubtful(9).unwrap();
+        let doubtful = mailer.doubtful(None, 9).unwrap();
         match policy {
             Doubtful::Resend => {
                 assert!(doubtful.is_empty());
