@@ -12,6 +12,7 @@ test-subject = Test: { $subject }
 labelled = { $label }: { $link }
 
 mail-read = Read it
+mail-rest = The rest of it
 mail-print = Print view
 mail-why = You get this mail because this address is subscribed to { $newsroom } ({ $wanted }).
 mail-unsubscribe = Unsubscribe

@@ -12,6 +12,7 @@ test-subject = Проба: { $subject }
 labelled = { $label }: { $link }
 
 mail-read = Читать
+mail-rest = Дальше
 mail-print = Версия для печати
 mail-why = Вы получаете это письмо, потому что подписаны на рассылку «{ $newsroom }» ({ $wanted }).
 mail-unsubscribe = Отписаться

@@ -12,6 +12,7 @@ test-subject = 测试：{ $subject }
 labelled = { $label }：{ $link }
 
 mail-read = 阅读全文
+mail-rest = 阅读余下内容
 mail-print = 打印版
 mail-why = 您收到这封邮件，是因为此邮箱订阅了“{ $newsroom }”（{ $wanted }）。
 mail-unsubscribe = 退订

@@ -180,6 +180,8 @@ keys! {
     MAIL_FROM: "mail", "from", Mailbox, Rule("tidings@ and the host of base_url"), "Sender of all mail.";
     MAIL_OUTBOX: "mail", "outbox", Path, Rule("outbox below store.folder"),
         "Folder for mails as files, used where there is no [mail.smtp].";
+    MAIL_TEXT: "mail", "text", Word(&["summary", "full"]), Value("summary"),
+        "What a mail about one article has of its text: its summary, or all of it, as far as mail programs show it, with a link to the rest. Nothing in a mail is fetched from anywhere, so its pictures become links. Digests have summaries.";
     MAIL_ARTICLE_AGE_MAX_H: "mail", "article_age_max_h", Whole { min: 0, max: 87_600 }, Value("48"),
         "Hours; an article that came in with a date in the past, and is published longer than this after it, is not mailed, so importing an archive mails nobody; one that waited here for its date is.";
     MAIL_GRACE_S: "mail", "grace_s", Whole { min: 0, max: 86_400 }, Value("60"),

@@ -23,6 +23,8 @@ pub struct Mail {
     pub from: Sender,
     /// Where mails go as files while there is no [`Mail::smtp`].
     pub outbox: PathBuf,
+    /// What a notice has of an article's text.
+    pub text: MailText,
     /// An article that came in with a date in the past is not mailed if it is published longer than this after it.
     pub article_age_max: TimeDelta,
     /// A notice waits so long for corrections.
@@ -90,6 +92,15 @@ pub struct Returns {
     pub maildir: Option<PathBuf>,
     /// An address at which a mail server hands mail over.
     pub lmtp: Option<SocketAddr>,
+}
+
+/// What a notice has of an article's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailText {
+    /// Its summary, or the beginning.
+    Summary,
+    /// All of it, as far as mail programs show it.
+    Full,
 }
 
 /// What becomes of a mail of which nobody knows whether the server took it.
@@ -235,6 +246,11 @@ pub(super) fn read(
         "resend" => Some(Doubtful::Resend),
         _ => None,
     });
+    let text = section.parsed(&keys::MAIL_TEXT, |word| match word {
+        "summary" => Some(MailText::Summary),
+        "full" => Some(MailText::Full),
+        _ => None,
+    });
     let return_address = section.parsed(&keys::MAIL_RETURN_ADDRESS, ReturnAddress::parse);
     let maildir = section.path(&keys::MAIL_RETURNS_MAILDIR);
     let lmtp = section.parsed(&keys::MAIL_RETURNS_LMTP, |text| text.parse().ok());
@@ -266,6 +282,7 @@ pub(super) fn read(
         dkim,
         from,
         outbox: outbox?,
+        text: text?,
         article_age_max: TimeDelta::try_hours(age_max_h?)?,
         grace: TimeDelta::try_seconds(grace_s?)?,
         attempts_max: attempts_max?,

@@ -17,7 +17,7 @@ mod watchdog;
 pub use dkim::{DkimKey, is_selector};
 pub use feeds::load_categories;
 pub use keys::{DKIM, FEED, Form, Key, SHAPING, Standard};
-pub use mail::{Doubtful, Login, Mail, ReturnAddress, Returns, Secret, Sender, Smtp, Tls};
+pub use mail::{Doubtful, Login, Mail, MailText, ReturnAddress, Returns, Secret, Sender, Smtp, Tls};
 pub use mistakes::{Mistake, Mistakes};
 pub use shaping::{OTHERS, Shape, WarmUp};
 pub use subscriptions::{Every, Subscriptions};

@@ -46,6 +46,7 @@ hub = "https://me:secret@hub.example/"
 [mail]
 from = "nobody"
 doubtful = "maybe"
+text = "all"
 
 [mail.smtp]
 tls = "ssl"
@@ -78,11 +79,12 @@ level = "loud"
         "tidings.toml:13 `feeds.hub`: found an address with an @, expected an address such as https://news.example.org/",
         "tidings.toml:16 `mail.from`: found \"nobody\", expected a mail address such as Newsroom <news@example.org>",
         "tidings.toml:17 `mail.doubtful`: found \"maybe\", expected one of \"hold\", \"resend\"",
-        "tidings.toml:19 `mail.smtp.host`: found nothing, expected text on one line",
-        "tidings.toml:20 `mail.smtp.tls`: found \"ssl\", expected one of \"starttls\", \"implicit\", \"none\"",
-        "tidings.toml:21 `mail.smtp.port`: found 0, expected 1 to 65535",
-        "tidings.toml:23 `web`: found an unknown section, expected one of site, server, store, feeds, mail, subscriptions, log",
-        "tidings.toml:27 `log.level`: found \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+        "tidings.toml:18 `mail.text`: found \"all\", expected one of \"summary\", \"full\"",
+        "tidings.toml:20 `mail.smtp.host`: found nothing, expected text on one line",
+        "tidings.toml:21 `mail.smtp.tls`: found \"ssl\", expected one of \"starttls\", \"implicit\", \"none\"",
+        "tidings.toml:22 `mail.smtp.port`: found 0, expected 1 to 65535",
+        "tidings.toml:24 `web`: found an unknown section, expected one of site, server, store, feeds, mail, subscriptions, log",
+        "tidings.toml:28 `log.level`: found \"loud\", expected one of \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
     ];
     assert_eq!(found, expected);
 }

@@ -165,6 +165,7 @@ impl App {
                 Arc::clone(&store),
                 clock.clone(),
                 mail.article_age_max,
+                mail.text,
                 Arc::clone(&mail_hint),
             )),
             mail_hint,

@@ -8,6 +8,7 @@
 mod reach;
 
 use super::Step;
+use crate::config::MailText;
 use crate::domain::{ArticleId, Clock, Fault, Kind, Problem, clean_block};
 use crate::store::{Batch, Correction, Delivery, LedgerRow, Message, Print, Revisions, Store, StoreError, Stored};
 use chrono::Duration;
@@ -32,6 +33,7 @@ pub struct Corrections {
     store: Arc<Store>,
     clock: Clock,
     article_age_max: Duration,
+    text: MailText,
     mailer: Arc<Notify>,
     asked: Notify,
     /// One is counted at a time: each looks at every subscription.
@@ -74,10 +76,16 @@ pub fn note(text: &str) -> Result<Option<String>, Fault> {
 
 impl Corrections {
     /// Of articles that are not fresh by `article_age_max` ([`Article::is_fresh`](crate::domain::Article::is_fresh)) no
-    /// digest told. `mailer` wakes it.
-    pub fn new(store: Arc<Store>, clock: Clock, article_age_max: Duration, mailer: Arc<Notify>) -> Self {
+    /// digest told; `text` is what notices have of one. `mailer` wakes it.
+    pub fn new(
+        store: Arc<Store>,
+        clock: Clock,
+        article_age_max: Duration,
+        text: MailText,
+        mailer: Arc<Notify>,
+    ) -> Self {
         let (asked, turn, reach) = (Notify::new(), tokio::sync::Mutex::default(), Mutex::default());
-        Corrections { store, clock, article_age_max, mailer, asked, turn, reach }
+        Corrections { store, clock, article_age_max, text, mailer, asked, turn, reach }
     }
 
     /// Counts who would get it. Looks at every subscription.
@@ -260,8 +268,8 @@ impl Corrections {
                 format!("revisions before the present one, {}, the first of them first", stored.record.revision);
             return Err(Problem::field("revision", format!("{from} to {to}"), expected));
         }
-        let (age_max, known) = (self.article_age_max, known.cloned());
-        let reach = move |store: &Store| Reach::new(store, stored.record, of, known.as_ref(), age_max);
+        let (mails, known) = ((self.article_age_max, self.text), known.cloned());
+        let reach = move |store: &Store| Reach::new(store, stored.record, of, known.as_ref(), mails);
         Ok(self.store.scan(reach).await?)
     }
 }

@@ -1,5 +1,6 @@
 //! Whom a correction is for: what each was last told of the article, read off the ledger.
 
+use crate::config::MailText;
 use crate::domain::{Article, Change, ChangeKind, Seq, Slug, Subscription, SubscriptionId};
 use crate::store::{Correction, Delivery, LedgerKey, LedgerRow, Message, Print, Revisions, Store, StoreError, Stored};
 use crate::wire::mail;
@@ -46,12 +47,12 @@ impl Reach {
         article: Article,
         of: Option<Revisions>,
         known: Option<&Correction>,
-        age_max: Duration,
+        (age_max, text): (Duration, MailText),
     ) -> Result<Self, StoreError> {
         let from = article.first_public_at.unwrap_or(article.created_at) - CLOCK_SPREAD;
         let history = store.history(&article.id, from)?;
         let is_news = published(&history).is_some_and(|(_, change)| article.is_fresh(change.at, age_max));
-        let now = || Print(mail::print(&article, mail::summary(&article.content).as_deref()));
+        let now = || Print(mail::print(&article, &mail::Said::of(&article.content, text)));
         let (revision, print) = known.map_or_else(|| (article.revision, now()), |known| (known.revision, known.print));
         Ok(Reach { article, revision, print, of, history, is_news, prints: Mutex::default() })
     }

@@ -4,11 +4,13 @@ use super::Mailer;
 use super::plan::Stop;
 use super::ready::{category, wanted};
 use super::told::Prints;
-use crate::domain::{ArticleId, Fault, Language, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time};
+use crate::domain::{
+    Article, ArticleId, Fault, Language, Selection, Seq, Slug, Span, Subscription, SubscriptionId, Time,
+};
 use crate::services::newsroom::Newsroom;
 use crate::store::{LedgerRow, Message, StoreError, Stored, Told};
 use crate::wire::mail::{
-    Composition, Digest, Form, Frame, Item, MailData, Own, Templates, Token, digest, message_id, summary,
+    Composition, Digest, Form, Frame, Item, MailData, Own, Said, Templates, Token, digest, message_id,
 };
 use chrono::NaiveDate;
 use std::collections::{HashSet, VecDeque};
@@ -170,12 +172,10 @@ impl Mailer {
             }
             if more < MORE_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
-        let summaries: Vec<Option<String>> = articles.iter().map(|article| summary(&article.record.content)).collect();
-        let items: Vec<Item<'_>> = articles
-            .iter()
-            .zip(&summaries)
-            .map(|(article, summary)| Item { article: &article.record, summary: summary.as_deref() })
-            .collect();
+        let said = |article: &Stored<Article>| Said::of(&article.record.content, self.settings.text);
+        let said: Vec<Said> = articles.iter().map(said).collect();
+        let items = articles.iter().zip(&said);
+        let items: Vec<_> = items.map(|(article, said)| Item { article: &article.record, said }).collect();
         let mut from = key.span.since.next();
         let mut count = 0;
         let form = match items.as_slice() {
@@ -191,7 +191,7 @@ impl Mailer {
                 Some(Arc::new(self.addressed(frame, newsroom, &key, &composition)?))
             }
         };
-        let prints = Prints::of(items.iter().take(count).map(|item| (item.article, item.summary)));
+        let prints = Prints::of(items.iter().take(count).map(|item| (item.article, item.said)));
         let articles = articles.iter().map(|article| article.record.id.clone()).collect();
         Ok(Held { key, form, articles, from, prints: Arc::new(prints), seq })
     }

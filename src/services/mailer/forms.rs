@@ -26,7 +26,7 @@ pub(super) struct Known {
     /// As it is stored, but without its body.
     pub(super) article: Stored<Article>,
     pub(super) labels: Labels,
-    summary: Option<String>,
+    said: mail::Said,
     /// What mails tell of it, in one number.
     pub(super) prints: Arc<Prints>,
 }
@@ -76,10 +76,10 @@ impl Mailer {
         }
         let Some(mut article) = self.store.article(id)? else { return Ok(None) };
         let labels = Labels::of(&article.record.content);
-        let summary = mail::summary(&article.record.content);
+        let said = mail::Said::of(&article.record.content, self.settings.text);
         article.record.content.body = None;
-        let prints = Arc::new(Prints::of([(&article.record, summary.as_deref())]));
-        let known = Arc::new(Known { article, labels, summary, prints });
+        let prints = Arc::new(Prints::of([(&article.record, &said)]));
+        let known = Arc::new(Known { article, labels, said, prints });
         let mut forms = locked(&self.forms);
         forms.articles.retain(|old| old.article.record.id != *id);
         forms.articles.push_front(Arc::clone(&known));
@@ -98,9 +98,9 @@ impl Mailer {
         let Telling { list, selection, leave, newsroom, correction } = telling;
         let clock = When::clock(known.article.record.dated(), frame.zone);
         let write = |leave: &str| {
-            let (article, summary) = (&known.article.record, known.summary.as_deref());
+            let (article, said) = (&known.article.record, &known.said);
             let wanted = &wanted(frame, newsroom, selection);
-            mail::notice(frame, &mail::Notice { article, summary, list, wanted, leave, correction })
+            mail::notice(frame, &mail::Notice { article, said, list, wanted, leave, correction })
         };
         let note = correction.map(|correction| correction.note);
         let is_made_so = |made: &Made| {

@@ -8,7 +8,7 @@
 use super::Mailer;
 use super::plan::Stop;
 use super::ready::{Made, Written, category, wanted};
-use crate::domain::{Address, ArticleId, Kind, Language, MailKind, Problem, Selection, Time};
+use crate::domain::{Address, Article, ArticleId, Kind, Language, MailKind, Problem, Selection, Time};
 use crate::store::{Batch, Counted, LedgerRow, Message, Order};
 use crate::wire::mail::{self, About, Frame, Item, Templates};
 use std::sync::Arc;
@@ -110,9 +110,9 @@ impl Mailer {
             None => self.store.articles(Order::Public, None, ITEMS_MAX)?.articles,
         };
         let articles = if articles.is_empty() { mail::sample_articles()?.into() } else { articles };
-        let summaries: Vec<_> = articles.iter().map(|article| mail::summary(&article.content)).collect();
-        let items = articles.iter().zip(&summaries);
-        let items: Vec<_> = items.map(|(article, summary)| Item { article, summary: summary.as_deref() }).collect();
+        let said = |article: &Article| mail::Said::of(&article.content, self.settings.text);
+        let said: Vec<_> = articles.iter().map(said).collect();
+        let items: Vec<_> = articles.iter().zip(&said).map(|(article, said)| Item { article, said }).collect();
         let list = articles.first().and_then(|article| category(&newsroom, article.content.categories.first()?));
         let selection = list.map_or_else(Selection::all, |list| Selection::category(&list.slug));
         let about = About {

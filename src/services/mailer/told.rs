@@ -24,10 +24,10 @@ pub(super) struct Prints {
 pub(super) struct Stored(HashSet<(ArticleId, u32)>);
 
 impl Prints {
-    /// Of these articles, each with what is told of it in short.
-    pub(super) fn of<'a>(articles: impl IntoIterator<Item = (&'a Article, Option<&'a str>)>) -> Self {
-        let one = |(article, summary): (&Article, Option<&str>)| {
-            (article.id.clone(), article.revision, Print(mail::print(article, summary)))
+    /// Of these articles, each with what is said of it.
+    pub(super) fn of<'a>(articles: impl IntoIterator<Item = (&'a Article, &'a mail::Said)>) -> Self {
+        let one = |(article, said): (&Article, &mail::Said)| {
+            (article.id.clone(), article.revision, Print(mail::print(article, said)))
         };
         Prints { list: articles.into_iter().map(one).collect(), is_stored: AtomicBool::new(false) }
     }

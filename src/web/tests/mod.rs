@@ -9,7 +9,7 @@ mod reading;
 mod subscribing;
 
 use super::App;
-use crate::config::{Doubtful, Mail, Sender, Server};
+use crate::config::{Doubtful, Mail, MailText, Sender, Server};
 use crate::domain::{
     Address, Article, ArticleId, Categories, Category, Change, ChangeKind, Clock, Content, Labels, Selection, Site,
     Slug, Subscription, SubscriptionId, SubscriptionState, Time,
@@ -116,6 +116,7 @@ impl Newspaper {
             dkim: vec![],
             from: Sender { name: None, address: "news@news.example".into() },
             outbox: folder.path().join("outbox"),
+            text: MailText::Summary,
             article_age_max: chrono::TimeDelta::days(2),
             grace: chrono::TimeDelta::zero(),
             attempts_max: 3,

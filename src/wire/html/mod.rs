@@ -5,7 +5,10 @@
 
 mod prose;
 pub(super) mod scan;
+mod shorten;
 mod tidy;
+
+pub use shorten::{Shortened, for_mail};
 
 use crate::domain::{clean_block, clean_line};
 use ammonia::{Builder, UrlRelative};
@@ -15,6 +18,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
+use tidy::VOID;
 use url::Url;
 
 /// Columns of the text part of a mail: RFC 5322 §2.1.1 asks for at most 78, and quoting takes some.
@@ -112,9 +116,10 @@ pub fn text(html: &str) -> String {
         .unicode_strikeout(false)
         .allow_width_overflow();
     match config.string_from_read(html.as_bytes(), TEXT_COLUMNS) {
-        Ok(text) => text,
-        // A layout that cannot be drawn in so many columns is no reason to leave the text out.
-        Err(_) => plain(html, &[]).join("\n\n"),
+        Ok(text) if text.len() <= 2 * html.len() + 20 * TEXT_COLUMNS => text,
+        // A layout that cannot be drawn in so many columns is no reason to leave the text out; nor is one that is mostly
+        // margin, as quotes of quotes are.
+        Ok(_) | Err(_) => plain(html, &[]).join("\n\n"),
     }
 }
 

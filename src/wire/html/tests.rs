@@ -55,6 +55,13 @@ fn markdown_becomes_html_with_tables_footnotes_and_absolute_links() {
 }
 
 #[test]
+fn text_for_a_mail_is_no_longer_than_its_html_by_much() {
+    let quoted = "<blockquote>".repeat(60) + &"<p>abc def ghi</p>".repeat(1_000) + &"</blockquote>".repeat(60);
+    let text = text(&sanitise(&quoted, &base()));
+    assert!(text.len() <= 2 * quoted.len() && text.contains("abc def ghi\n\nabc def ghi"), "{} bytes", text.len());
+}
+
+#[test]
 fn text_for_a_mail_numbers_its_links() {
     let html = "<h2>Head</h2><p>See <a href=\"https://a.example/?x=1&amp;y=2\">this</a> &amp; <em>that</em>.</p>\
                 <ul><li>one</li><li>two</li></ul><table><tr><td>a</td><td>b</td></tr></table>";
@@ -208,3 +215,76 @@ proptest! {
         prop_assert_eq!(markdown(&text, &base()), any_markdown(&text, &base()));
     }
 }
+
+#[test]
+fn a_mail_has_no_pictures_and_ends_where_its_room_does() {
+    let picture = "<p><a href=\"https://a.example/\"><img src=\"https://a.example/1\" alt=\"A &lt; B\"></a></p>";
+    for (html, cost_max, expected) in [
+        ("<p>One &amp; all.</p>", 100, "<p>One &amp; all.</p>"),
+        ("<p>One</p><p>and another</p>", 27, "<p>One</p><p>and…</p>"),
+        ("<p>The first of two</p><p>and another</p>", 44, "<p>The first of two</p><p>and another</p>"),
+        ("<p>The first of two</p><p>and another</p>", 41, "<p>The first of two</p>"),
+        ("<p>The <b>first of two</b></p>", 25, "<p>The <b>firs…</b></p>"),
+        ("<p>a &amp; b &amp; c</p>", 19, "<p>a &amp; b…</p>"),
+        ("<p>a &amp; b</p>", 14, "<p>a…</p>"),
+        ("новость без конца", 20, "новость…"),
+        ("新新新新", 11, "新新…"),
+        ("<ul><li>a<br>b</li><li>c</li></ul>", 100, "<ul><li>a<br>b</li><li>c</li></ul>"),
+        (picture, 100, "<p><a href=\"https://a.example/\">A &lt; B</a></p>"),
+        (
+            "<img src=\"https://a.example/?a&amp;b\" alt=\"A &lt; B\">",
+            100,
+            "<a href=\"https://a.example/?a&amp;b\">A &lt; B</a>",
+        ),
+        ("<figure><img src=\"https://a.example/1\" alt=\"\"></figure>", 100, "<figure></figure>"),
+        ("<p>x</p>", 0, "…"),
+    ] {
+        let cut = for_mail(html, cost_max, str::len);
+        assert_eq!((cut.html.as_str(), cut.is_cut), (expected, !is_all_there(html, &cut.html)), "{html} {cost_max}");
+    }
+}
+
+/// Is all the text of `html` in `other`?
+fn is_all_there(html: &str, other: &str) -> bool {
+    let seen = |html: &str| plain(html, &[]).join(" ");
+    html.contains("<img") || seen(html) == seen(other)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+    #[test]
+    fn what_a_mail_has_is_closed_keeps_to_its_room_and_is_the_beginning(
+        parts in prop::collection::vec(
+            prop::sample::select(vec![
+                "<p>", "</p>", "<b>", "</b>", "<ul>", "<li>", "</ul>", "<br>", "<table><tr><td>", "</table>", "word ", "&amp;",
+                "<img src=x alt='a b'>", "<a href=/y>", "</a>", "<blockquote>", "</blockquote>", "ж ", "<pre>", "</pre>", "<hr>",
+            ]),
+            0..40,
+        ),
+        cost_max in 0_usize..400,
+    ) {
+        let html = sanitise(&parts.concat(), &base());
+        let cut = for_mail(&html, cost_max, str::len);
+        let least = MARK_BYTES;
+        prop_assert!(cut.html.len() <= cost_max.max(least), "{} of {cost_max}: {}", cut.html.len(), cut.html);
+        let mut open = Vec::new();
+        for token in tokens(&cut.html) {
+            match token {
+                Token::Open { name, .. } if !VOID.contains(&name) => open.push(name),
+                Token::Open { name, .. } => prop_assert!(name != "img"),
+                Token::Close { name } => prop_assert_eq!(open.pop(), Some(name)),
+                Token::Text(_) => {}
+            }
+        }
+        prop_assert!(open.is_empty());
+        let whole = for_mail(&html, usize::MAX / 2, str::len);
+        prop_assert!(!whole.is_cut);
+        prop_assert_eq!(cut.is_cut, cut.html != whole.html);
+        let words = |html: &str| plain(html, &[]).concat().split_whitespace().collect::<String>();
+        let (begun, all) = (words(&cut.html), words(&whole.html));
+        prop_assert!(all.starts_with(begun.trim_end_matches('…')), "{begun} of {all}");
+    }
+}
+
+/// What is there in any case where not all is: `…`.
+const MARK_BYTES: usize = 3;

@@ -28,7 +28,7 @@ const ATTRIBUTES: [&str; 22] = [
 ];
 
 /// Elements without content.
-const VOID: [&str; 5] = ["br", "col", "hr", "img", "wbr"];
+pub(super) const VOID: [&str; 5] = ["br", "col", "hr", "img", "wbr"];
 
 /// Elements that the next of their kind closes by itself. They do not nest but in another element, which is counted.
 const SELF_CLOSING: [&str; 4] = ["p", "li", "dd", "dt"];

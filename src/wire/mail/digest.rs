@@ -1,8 +1,9 @@
 //! Digests: made once for all who get the same, and then addressed to each.
 
+use super::full::sent_bytes;
 use super::wishes::list;
 use super::{
-    Frame, LINE_CHARS_MAX, SUMMARY_CHARS_MAX, Templates, builder, cut, feedback_id, finish, host, list_headers,
+    Frame, LINE_CHARS_MAX, SUMMARY_CHARS_MAX, Said, Templates, builder, cut, feedback_id, finish, host, list_headers,
     newsroom, title,
 };
 use crate::domain::{Article, Category, Fault, Language, Site, clean_line};
@@ -16,8 +17,8 @@ use minijinja::value::{Serde, Value};
 pub struct Item<'a> {
     /// Which.
     pub article: &'a Article,
-    /// What it says in short, if there is anything.
-    pub summary: Option<&'a str>,
+    /// What is said of it.
+    pub said: &'a Said,
 }
 
 /// What is the same in the digests of all who get the same.
@@ -103,19 +104,6 @@ impl Composition {
     }
 }
 
-/// What `text` comes to as it is sent, in bytes: in quoted-printable (RFC 2045 §6.7) whatever is not plain ASCII takes
-/// three, and lines end behind 73 to 76.
-fn sent_bytes(text: &str) -> usize {
-    let one = |byte| match byte {
-        b'=' => 3,
-        b' '..=b'~' => 1,
-        b'\n' => 2,
-        _ => 3,
-    };
-    let bytes: usize = text.bytes().map(one).sum();
-    bytes + 3 * bytes.div_ceil(73)
-}
-
 pub(super) fn subject_values(site: &Site, title: &str, others: usize) -> Value {
     context! { newsroom => newsroom(site), title, others }
 }
@@ -124,7 +112,7 @@ pub(super) fn item_values(templates: &Templates, language: Language, site: &Site
     let content = &item.article.content;
     context! {
         title => title(item.article),
-        summary => item.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
+        summary => item.said.summary.as_deref().map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
         authors => cut(&list(templates.catalogue(language), &content.authors), LINE_CHARS_MAX),
         language => content.language.as_deref().unwrap_or(&site.language),
         link => site.article_link(item.article),

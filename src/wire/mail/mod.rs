@@ -6,6 +6,7 @@ mod data;
 mod digest;
 pub mod dkim;
 mod form;
+mod full;
 pub mod incoming;
 mod overrides;
 mod return_path;
@@ -27,12 +28,13 @@ pub use samples::sample_articles;
 pub use specimen::{About, Parts, parts, specimen};
 pub use templates::Templates;
 pub use token::{Pass, Purpose, Token, test_recipient};
-pub use told::{print, summary};
+pub use told::{Said, print};
 pub use wishes::wanted;
 
 use super::locale::{Arg, When};
 use crate::config::{ReturnAddress, Sender};
 use crate::domain::{Address, Article, Cadence, Category, Fault, Language, Site, Time, clean_line};
+use full::with_text;
 use jiff::tz::TimeZone;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, HeaderValue};
@@ -74,8 +76,8 @@ pub struct Frame<'a> {
 pub struct Notice<'a> {
     /// Which.
     pub article: &'a Article,
-    /// What it says in short, if there is anything.
-    pub summary: Option<&'a str>,
+    /// What is said of it.
+    pub said: &'a Said,
     /// The category it goes out under; the whole newsroom where there is none any more.
     pub list: Option<&'a Category>,
     /// What the subscription asks for, for people: see [`wanted`].
@@ -138,6 +140,7 @@ const NAME_CHARS_MAX: usize = 200;
 pub fn notice(frame: &Frame<'_>, notice: &Notice<'_>) -> Result<Vec<u8>, Fault> {
     let kind = if notice.correction.is_some() { "correction" } else { "notice" };
     let (subject, values) = titled(frame, kind, notice_values(frame, notice))?;
+    let values = with_text(frame, kind, values, notice.said)?;
     let feedback = feedback_id(notice.article.id.as_str(), notice.list, kind, host(frame.site));
     let mut mail = list_headers(builder(frame, &subject)?, frame, notice.list, notice.leave, feedback);
     if let Some(Correction { thread, .. }) = notice.correction {
@@ -156,7 +159,7 @@ fn notice_values(frame: &Frame<'_>, notice: &Notice<'_>) -> Value {
     context! {
         title => title(notice.article),
         note => notice.correction.and_then(|correction| correction.note),
-        summary => notice.summary.map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
+        summary => notice.said.summary.as_deref().map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
         authors => cut(&list(frame.templates.catalogue(frame.language), &content.authors), LINE_CHARS_MAX),
         published => Serde(When::new(notice.article.dated(), frame.zone)),
         link => site.article_link(notice.article),

@@ -278,7 +278,7 @@ mod tests {
             file("farewell-subject.txt", " "),
         ]);
         for line in [
-            "own/notice.txt:2 `notice.txt`: found sumary, expected one of authors, language, leave,",
+            "own/notice.txt:2 `notice.txt`: found sumary, expected one of authors, html_body, is_cut, language, leave,",
             "own/notice.html `notice.html`: found no link leave that is seen, expected <a href=\"{{ leave }}\">",
             "own/digest.txt:3 `digest.txt`: found there is no message \"no-such-message\"",
             "own/confirmation.txt:2 `confirmation.txt`: found message \"confirmation-lasts\":",

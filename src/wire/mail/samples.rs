@@ -2,12 +2,13 @@
 //! documentation is held against it.
 
 use super::digest::{item_values, subject_values};
+use super::full::with;
 use super::{
-    Composition, Confirmation, Correction, Digest, Farewell, Frame, Item, Notice, Templates, confirmation_values,
+    Composition, Confirmation, Correction, Digest, Farewell, Frame, Item, Notice, Said, Templates, confirmation_values,
     farewell_values, notice_values, preferences_values,
 };
-use crate::config::Sender;
-use crate::domain::{Address, Article, ArticleId, Cadence, Content, Fault, Language, Site, Time};
+use crate::config::{MailText, Sender};
+use crate::domain::{Address, Article, ArticleId, Body, Cadence, Content, Fault, Language, Site, Time};
 use chrono::{Duration, NaiveDate};
 use jiff::tz::TimeZone;
 use minijinja::context;
@@ -22,6 +23,7 @@ pub(super) struct Samples {
     to: Address,
     /// With all that an article can have, and with nothing but a title.
     articles: [Article; 2],
+    said: [Said; 2],
     templates: Arc<Templates>,
 }
 
@@ -42,11 +44,13 @@ impl Samples {
             accent_color: None,
             print_line: true,
         };
+        let articles = sample_articles()?;
         Ok(Samples {
             site,
             from: Sender { name: None, address: "news@example.org".to_owned() },
             to: Address::parse("to", "reader@example.org")?,
-            articles: sample_articles()?,
+            said: articles.each_ref().map(|article| Said::of(&article.content, MailText::Full)),
+            articles,
             templates,
         })
     }
@@ -67,7 +71,9 @@ impl Samples {
         };
         let (family, _) = name.split_once(['.', '-']).unwrap_or((name, ""));
         let values = match (family, name) {
-            ("notice" | "correction", _) => self.notices(&frame, family == "correction"),
+            ("notice" | "correction", _) => {
+                self.notices(&frame, family == "correction", !name.ends_with("-subject.txt"))
+            }
             ("confirmation", _) => vec![confirmation(&frame)],
             ("farewell", _) => {
                 let until = Time::UNIX_EPOCH + Duration::days(28);
@@ -87,18 +93,16 @@ impl Samples {
     }
 
     fn items(&self) -> Vec<Item<'_>> {
-        let summary = |article: &Article| article.content.summary.as_ref().map(|_| SUMMARY);
-        self.articles.iter().map(|article| Item { article, summary: summary(article) }).collect()
+        self.articles.iter().zip(&self.said).map(|(article, said)| Item { article, said }).collect()
     }
 
-    fn notices(&self, frame: &Frame<'_>, is_correction: bool) -> Vec<Value> {
+    fn notices(&self, frame: &Frame<'_>, is_correction: bool, has_text: bool) -> Vec<Value> {
         let values = |(item, note): (Item<'_>, Option<&str>)| {
             let correction = is_correction.then_some(Correction { note, thread: "sample@example.org" });
-            let Item { article, summary } = item;
-            notice_values(
-                frame,
-                &Notice { article, summary, list: None, wanted: "Science", leave: "leave", correction },
-            )
+            let Item { article, said } = item;
+            let notice = Notice { article, said, list: None, wanted: "Science", leave: "leave", correction };
+            let values = notice_values(frame, &notice);
+            if has_text { with(values, said.body.as_ref()) } else { values }
         };
         self.items().into_iter().zip([Some("What was wrong."), None]).map(values).collect()
     }
@@ -138,6 +142,7 @@ pub fn sample_articles() -> Result<[Article; 2], Fault> {
         summary: Some(SUMMARY.to_owned()),
         authors: vec!["A. Ivanov".to_owned(), "B. Lee".to_owned()],
         language: Some("en".to_owned()),
+        body: Some(Body { html: "<p>All that it says.</p>".to_owned(), markdown: None }),
         ..Content::default()
     };
     let bare = Content { title: "Another headline".to_owned(), ..Content::default() };

@@ -50,14 +50,8 @@ pub fn specimen(kind: MailKind, frame: &Frame<'_>, about: &About<'_>) -> Result<
         never: NO_TOKEN,
         days: Subscription::CONFIRM_WITHIN_DAYS,
     };
-    let told = |correction| Notice {
-        article: first.article,
-        summary: first.summary,
-        list,
-        wanted,
-        leave: NO_TOKEN,
-        correction,
-    };
+    let told =
+        |correction| Notice { article: first.article, said: first.said, list, wanted, leave: NO_TOKEN, correction };
     match kind {
         MailKind::Notice => notice(frame, &told(None)),
         MailKind::Correction => {

@@ -1,5 +1,6 @@
 //! Mails read back by a parser that is not the writer.
 
+mod full;
 mod long;
 
 use super::*;
@@ -65,16 +66,19 @@ fn frame<'a>(site: &'a Site, from: &'a Sender, to: &'a Address) -> Frame<'a> {
     }
 }
 
+fn in_short(summary: &str) -> Said {
+    Said { summary: Some(summary.to_owned()), body: None }
+}
+
 /// The bytes of a notice with these texts in all places that take text from outside.
 fn written(title: &str, summary: &str, list: &str, from: &str) -> Vec<u8> {
     let (site, article, category, from) = (site("The <News>"), article(title), category(list), sender(from));
     let to = Address::parse("to", "o'brien+x@example.com").unwrap();
     let date = Time::UNIX_EPOCH + chrono::Duration::days(20_000);
     let frame = Frame { id: "0123abcd.ef", date, ..frame(&site, &from, &to) };
-    let summary = Some(summary);
     let said = Notice {
         article: &article,
-        summary,
+        said: &in_short(summary),
         list: Some(&category),
         wanted: "everything",
         leave: "T0ken_-",
@@ -257,7 +261,7 @@ fn a_mail_from_a_form_has_the_bytes_of_one_that_was_written_whole() {
             let frame = Frame { returns, id, date, language, ..frame(&site, &from, to) };
             let said = Notice {
                 article: &article,
-                summary: Some(summary),
+                said: &in_short(summary),
                 list: Some(&category),
                 wanted: "all",
                 leave,
@@ -312,7 +316,8 @@ fn the_largest_digest_shows_how_to_leave_before_it_is_clipped() {
     for (text, items_min) in [("science ", 60), ("наука ", 20), ("\"<&\" ", 20), ("🗞 ", 10)] {
         let article = article(&text.repeat(10));
         let summary = text.repeat(40);
-        let items = vec![Item { article: &article, summary: Some(&summary) }; 1_000];
+        let said = in_short(&summary);
+        let items = vec![Item { article: &article, said: &said }; 1_000];
         let largest = 95_000;
         let composition = Composition::new(frame.templates, frame.language, &site, &items, 0, largest).unwrap();
         let said = Digest {
@@ -342,7 +347,7 @@ fn one_can_leave_by_mail_where_mail_comes_back_to_us() {
     let frame = Frame { returns: Some(&returns), ..frame(&site, &from, &to) };
     let said = Notice {
         article: &article,
-        summary: None,
+        said: &Said::default(),
         list: None,
         wanted: "everything",
         leave: "T0ken_-",

@@ -9,12 +9,21 @@ use tidings::store::Revisions;
 use tidings::wire::mail::dkim::Algorithm;
 
 pub(super) fn corrections(room: &Room) -> Corrections {
-    let hint = Arc::clone(&room.hint);
-    Corrections::new(Arc::clone(&room.store), room.clock.clone(), Duration::days(2), hint)
+    corrections_of(room, MailText::Summary)
+}
+
+/// Where notices have so much of the text.
+pub(super) fn corrections_of(room: &Room, text: MailText) -> Corrections {
+    Corrections::new(Arc::clone(&room.store), room.clock.clone(), Duration::days(2), text, Arc::clone(&room.hint))
 }
 
 pub(super) async fn made_out(room: &Room) -> usize {
-    let corrections = corrections(room);
+    made_out_of(room, MailText::Summary).await
+}
+
+/// Where notices have so much of the text.
+pub(super) async fn made_out_of(room: &Room, text: MailText) -> usize {
+    let corrections = corrections_of(room, text);
     let mut rounds = 0;
     while corrections.step().await.unwrap() == Step::Worked {
         rounds += 1;

@@ -7,6 +7,7 @@ mod consent;
 mod corrections;
 mod digests;
 mod faults;
+mod full;
 mod languages;
 mod notices;
 mod numbers;
@@ -29,7 +30,7 @@ use mail_parser::MessageParser;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tempfile::TempDir;
-use tidings::config::{Doubtful, Login, Mail, Secret, Sender, Smtp, Tls};
+use tidings::config::{Doubtful, Login, Mail, MailText, Secret, Sender, Smtp, Tls};
 use tidings::domain::{
     Address, Article, ArticleId, Cadence, Categories, Category, Change, ChangeKind, Clock, Content, Hour, Kind, Labels,
     Language, Selection, Site, Slug, State, Subscriber, Subscription, SubscriptionId, SubscriptionState, Term, Time,
@@ -295,6 +296,7 @@ fn settings(smtp: Option<Smtp>) -> Mail {
     Mail {
         from: Sender { name: Some("The News".into()), address: "news@example.org".into() },
         outbox: PathBuf::from("not used"),
+        text: MailText::Summary,
         article_age_max: Duration::days(2),
         grace: Duration::zero(),
         attempts_max: 5,

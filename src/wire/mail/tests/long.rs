@@ -25,16 +25,17 @@ fn mails(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let to = Address::parse("to", &format!("{}@{labels}", "l".repeat(64))).unwrap_or_else(|fault| panic!("{fault}"));
     let leave = Token::leave(crate::domain::SubscriptionId(uuid::Uuid::from_u128(7))).seal(&[7; 32]);
     let frame = Frame { returns: Some(&returns), is_test: true, ..frame(&site, &from, &to) };
+    let brief = in_short(text);
     let said = |correction| Notice {
         article: &article,
-        summary: Some(text),
+        said: &brief,
         list: Some(&category),
         wanted: text,
         leave: &leave,
         correction,
     };
     let correction = Correction { note: Some(text), thread: "0123456789abcdef0123456789abcdef.ef@news.example.org" };
-    let items = [Item { article: &article, summary: Some(text) }; 3];
+    let items = [Item { article: &article, said: &brief }; 3];
     let composition = Composition::new(frame.templates, frame.language, &site, &items, 0, HTML_BYTES_MAX).unwrap();
     let told = Digest {
         composition: &composition,
