@@ -13,6 +13,7 @@ mod return_path;
 mod samples;
 mod specimen;
 pub mod status;
+mod styles;
 mod templates;
 mod token;
 mod told;
@@ -373,6 +374,7 @@ fn finish(frame: &Frame<'_>, mail: MessageBuilder, template: &str, values: &Valu
     let part = |extension: &str, kind: ContentType| {
         let name = format!("{template}.{extension}");
         let text = frame.templates.render(frame.language, &name, values)?;
+        let text = if extension == "html" { styles::inlined(text) } else { text };
         let body = Body::new_with_encoding(text, ContentTransferEncoding::QuotedPrintable)
             .map_err(|_| Fault::new(&name, "text", "text that quoted-printable can carry"))?;
         Ok::<_, Fault>(SinglePart::builder().header(kind).body(body))

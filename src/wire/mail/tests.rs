@@ -2,6 +2,7 @@
 
 mod full;
 mod long;
+mod styles;
 
 use super::*;
 use crate::domain::{ArticleId, Content, Slug};
