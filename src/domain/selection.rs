@@ -84,6 +84,14 @@ impl Selection {
         query::parse(text).map(Selection)
     }
 
+    /// What belongs to either. Errors: together they are more than a query may be.
+    pub fn or(&self, other: &Selection) -> Result<Self, QueryFault> {
+        if self.is_all() || other.is_all() {
+            return Ok(Selection::all());
+        }
+        Selection::parse(&format!("({self}) OR ({other})"))
+    }
+
     /// Does an article with these labels belong to it?
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.matches(labels)

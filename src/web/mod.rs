@@ -28,6 +28,7 @@ mod proof;
 mod selections;
 pub mod server;
 mod subscribe;
+mod subscribe_form;
 mod templates;
 #[cfg(test)]
 mod tests;

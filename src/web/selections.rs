@@ -21,6 +21,7 @@ use axum::response::Response;
 use minijinja::context;
 use minijinja::value::Serde;
 use std::sync::Arc;
+use url::form_urlencoded;
 
 /// Articles on one page.
 const PAGE_ARTICLES: usize = 20;
@@ -165,7 +166,7 @@ pub(super) async fn list(
             title => title,
             description => category.map(|category| &category.description),
             feeds => Serde(feeds(site, Some(&followed))),
-            subscribe => subscribe_link(category, &newsroom),
+            subscribe => subscribe_link(&followed.selection, &newsroom),
         },
         articles => Serde(&teasers),
         older => next.as_ref().map(|place| at(place)),
@@ -196,7 +197,7 @@ pub(super) async fn feed(app: &Arc<App>, name: &Name, asked: &HeaderMap) -> Resu
         feeds => Serde(feeds(site, Some(&followed))),
         is_summary => name.profile == Profile::Summary,
         is_archive => matches!(name.part, Part::Archive(_)),
-        subscribe => subscribe_link(category, &newsroom),
+        subscribe => subscribe_link(&followed.selection, &newsroom),
         script => format!("{}assets/feed.js", site.base_url.path()),
         articles => Serde(&teasers),
     };
@@ -239,9 +240,15 @@ fn of_category<'a>(selection: &Selection, newsroom: &'a Newsroom) -> Option<&'a 
     selection.as_category().and_then(|slug| newsroom.categories.get(slug.as_str()))
 }
 
-fn subscribe_link(category: Option<&Category>, newsroom: &Newsroom) -> String {
-    match category {
-        Some(category) => subscribe_to(&newsroom.site, &category.slug),
-        None => newsroom.site.address("subscribe"),
+/// The form, with what `selection` takes in ticked.
+fn subscribe_link(selection: &Selection, newsroom: &Newsroom) -> String {
+    let form = newsroom.site.address("subscribe");
+    match selection.as_category() {
+        Some(slug) => subscribe_to(&newsroom.site, slug),
+        None if selection.is_all() => form,
+        None => {
+            let query = selection.to_string();
+            format!("{form}?{}", form_urlencoded::Serializer::new(String::new()).append_pair("query", &query).finish())
+        }
     }
 }

@@ -6,17 +6,13 @@
 //! What `/subscriptions/{token}` does, the token alone allows, and mailbox providers post there from their own sites.
 
 use super::App;
-use super::asking::{AskedFrom, Pace, language, next_digest, offers, preferred, spoken_to, zone};
+use super::asking::{AskedFrom, next_digest, spoken_to};
 use super::body::{is_of, read_body};
 use super::frame::{Head, Segments, javascript, line, page, private, say, scripted, segments};
-use super::mishap::{PageProblem, told};
-use super::pages::parameter;
+use super::mishap::PageProblem;
 use super::preferences;
-use super::proof::BITS;
-use crate::config::Subscriptions as Standard;
-use crate::domain::{
-    Address, Category, Fault, Kind, Language, Problem, Reason, Selection, Slug, Subscription, SubscriptionState,
-};
+use super::subscribe_form::{Filled, show};
+use crate::domain::{Address, Kind, Language, Problem, Reason, Selection, Subscription, SubscriptionState};
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
@@ -27,26 +23,21 @@ use axum::response::Response;
 use bytes::Bytes;
 use minijinja::context;
 use minijinja::value::Serde;
-use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use url::form_urlencoded;
 
 /// A form with every category ticked and the longest address fits several times.
 const FORM_BYTES_MAX: usize = 64 << 10;
 
-/// `GET /subscribe`: the form; `?category=` ticks that one, `?language=` speaks it. Kept by no cache, so it may go by what
-/// the browser asks for.
+/// `GET /subscribe`: the form; `?category=` ticks that one, `?query=` offers what a query takes in, ticked, `?language=`
+/// speaks it. Kept by no cache, so it may go by what the browser asks for.
 pub(super) async fn form(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, PageProblem> {
     let newsroom = app.newsroom.load();
-    let parameter = |name: &str| query.as_deref().and_then(|query| parameter(query, name));
-    let categories = parameter("category").into_iter().collect();
-    let language = parameter("language").unwrap_or_default();
-    let filled = Filled { categories, language, ..Filled::default() };
+    let filled = Filled::of_link(query.as_deref().unwrap_or_default());
     let ui = filled.spoken(&newsroom, &headers);
     Ok(show(&app, &newsroom, StatusCode::OK, (&filled, ui), &[])?)
 }
@@ -194,152 +185,6 @@ pub(super) async fn act(
     Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(&say(ui, title), ui), content)?))
 }
 
-/// What somebody has filled in, right or wrong.
-#[derive(Debug, Default)]
-struct Filled {
-    address: String,
-    is_everything: bool,
-    categories: Vec<String>,
-    pace: Pace,
-    time_zone: String,
-    language: String,
-    /// Is it about a link to the preferences?
-    wants_link: bool,
-    /// What only programs fill in.
-    trap: String,
-    challenge: String,
-    nonce: String,
-}
-
-impl Filled {
-    fn read(form: &[u8]) -> Self {
-        let mut filled = Filled::default();
-        for (name, value) in form_urlencoded::parse(form) {
-            match &*name {
-                "address" => filled.address = value.into_owned(),
-                "everything" => filled.is_everything = true,
-                "category" => filled.categories.push(value.into_owned()),
-                "cadence" => filled.pace.every = value.into_owned(),
-                "hour" => filled.pace.hour = value.into_owned(),
-                "day" => filled.pace.days.push(value.into_owned()),
-                "time_zone" => filled.time_zone = value.into_owned(),
-                "language" => filled.language = value.into_owned(),
-                "act" => filled.wants_link = value == word(Purpose::Preferences),
-                "website" => filled.trap = value.into_owned(),
-                "challenge" => filled.challenge = value.into_owned(),
-                "nonce" => filled.nonce = value.into_owned(),
-                _ => {}
-            }
-        }
-        filled
-    }
-
-    /// The language to go on in: the one chosen, the browser's, that of the category, the newsroom's.
-    fn spoken(&self, newsroom: &Newsroom, headers: &HeaderMap) -> Language {
-        let chosen = Language::of(self.language.trim()).or_else(|| preferred(headers));
-        let category = match self.categories.as_slice() {
-            [slug] => newsroom.categories.get(slug),
-            [] | [_, _, ..] => None,
-        };
-        chosen.unwrap_or_else(|| newsroom.site.spoken_in(category))
-    }
-
-    /// Errors: a [`Fault`] for each field that is wrong.
-    fn checked(&self, newsroom: &Newsroom, standard: &Standard, ui: Language) -> Result<Asking, Vec<Fault>> {
-        let mut faults = Vec::new();
-        let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
-        let selection = if self.is_everything {
-            Some(Selection::all())
-        } else if self.categories.is_empty() {
-            faults.push(Fault::new("category", "nothing", "everything, or at least one category"));
-            None
-        } else {
-            newsroom.categories.any_of("category", &self.categories).map_err(|wrong| faults.extend(wrong)).ok()
-        };
-        let cadence = self.pace.read(standard).map_err(|wrong| faults.extend(wrong)).ok();
-        let zone = zone(&self.time_zone).map_err(|fault| faults.push(fault)).ok();
-        let language = language(&self.language).map_err(|fault| faults.push(fault)).ok();
-        match (address, selection, cadence, zone, language) {
-            (Some(address), Some(selection), Some(cadence), Some(zone), Some(language)) => {
-                let language = Some(language.unwrap_or(ui));
-                Ok(Asking { cadence, zone, language, ..Asking::new(address, selection) })
-            }
-            (_, _, _, _, _) => Err(faults),
-        }
-    }
-}
-
-/// A category in the form.
-#[derive(Serialize)]
-struct Choice<'a> {
-    slug: &'a Slug,
-    title: &'a str,
-    description: &'a str,
-    language: &'a str,
-    is_chosen: bool,
-}
-
-impl<'a> Choice<'a> {
-    fn new(category: &'a Category, filled: &Filled) -> Self {
-        Choice {
-            slug: &category.slug,
-            title: &category.title,
-            description: &category.description,
-            language: &category.language,
-            is_chosen: filled.categories.iter().any(|chosen| chosen == category.slug.as_str()),
-        }
-    }
-}
-
-/// The form as it was filled in, with what is wrong beside each field.
-fn show(
-    app: &App,
-    newsroom: &Newsroom,
-    status: StatusCode,
-    (filled, ui): (&Filled, Language),
-    faults: &[Fault],
-) -> Result<Response, Problem> {
-    let standard = app.subscriptions.standard();
-    let choices: Vec<_> = newsroom.categories.iter().map(|category| Choice::new(category, filled)).collect();
-    let said: BTreeMap<&str, String> = faults.iter().map(|fault| (field(fault), told(ui, fault))).collect();
-    let content = context! {
-        form => context! {
-            action => format!("{}subscribe", newsroom.site.base_url.path()),
-            challenge => app.proofs.challenge(),
-            bits => BITS,
-            script => format!("{}assets/subscribe.js", newsroom.site.base_url.path()),
-            standard_zone => standard.zone.as_str(),
-            address => &filled.address,
-            is_everything => filled.is_everything,
-            choices => Serde(&choices),
-            every => if filled.pace.every.is_empty() { standard.every.as_str() } else { &filled.pace.every },
-            hours => (0..24).collect::<Vec<u8>>(),
-            weekday => standard.weekday.to_string(),
-            hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
-            time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
-        },
-        languages => Serde(offers(ui, |language| {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("language", language.tag());
-            if let Some(slug) = filled.categories.first() {
-                query.append_pair("category", slug);
-            }
-            format!("{}subscribe?{}", newsroom.site.base_url.path(), query.finish())
-        })),
-        faults => Serde(&said),
-    };
-    let title = say(ui, if faults.is_empty() { "subscribe-heading" } else { "subscribe-heading-not-yet" });
-    Ok(scripted(private(status, page(app, newsroom, "subscribe.html", Head::own(&title, ui), content)?)))
-}
-
-/// The form's name of the field that a fault is about: the service speaks of `categories`.
-fn field(fault: &Fault) -> &str {
-    match fault.field.as_str() {
-        field @ ("address" | "cadence" | "hour" | "days" | "time_zone" | "language") => field,
-        _ => "category",
-    }
-}
-
 /// `GET /assets/subscribe.js`
 pub(super) async fn script() -> Response {
     javascript(include_str!("../../templates/pages/subscribe.js"))
@@ -366,7 +211,7 @@ fn titles(asked: Option<&Selection>, newsroom: &Newsroom) -> Vec<String> {
 }
 
 /// The purpose as the templates and the button have it.
-fn word(purpose: Purpose) -> &'static str {
+pub(super) fn word(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Confirm => "confirm",
         Purpose::Leave => "leave",

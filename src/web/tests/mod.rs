@@ -2,6 +2,7 @@
 
 mod clock;
 mod embargo;
+mod following;
 mod languages;
 mod operating;
 mod previewing;
