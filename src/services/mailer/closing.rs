@@ -46,7 +46,14 @@ impl Mailer {
         if closings.is_empty() {
             return Ok(());
         }
-        self.store.decide(|| Ok::<_, StoreError>((self.closing_batch(closings)?, ()))).await?;
+        let close = || {
+            let mut batch = self.closing_batch(closings)?;
+            // What a server said of a destination outlives a restart, also where nothing goes there next.
+            let paces = self.write_paces(&mut batch);
+            Ok::<_, StoreError>((batch, paces))
+        };
+        let paces = self.store.decide(close).await?;
+        self.paces_are_stored(&paces);
         self.closed(closings);
         Ok(())
     }

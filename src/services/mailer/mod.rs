@@ -373,9 +373,10 @@ impl Mailer {
                 }
             }
             articles.iter().for_each(|known| self.store.require_article(&mut batch, &known.article));
-            self.write_paces(&mut batch);
+            let paces = self.write_paces(&mut batch);
             if let Some(mut ready) = self.signed_and_committed(ready, batch.patiently()).await? {
                 self.lead.shrink(due.len() - waiting.len());
+                self.paces_are_stored(&paces);
                 self.closed(closings);
                 let prints = ready.iter().filter_map(|(_, message)| message.prints.as_ref());
                 prints.for_each(|prints| self.prints_are_stored(prints));

@@ -260,18 +260,32 @@ impl Mailer {
         Turn::Now
     }
 
-    /// Puts into `batch` how the destinations fare that fare otherwise than is stored.
-    pub(super) fn write_paces(&self, batch: &mut Batch) {
+    /// Puts into `batch` how the destinations fare that fare otherwise than is stored. Returns which, for
+    /// [`Mailer::paces_are_stored`].
+    #[must_use]
+    pub(super) fn write_paces(&self, batch: &mut Batch) -> Vec<(Lane, Pace)> {
         let now = self.clock.now();
+        let shaping = locked(&self.shaping);
+        let fares = shaping.changed.iter().filter_map(|lane| Some((lane, shaping.lanes.get(lane)?)));
+        let write = |(lane, fare): (&Lane, &Fare)| {
+            // Turns of the next seconds are forgotten by a restart, so that a quiet destination leaves no row.
+            let is_ahead = **lane == *WARM_UP || fare.pace.next_turn.is_some_and(|turn| turn - now > TOGETHER);
+            let next_turn = fare.pace.next_turn.filter(|_| is_ahead);
+            self.store.write_pace(batch, lane, &Pace { next_turn, ..fare.pace });
+            (Arc::clone(lane), fare.pace)
+        };
+        fares.map(write).collect()
+    }
+
+    /// They are durable, so they need not be written again unless they have changed since.
+    pub(super) fn paces_are_stored(&self, written: &[(Lane, Pace)]) {
         let mut shaping = locked(&self.shaping);
         let shaping = &mut *shaping;
-        for lane in shaping.changed.drain() {
-            let Some(fare) = shaping.lanes.get(&lane) else { continue };
-            // Turns of the next seconds are forgotten by a restart, so that a quiet destination leaves no row.
-            let is_ahead = &*lane == WARM_UP || fare.pace.next_turn.is_some_and(|turn| turn - now > TOGETHER);
-            let next_turn = fare.pace.next_turn.filter(|_| is_ahead);
-            self.store.write_pace(batch, &lane, &Pace { next_turn, ..fare.pace });
-        }
+        let is_written = |lane: &Lane| {
+            let pace = shaping.lanes.get(lane).map(|fare| fare.pace);
+            written.iter().any(|(known, then)| known == lane && pace.is_none_or(|pace| pace == *then))
+        };
+        shaping.changed.retain(|lane| !is_written(lane));
     }
 
     /// What a server said of a message to `lane`, as far as it is believed.

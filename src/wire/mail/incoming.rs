@@ -100,7 +100,9 @@ impl Inbox<'_> {
         if let Some(report) = part(&mail, "message", "feedback-report") {
             return self.complaint(&mail, report, tail);
         }
-        if let Some(report) = part(&mail, "message", "delivery-status") {
+        // A mail that asked for SMTPUTF8 is reported on in the form that carries it (RFC 6533 §3).
+        let report = ["delivery-status", "global-delivery-status"];
+        if let Some(report) = report.into_iter().find_map(|form| part(&mail, "message", form)) {
             return self.bounce(&mail, &outcome(report), tail);
         }
         // Before what is automatic is put aside: some readers' programs say so of what their owner has pressed.
@@ -210,7 +212,11 @@ impl Inbox<'_> {
 /// The fields of enclosed mails, each with its name in lower case.
 fn enclosed<'a>(mail: &'a Message<'_>) -> impl Iterator<Item = (String, String)> + use<'a> {
     let parts = mail.parts.iter().take(PARTS_MAX);
-    let parts = parts.filter(|part| matches!(part.body, PartType::Message(_)) || is(part, "text", "rfc822-headers"));
+    let is_enclosed = |part: &&MessagePart<'_>| {
+        let named = [("text", "rfc822-headers"), ("message", "global-headers"), ("message", "global")];
+        matches!(part.body, PartType::Message(_)) || named.iter().any(|(kind, subtype)| is(part, kind, subtype))
+    };
+    let parts = parts.filter(is_enclosed);
     parts.flat_map(|part| groups(&String::from_utf8_lossy(part.contents()))).flatten()
 }
 
@@ -314,14 +320,16 @@ fn is_automatic(mail: &Message<'_>) -> bool {
         || header("X-Autoreply").is_some()
         || header("X-Autorespond").is_some()
         || says("Precedence", &["auto_reply"])
-        || says("X-Auto-Response-Suppress", &["all", "oof"])
+        // A list, such as `DR, RN, OOF`.
+        || header("X-Auto-Response-Suppress")
+            .is_some_and(|list| list.split(',').any(|one| matches!(one.trim(), "all" | "oof" | "autoreply")))
 }
 
-/// Written by a mail server and not by a person: from nobody (RFC 5321 §4.5.5), or from its postmaster.
+/// Written by a mail server and not by a person: by its daemon or its postmaster. That the envelope has no sender says
+/// nothing: answers from a holiday have none either (RFC 3834 §3.3).
 fn is_from_server(mail: &Message<'_>) -> bool {
-    let is_nobody = mail.header_raw("Return-Path").is_some_and(|path| path.trim() == "<>");
     let from = mail.header_raw("From").unwrap_or_default().to_ascii_lowercase();
-    is_nobody || from.contains("mailer-daemon@") || from.contains("postmaster@")
+    from.trim().is_empty() || from.contains("mailer-daemon@") || from.contains("postmaster@")
 }
 
 #[cfg(test)]

@@ -103,6 +103,27 @@ async fn a_provider_that_refuses_for_now_gets_peace_and_costs_no_mail_its_tries(
 }
 
 #[tokio::test]
+async fn the_last_thing_that_a_provider_said_outlives_a_restart() {
+    let mut room = owing_at(&[("tired.example", 1)]).await;
+    let peer = Peer::start(Security::Plain).await;
+    let tired = Shape { refusals_max: 1, ..shape("tired", &["tired.example"]) };
+    let settings = Mail { shapes: vec![tired, shape(OTHERS, &[])], ..settings(Some(smtp(&peer))) };
+    peer.refuse("tired.example", Some("421 4.7.0 too many of yours"));
+    let tries = || peer.log.lock().unwrap().refused;
+    for _ in 0..2 {
+        let mailer = room.mailer(settings.clone());
+        all_steps(&mailer).await;
+        assert_eq!(tries(), 1, "it has peace for five minutes");
+        drop(mailer);
+        room = room.restart().await;
+        room.clock.advance(Duration::minutes(2));
+    }
+    room.clock.advance(Duration::minutes(2));
+    all_steps(&room.mailer(settings)).await;
+    assert_eq!(tries(), 2);
+}
+
+#[tokio::test]
 async fn a_mail_that_is_refused_for_days_is_given_up_by_its_age() {
     let (room, peer, article, reader) = on_its_way().await;
     peer.refuse("example.net", Some("450 4.2.0 later"));

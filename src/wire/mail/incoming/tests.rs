@@ -83,6 +83,20 @@ fn a_report_is_hard_only_where_it_speaks_of_the_mailbox() {
 }
 
 #[test]
+fn a_report_on_a_mail_to_an_address_beyond_ascii_is_one() {
+    // As Postfix writes it where the mail asked for SMTPUTF8 (RFC 6533 §3).
+    let fields = "Original-Recipient: rfc822;пётр@example.net\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: x-postfix; unknown user: пётр";
+    let text = report("<пётр@example.net>: unknown user", fields)
+        .replace("report-type=delivery-status", "report-type=global-delivery-status")
+        .replace("message/delivery-status", "message/global-delivery-status\nContent-Transfer-Encoding: 8bit")
+        .replace("Final-Recipient: rfc822; reader@", "Final-Recipient: utf-8; пётр@");
+    for headers in ["text/rfc822-headers", "message/global-headers", "message/global"] {
+        let incoming = read(&text.replace("text/rfc822-headers", headers), &sender());
+        assert!(bounced(Verdict::Hard)(&incoming), "{incoming:?}");
+    }
+}
+
+#[test]
 fn what_is_only_late_or_has_arrived_is_no_bounce() {
     for action in ["delayed", "delivered", "relayed", "expanded"] {
         let text =
@@ -101,10 +115,13 @@ fn an_answer_from_a_holiday_is_no_bounce_and_a_persons_is_for_a_person() {
         "Precedence: auto_reply",
         "X-Autoreply: yes",
         "X-Auto-Response-Suppress: All",
+        "X-Auto-Response-Suppress: DR, RN, OOF",
     ] {
         assert_eq!(read(&mail(head), &sender()), Incoming::Automatic, "{head}");
     }
-    assert!(matches!(read(&mail("Auto-Submitted: no"), &sender()), Incoming::Other(_)));
+    for head in ["Auto-Submitted: no", "Return-Path: <>\nPrecedence: bulk", "X-Auto-Response-Suppress: DR, RN"] {
+        assert!(matches!(read(&mail(head), &sender()), Incoming::Other(_)), "{head}");
+    }
 }
 
 #[test]
