@@ -1,8 +1,8 @@
 //! A store that was restored or copied owes what the original has sent since: nothing leaves it until a person, who
 //! knows what became of the original, has said what is to become of that.
 
-use crate::domain::{Clock, Time};
-use crate::store::{Batch, Delivery, Due, LedgerKey, Store, StoreError};
+use crate::domain::{Clock, Seq, Time};
+use crate::store::{Batch, Copied, Delivery, Due, LedgerKey, LedgerRow, Message, Store, StoreError};
 use crate::telemetry;
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -17,6 +17,37 @@ pub struct Quarantine {
     store: Arc<Store>,
     clock: Clock,
     hint: Arc<Notify>,
+}
+
+/// What the original owed.
+struct Theirs {
+    /// When the copy was found to be one, by its own clock.
+    at: Time,
+    /// When the last change that both know happened, by the original's.
+    told_at: Time,
+}
+
+impl Theirs {
+    fn of(store: &Store, copied: Copied) -> Result<Self, StoreError> {
+        let before = Seq(copied.head.0.saturating_sub(1));
+        let last = store.since(before, 1)?.changes.into_iter().next();
+        Ok(Theirs { at: copied.at, told_at: last.map_or(copied.at, |(_, change)| change.at) })
+    }
+
+    /// A notice came to be owed by a change, and later changes are told to have happened later, whatever the clocks of two
+    /// machines say. All else goes by them.
+    fn has(&self, row: &LedgerRow) -> bool {
+        match row.message {
+            Message::Notice { .. } => row.created_at <= self.told_at,
+            Message::Correction { .. }
+            | Message::Confirmation { .. }
+            | Message::Farewell { .. }
+            | Message::Preferences { .. }
+            | Message::Digest { .. }
+            | Message::Canary { .. }
+            | Message::Test { .. } => row.created_at <= self.at,
+        }
+    }
 }
 
 /// How a store in quarantine stands.
@@ -79,11 +110,12 @@ impl Quarantine {
     ///
     /// Errors: the store's; it is then in quarantine still, and can be released again.
     pub async fn release(&self, owed: Owed) -> Result<Option<usize>, StoreError> {
-        let Some(since) = self.store.quarantined_since()? else { return Ok(None) };
+        let Some(copied) = self.store.quarantined()? else { return Ok(None) };
+        let theirs = Theirs::of(&self.store, copied)?;
         let mut closed = 0;
         if owed == Owed::Drop {
             for kind in [Due::Message, Due::OnWire] {
-                closed += self.close(kind, since).await?;
+                closed += self.close(kind, &theirs).await?;
             }
         }
         let decided = self.store.decide(|| {
@@ -103,24 +135,24 @@ impl Quarantine {
         Ok(Some(closed))
     }
 
-    /// Closes what was owed at `since`.
-    async fn close(&self, kind: Due, since: Time) -> Result<usize, StoreError> {
+    /// Closes what the original owed.
+    async fn close(&self, kind: Due, theirs: &Theirs) -> Result<usize, StoreError> {
         let mut closed = 0;
         let mut after = None;
         loop {
             let page = self.store.messages_in(kind, after.as_ref(), PAGE_ROWS_MAX)?;
             let Some(last) = page.last().cloned() else { return Ok(closed) };
             after = Some(last);
-            closed += self.close_page(page, since).await?;
+            closed += self.close_page(page, theirs).await?;
         }
     }
 
-    async fn close_page(&self, page: Vec<(Time, LedgerKey)>, since: Time) -> Result<usize, StoreError> {
+    async fn close_page(&self, page: Vec<(Time, LedgerKey)>, theirs: &Theirs) -> Result<usize, StoreError> {
         let decided = self.store.decide(|| {
             let mut batch = Batch::default();
             let mut closed = 0;
             for (_, key) in &page {
-                let Some(old) = self.store.message(key)?.filter(|old| old.record.created_at <= since) else { continue };
+                let Some(old) = self.store.message(key)?.filter(|old| theirs.has(&old.record)) else { continue };
                 match old.record.state {
                     Delivery::Pending { .. } | Delivery::OnWire { .. } => {}
                     // Somebody else has released the store at the same time.

@@ -94,7 +94,14 @@ impl Store {
     ///
     /// Errors: the store's.
     pub fn quarantined_since(&self) -> Result<Option<Time>, StoreError> {
-        Ok(self.epoch()?.and_then(|epoch| epoch.record.held).map(|held| held.at))
+        Ok(self.quarantined()?.map(|held| held.at))
+    }
+
+    /// The same, with how far the log went then.
+    ///
+    /// Errors: the store's.
+    pub fn quarantined(&self) -> Result<Option<Copied>, StoreError> {
+        Ok(self.epoch()?.and_then(|epoch| epoch.record.held))
     }
 
     /// What a copy has been told not to send, since its original did; none if there is nothing such.

@@ -205,7 +205,7 @@ impl Room {
             kind,
             article: new.id.clone(),
             revision: new.revision,
-            at: self.clock.now(),
+            at: self.store.change_time(self.clock.now()).unwrap(),
             labels: Labels::of(&new.content),
             before: None,
         };

@@ -49,6 +49,22 @@ async fn a_restored_store_sends_nothing_until_it_is_released() {
 }
 
 #[tokio::test]
+async fn what_the_original_owed_is_known_by_the_log_and_not_by_the_clocks_of_two_machines() {
+    for (owed, closed, expected) in [(Owed::Drop, 1, &["After"][..]), (Owed::Send, 0, &["After", "Before"])] {
+        let (_original, copy, quarantine) = restored().await;
+        // The copy's machine is an hour behind.
+        copy.clock.advance(Duration::hours(-1));
+        quarantine.look().await.unwrap();
+        copy.clock.advance(Duration::minutes(1));
+        copy.publish("After", &["science"]).await;
+        copy.notified().await;
+        assert_eq!(quarantine.release(owed).await.unwrap(), Some(closed));
+        copy.clock.advance(Duration::hours(1));
+        assert_eq!(sent(&copy).await, expected, "{owed:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_original_was_just_telling_of_is_its_own_too() {
     for (owed, expected) in [(Owed::Drop, &["After"][..]), (Owed::Send, &["After", "Before"])] {
         let original = Room::open();
