@@ -6,7 +6,8 @@ use crate::domain::Site;
 impl Config {
     /// A sentence for each setting by which mails would not do what they should.
     pub fn advice(&self) -> Vec<String> {
-        [one_click(&self.site, &self.mail), door(&self.mail)].into_iter().flatten().chain(aligned(&self.mail)).collect()
+        let one_by_one = [one_click(&self.site, &self.mail), door(&self.mail), unsigned(&self.mail)];
+        one_by_one.into_iter().flatten().chain(aligned(&self.mail)).collect()
     }
 }
 
@@ -26,6 +27,27 @@ fn door(mail: &Mail) -> Option<String> {
          nobody reads the bounces and the wishes to leave that come there"
             .to_owned()
     })
+}
+
+/// When no key signs, though some are to: the first such time.
+fn unsigned(mail: &Mail) -> Option<String> {
+    let folder = mail.dkim_folder.as_ref()?.display();
+    let mut keys: Vec<_> = mail.dkim.iter().map(|key| (key.not_before, key.not_after)).collect();
+    // Whoever has no first day is first.
+    keys.sort();
+    let Some((_, mut until)) = keys.first().copied() else {
+        return Some(format!(
+            "`mail.dkim_folder` {folder} has no key: mails go out unsigned; `tidings mail dkim --create` makes one"
+        ));
+    };
+    for (from, to) in keys {
+        let end = until?;
+        if from.is_some_and(|from| from > end) {
+            break;
+        }
+        until = to.map(|to| to.max(end));
+    }
+    until.map(|end| format!("`mail.dkim_folder` {folder}: from {end} on no key signs, and mails go out unsigned"))
 }
 
 /// DMARC passes by a signature only where its domain is the sender's, or one of them is within the other (RFC 7489 §3.1.1).

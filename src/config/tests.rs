@@ -358,8 +358,41 @@ fn what_keeps_mails_from_doing_what_they_should_is_told() {
     for domain in ["news.example.org", "example.org", "a.news.example.org"] {
         assert!(advice(&signed, Some(domain)).is_empty(), "{domain}");
     }
+    let said = advice(&signed, None);
+    assert!(said.len() == 1 && said[0].contains("has no key: mails go out unsigned"), "{said:?}");
     for domain in ["ews.example.org", "example.net"] {
         let said = advice(&signed, Some(domain));
         assert!(said.len() == 1 && said[0].contains(&format!("signs for {domain}")), "{said:?}");
+    }
+}
+
+#[test]
+fn days_on_which_no_key_signs_are_told() {
+    let day = |day: u32| format!("2030-01-{day:02}");
+    for (days, told) in [
+        (&[(None, None)][..], None),
+        (&[(None, Some(10)), (Some(9), None)], None),
+        (&[(None, Some(10)), (Some(10), None)], None),
+        (&[(Some(5), None), (None, Some(6))], None),
+        (&[(None, Some(20)), (Some(3), Some(4)), (Some(19), None)], None),
+        (&[(None, Some(10)), (Some(11), None)], Some(10)),
+        (&[(None, Some(10)), (Some(9), Some(12))], Some(12)),
+        (&[(Some(2), Some(10)), (Some(3), Some(4)), (Some(11), None)], Some(10)),
+    ] {
+        let main = format!("{LEAST}[mail]\nfrom = \"n@news.example.org\"\ndkim_folder = \"dkim\"\n");
+        let (folder, file) = newsroom(&main, &[("science.toml", "title = \"Science\"\n")]);
+        let keys = folder.path().join("dkim");
+        fs::create_dir(&keys).expect("a folder");
+        for (number, (from, to)) in days.iter().enumerate() {
+            let from = from.map(|from| format!("not_before = \"{}\"\n", day(from))).unwrap_or_default();
+            let to = to.map(|to| format!("not_after = \"{}\"\n", day(to))).unwrap_or_default();
+            fs::write(keys.join(format!("k{number}.toml")), format!("key_file = \"k.pem\"\n{from}{to}"))
+                .expect("written");
+        }
+        fs::write(keys.join("k.pem"), "-----BEGIN PRIVATE KEY-----").expect("written");
+        let said = load(&file).unwrap_or_else(|mistakes| panic!("{mistakes}")).advice();
+        let expected = told.map(|told| format!("from {} 00:00:00 UTC on no key signs", day(told)));
+        assert_eq!(said.len(), usize::from(told.is_some()), "{days:?}: {said:?}");
+        assert!(expected.is_none_or(|expected| said[0].contains(&expected)), "{days:?}: {said:?}");
     }
 }
