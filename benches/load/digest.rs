@@ -52,6 +52,7 @@ pub(crate) async fn compose(
     while digester.step().await? == Step::Worked {}
     let due_s = started.elapsed().as_secs_f64();
     let owed = store.count_due(Due::Message, subscribers + 1)?;
+    anyhow::ensure!(owed == subscribers, "{owed} digests are owed to {subscribers}");
     let mut result =
         json!({ "subscribers": subscribers, "owed": owed, "due_s": due_s, "due_rate": owed as f64 / due_s });
     if let Some(port) = port {
@@ -66,7 +67,9 @@ pub(crate) async fn compose(
         let sent_s = started.elapsed().as_secs_f64();
         result["sent_s"] = sent_s.into();
         result["sent_rate"] = (owed as f64 / sent_s).into();
-        result["left"] = store.count_due(Due::Message, subscribers + 1)?.into();
+        // One that was refused for now was not sent.
+        let left = store.count_due(Due::Message, subscribers + 1)?;
+        anyhow::ensure!(left == 0, "{left} of {owed} digests were not sent");
     }
     store.close();
     Ok(result)
