@@ -23,22 +23,22 @@ pub struct Quarantine {
 struct Theirs {
     /// When the copy was found to be one, by its own clock.
     at: Time,
-    /// When the last change that both know happened, by the original's.
-    told_at: Time,
+    /// When the last change that both know happened, by the original's; none if there is no such change.
+    told_at: Option<Time>,
 }
 
 impl Theirs {
     fn of(store: &Store, copied: Copied) -> Result<Self, StoreError> {
         let before = Seq(copied.head.0.saturating_sub(1));
-        let last = store.since(before, 1)?.changes.into_iter().next();
-        Ok(Theirs { at: copied.at, told_at: last.map_or(copied.at, |(_, change)| change.at) })
+        let last = store.since(before, 1)?.changes.into_iter().find(|(seq, _)| *seq == copied.head);
+        Ok(Theirs { at: copied.at, told_at: last.map(|(_, change)| change.at) })
     }
 
     /// A notice came to be owed by a change, and later changes are told to have happened later, whatever the clocks of two
     /// machines say. All else goes by them.
     fn has(&self, row: &LedgerRow) -> bool {
         match row.message {
-            Message::Notice { .. } => row.created_at <= self.told_at,
+            Message::Notice { .. } => self.told_at.is_some_and(|told_at| row.created_at <= told_at),
             Message::Correction { .. }
             | Message::Confirmation { .. }
             | Message::Farewell { .. }

@@ -281,11 +281,11 @@ impl Mailer {
     pub(super) fn paces_are_stored(&self, written: &[(Lane, Pace)]) {
         let mut shaping = locked(&self.shaping);
         let shaping = &mut *shaping;
-        let is_written = |lane: &Lane| {
+        let is_open = |lane: &Lane| {
             let pace = shaping.lanes.get(lane).map(|fare| fare.pace);
-            written.iter().any(|(known, then)| known == lane && pace.is_none_or(|pace| pace == *then))
+            pace.is_some_and(|pace| !written.iter().any(|(known, then)| known == lane && *then == pace))
         };
-        shaping.changed.retain(|lane| !is_written(lane));
+        shaping.changed.retain(is_open);
     }
 
     /// What a server said of a message to `lane`, as far as it is believed.

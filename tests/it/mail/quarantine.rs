@@ -65,6 +65,20 @@ async fn what_the_original_owed_is_known_by_the_log_and_not_by_the_clocks_of_two
 }
 
 #[tokio::test]
+async fn an_original_that_had_told_nothing_owes_nothing() {
+    let original = Room::open();
+    original.subscribed(1, &Selection::all()).await;
+    let copy = original.copied();
+    copy.clock.advance(Duration::minutes(1));
+    let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
+    quarantine.look().await.unwrap();
+    copy.publish("After", &["science"]).await;
+    copy.notified().await;
+    assert_eq!(quarantine.release(Owed::Drop).await.unwrap(), Some(0));
+    assert_eq!(sent(&copy).await, ["After"]);
+}
+
+#[tokio::test]
 async fn what_the_original_was_just_telling_of_is_its_own_too() {
     for (owed, expected) in [(Owed::Drop, &["After"][..]), (Owed::Send, &["After", "Before"])] {
         let original = Room::open();
