@@ -109,8 +109,9 @@ struct News<'a> {
     seq: Seq,
     change: Change,
     article: Article,
-    /// How many of what else came out that day are for these selections, behind a place and since a time.
-    counted: HashMap<(Vec<Selection>, Seq, Time), usize>,
+    /// How many of what else came out that day are for these selections, each without what a digest of it told, since a
+    /// time.
+    counted: HashMap<(Vec<(Selection, Option<(Seq, Seq)>)>, Time), usize>,
 }
 
 impl News<'_> {
@@ -222,20 +223,18 @@ impl News<'_> {
         let zone = subscriber.zone.as_ref().unwrap_or(&standard.zone);
         let Some(start) = zone.day_start(self.change.at) else { return Ok(None) };
         let instant = || own.iter().filter(|one| one.cadence.is_instant() && one.active_since().is_some());
-        let selections: Vec<Selection> = instant().map(|one| one.selection.clone()).collect();
-        // What came in a digest was no mail of its own.
-        let behind = instant().filter(|one| one.digests.last.is_some()).map(|one| one.digests.since).max();
+        // What came in a digest was no mail of its own; what came before and behind it was.
+        let digest = |one: &Subscription| one.digests.last.as_ref().map(|last| (last.since, one.digests.since));
+        let asked: Vec<_> = instant().map(|one| (one.selection.clone(), digest(one))).collect();
         let begun = instant().filter_map(Subscription::active_since).min().unwrap_or(start).max(start);
-        let count = self.counted.entry((selections, behind.unwrap_or_default(), begun)).or_insert_with_key(
-            |(selections, behind, begun)| {
-                let is_counted = |(seq, change): &&(Seq, Change)| {
-                    seq > behind
-                        && change.at >= *begun
-                        && selections.iter().any(|selection| change.is_news_for(selection))
-                };
-                today.iter().filter(is_counted).count()
-            },
-        );
+        let count = self.counted.entry((asked, begun)).or_insert_with_key(|(asked, begun)| {
+            let is_counted = |(seq, change): &&(Seq, Change)| {
+                let is_told = |(from, to): (Seq, Seq)| from < *seq && *seq <= to;
+                let mut fits = asked.iter().filter(|(selection, _)| change.is_news_for(selection)).peekable();
+                change.at >= *begun && fits.peek().is_some() && !fits.any(|(_, digest)| digest.is_some_and(is_told))
+            };
+            today.iter().filter(is_counted).count()
+        });
         Ok((*count >= standard.instant_per_day_max).then(|| fold(subscription, zone, self, standard)))
     }
 }

@@ -7,6 +7,7 @@ mod consent;
 mod corrections;
 mod digests;
 mod faults;
+mod folds;
 mod full;
 mod languages;
 mod notices;
