@@ -25,7 +25,10 @@ digest-subject =
        *[other] {" "}and { $others } more
     }
 digest-fold =
-    There was more news today than the { $count } mails that come one by one in a day. Here is the rest in one mail.
+    There was more news in a day than the { $count ->
+        [one] one mail that comes by itself.
+       *[other] { $count } mails that come one by one.
+    } Here is the rest in one mail.
 digest-more = And { $count } more
 
 correction-subject = Correction: { $title }

@@ -24,7 +24,7 @@ digest-subject =
         [0] {""}
        *[other] {" "}等，另有 { $others } 篇
     }
-digest-fold = 今天的新闻较多：单独发送的邮件每天最多 { $count } 封，其余内容汇总在这封邮件里。
+digest-fold = 一天内的新闻较多：单独发送的邮件每天最多 { $count } 封，其余内容汇总在这封邮件里。
 digest-more = 另有 { $count } 篇
 
 correction-subject = 更正：{ $title }

@@ -30,6 +30,8 @@ impl Address {
             && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || is_mark(c));
         let domain = match is_plain(domain) {
             true => Cow::Borrowed(domain),
+            // An address on the web may write a letter as %61; in mail that is a sign like any other, and no domain has it.
+            false if domain.contains('%') => return Err(fault()),
             false => match Host::parse(domain) {
                 Ok(Host::Domain(ascii)) => Cow::Owned(ascii),
                 Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => return Err(fault()),
@@ -125,6 +127,11 @@ mod tests {
             "@example.org",
             "a@",
             "a@localhost",
+            "a@ex%61mple.org",
+            "a@exämple%2Eorg",
+            "a@a_b.org",
+            "a@example.org.",
+            "\"a b\"@example.org",
             "a@b@",
             "a b@example.org",
             "a..b@example.org",
