@@ -2,11 +2,11 @@
 
 use super::{Known, Subscriptions, decide, internal, mint, unknown};
 use crate::domain::{
-    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Subscriber, SubscriberId,
+    Address, Cadence, Consent, Given, Kind, Language, Problem, Reason, Selection, Seq, Subscriber, SubscriberId,
     Subscription, SubscriptionId, SubscriptionState, Time, Zone,
 };
 use crate::services::NOTIFY;
-use crate::store::{Batch, LedgerRow, Message};
+use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, Message, StoreError};
 use crate::wire::mail::{Purpose, Token};
 use chrono::Duration;
 use std::net::IpAddr;
@@ -172,7 +172,7 @@ impl Subscriptions {
             // A digest still tells of what came out meanwhile; mails that come one by one are not sent late.
             let (is_fold, now) = (old.record.digests.is_fold, self.clock.now());
             let is_late = old.record.cadence.is_instant() && !is_fold;
-            let head = if is_late { self.store.head() } else { old.record.digests.since };
+            let head = if is_late { self.store.head() } else { self.told_to(&mut batch, &old.record, now)? };
             let mut new = old.record.begun(now, head, zone);
             if is_fold {
                 new.digests.fold_at_once(zone, now);
@@ -181,6 +181,24 @@ impl Subscriptions {
             Ok((batch, new))
         })
         .await
+    }
+
+    /// The place up to which digests have told what there was. One that was made and never went out has told nothing: it is
+    /// recalled, and the next one begins where it did.
+    fn told_to(&self, batch: &mut Batch, old: &Subscription, now: Time) -> Result<Seq, StoreError> {
+        let Some(last) = &old.digests.last else { return Ok(old.digests.since) };
+        let Some(row) = self.store.message(&LedgerKey::of_digest(last.window.date, old.id))? else {
+            return Ok(old.digests.since);
+        };
+        match row.record.state {
+            Delivery::Sent { .. } | Delivery::OnWire { .. } | Delivery::Failed { .. } => Ok(old.digests.since),
+            Delivery::Recalled { .. } => Ok(last.since),
+            Delivery::Pending { .. } => {
+                let why = "the subscriber had left meanwhile".to_owned();
+                self.store.change_message(batch, row, |row| row.state = Delivery::Recalled { at: now, why });
+                Ok(last.since)
+            }
+        }
     }
 
     /// The subscription of a private feed's address. Errors: [`Kind::NotFound`] for an address that is not ours or not

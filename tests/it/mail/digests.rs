@@ -151,6 +151,33 @@ async fn overlapping_instant_subscriptions_bring_an_article_once() {
 }
 
 #[tokio::test]
+async fn what_a_digest_did_not_come_to_tell_before_a_leave_is_told_once_that_is_taken_back() {
+    const READER: &str = "reader@example.net";
+    for is_recalled in [false, true] {
+        let room = Room::open();
+        let reader = subscribed(&room, READER, "", daily(7)).await;
+        room.publish("First", &["science"]).await;
+        until_seven(&room);
+        // It is made, and the mail server is not to be had.
+        room.digested().await;
+        room.clock.advance(Duration::minutes(5));
+        let secret = room.store.identity().secret;
+        room.subscriptions.leave(&Token::leave(reader.id).seal(&secret)).await.unwrap();
+        if is_recalled {
+            assert!(mailed(&room, READER).await.iter().all(|(subject, _)| subject.contains("unsubscribed")));
+        }
+        room.clock.advance(Duration::minutes(5));
+        room.subscriptions.undo(&Token::undo(&room.subscription(READER)).seal(&secret)).await.unwrap();
+        room.publish("Second", &["science"]).await;
+        until_seven(&room);
+        let mails = mailed(&room, READER).await;
+        let digests: Vec<_> = mails.iter().filter(|(subject, _)| !subject.contains("unsubscribed")).collect();
+        let [(_, text)] = digests.as_slice() else { panic!("one digest, not {mails:?}") };
+        assert_eq!(told(text), ["Second", "First"], "{is_recalled}");
+    }
+}
+
+#[tokio::test]
 async fn a_digest_is_bounded_and_leads_to_the_rest() {
     let mut room = Room::open();
     (room.standard.digest_items_max, room.standard.digest_bytes_max) = (4, 10_000);
