@@ -1,15 +1,18 @@
 //! A mail server on loopback that does what a test tells it to: refuse, stall, cut off, at any stage.
 
-use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
+mod body;
+mod certificates;
+
+pub(crate) use certificates::certificates;
+
+use body::{begin, body};
+use socket2::{Domain, Socket, Type};
 use std::collections::{HashMap, VecDeque};
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 /// Where in the dialogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) enum Act {
     Say(&'static str),
     Stall,
     Cut,
+    /// Reads the beginning of a message and then cuts: of the body alone, and before its end has been read.
+    CutAmid,
 }
 
 /// How its connections are encrypted.
@@ -93,6 +98,8 @@ pub(crate) struct Log {
     /// What followed `AUTH`, and whether the connection was encrypted.
     pub(crate) logins: Vec<(String, bool)>,
     pub(crate) quits: usize,
+    /// Messages that were cut off amid their bytes.
+    pub(crate) cut_amid: usize,
 }
 
 pub(crate) struct Peer {
@@ -106,7 +113,22 @@ impl Peer {
     }
 
     pub(crate) async fn offering(security: Security, offer: Offer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Peer::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), security, offer)
+    }
+
+    /// Its connections hold less than 200 KB of what it has not read yet, where Linux would have them hold some megabytes.
+    pub(crate) fn narrow(offer: Offer) -> Self {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Small packets, so that the other end does not make room for more of them.
+        socket.set_tcp_mss(536).unwrap();
+        socket.set_recv_buffer_size(4_096).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(16).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        Peer::on(TcpListener::from_std(socket.into()).unwrap(), Security::Plain, offer)
+    }
+
+    fn on(listener: TcpListener, security: Security, offer: Offer) -> Self {
         let port = listener.local_addr().unwrap().port();
         let log = Arc::new(Mutex::new(Log { offer, ..Log::default() }));
         let shared = Arc::clone(&log);
@@ -139,25 +161,6 @@ impl Peer {
         let log = self.log.lock().unwrap();
         log.mails.iter().filter(|mail| mail.accepted).map(|mail| mail.to.clone()).collect()
     }
-}
-
-/// A certificate for `localhost` by an authority whose own is written into `folder`; returns that file too.
-pub(crate) fn certificates(folder: &Path) -> (TlsAcceptor, std::path::PathBuf) {
-    let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let ca_file = folder.join("ca.pem");
-    std::fs::write(&ca_file, issuer.pem()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![own.der().clone()], key)
-        .unwrap();
-    (TlsAcceptor::from(Arc::new(config)), ca_file)
 }
 
 async fn serve(mut stream: TcpStream, security: Security, log: Arc<Mutex<Log>>) -> Option<()> {
@@ -293,12 +296,14 @@ async fn talk<S: AsyncRead + AsyncWrite + Unpin>(
                 }
                 // As careless servers do it: 354 even if nobody is to get the message.
                 stream.write_all(b"354 go on\r\n").await.ok()?;
+                begin(&mut stream, log, &to).await?;
                 let bytes = body(&mut stream).await?;
                 has_sender = false;
                 end(&mut stream, log, std::mem::take(&mut to), bytes).await?;
             }
             "BDAT" if is_chunked => {
                 let length = line.split(' ').nth(1).unwrap().parse().unwrap();
+                begin(&mut stream, log, &to).await?;
                 let mut bytes = vec![0; length];
                 stream.read_exact(&mut bytes).await.ok()?;
                 has_sender = false;
@@ -341,21 +346,6 @@ async fn end<S: AsyncRead + AsyncWrite + Unpin>(
     perform(stream, act.unwrap_or(Act::Say("250 2.0.0 queued as 1"))).await
 }
 
-async fn body<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option<Vec<u8>> {
-    let mut bytes = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        if stream.read_until(b'\n', &mut line).await.ok()? == 0 {
-            return None;
-        }
-        match line.as_slice() {
-            b".\r\n" => return Some(bytes),
-            [b'.', rest @ ..] => bytes.extend(rest),
-            line => bytes.extend(line),
-        }
-    }
-}
-
 /// Does what the script says for a command before the first message, if it says anything.
 async fn is_troubled<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut BufReader<S>,
@@ -394,6 +384,6 @@ async fn perform<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut BufReader<S>, a
             (!words.starts_with("421")).then_some(())
         }
         Act::Stall => std::future::pending().await,
-        Act::Cut | Act::Usual => None,
+        Act::Cut | Act::CutAmid | Act::Usual => None,
     }
 }

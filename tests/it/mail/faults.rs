@@ -2,6 +2,7 @@
 //! doubled but what the ledger lists as doubtful.
 
 use super::*;
+use tidings::services::mailer::load_templates;
 use tidings::store::{StoreError, Table};
 
 const OFFERS: [&[&str]; 4] = [
@@ -37,7 +38,7 @@ async fn whatever_a_server_does_at_whatever_stage_nothing_is_lost_and_nothing_do
         let mailer = room.mailer(impatient(&peer));
         let is_chunked = lines.contains(&"CHUNKING");
         for at in STAGES {
-            for act in ACTS {
+            for act in ACTS.into_iter().chain((at == At::Body).then_some(Act::CutAmid)) {
                 // The trouble comes at the first message of a row, amid it, and at its end.
                 for before in [0, 1, READERS - 1] {
                     let case = format!("{lines:?} {at:?} {act:?} behind {before}");
@@ -59,6 +60,7 @@ async fn whatever_a_server_does_at_whatever_stage_nothing_is_lost_and_nothing_do
 /// One article goes to all readers, by a server that is in trouble once.
 async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscription], case: &str, at: At, act: Act) {
     peer.log.lock().unwrap().mails.clear();
+    let cut_before = peer.log.lock().unwrap().cut_amid;
     let article = room.news().await;
     for _ in 0..4 {
         while mailer.step().await.unwrap() == Step::Worked {}
@@ -90,6 +92,8 @@ async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscri
     let is_unsaid = !matches!(act, Act::Say(words) if words.as_bytes()[0].is_ascii_digit() && !words.starts_with("33"));
     let listed = mailer.doubtful(None, 99).unwrap();
     assert_eq!(listed.len(), doubtful, "{case}: listed");
+    let is_cut_amid = act == Act::CutAmid;
+    assert_eq!(peer.log.lock().unwrap().cut_amid - cut_before, usize::from(is_cut_amid), "{case}: cut amid a message");
     let is_chunked = case.contains("CHUNKING");
     if !is_chunked {
         // Only the message whose last dot was not answered.
@@ -102,9 +106,41 @@ async fn fare(room: &Room, peer: &Peer, mailer: &Arc<Mailer>, readers: &[Subscri
     for reader in readers {
         let state = room.delivery(&article, reader);
         let is_settled = matches!(state, Delivery::Sent { .. } | Delivery::Failed { .. });
-        assert!(is_settled && copies(reader) <= 2, "{case}: {state:?}");
+        // The server has nothing of what was cut off, so nobody has it twice.
+        let most = if is_cut_amid { 1 } else { 2 };
+        assert!(is_settled && copies(reader) <= most, "{case}: {state:?}");
+        assert!(copies(reader) > 0 || matches!(state, Delivery::Failed { .. }), "{case}: lost: {state:?}");
     }
     room.until_due();
+}
+
+#[tokio::test]
+async fn a_message_that_is_cut_off_while_it_is_still_being_written_is_sent_again_and_nobody_doubts_it() {
+    const BYTES: usize = 400_000;
+    let folder = tempfile::tempdir().unwrap();
+    let line = "{{ title }}, as we never get tired of telling whoever reads this.\n";
+    let lines = format!("{{% for number in range({}) %}}{line}{{% endfor %}}", BYTES / line.len());
+    std::fs::write(folder.path().join("notice.txt"), format!("{lines}\n{{{{ leave }}}}\n")).unwrap();
+    let templates = load_templates(Some(folder.path())).unwrap();
+    for lines in OFFERS {
+        let (room, mut readers, article) = Room::owing(1).await;
+        let reader = readers.remove(0);
+        let peer = Peer::narrow(Offer { lines, ..Offer::default() });
+        let mailer = room.mailer(settings(Some(smtp(&peer))));
+        mailer.use_templates(Arc::clone(&templates));
+        peer.will(At::Body, Act::CutAmid);
+        mailer.step().await.unwrap();
+        assert_eq!(peer.log.lock().unwrap().cut_amid, 1, "{lines:?}");
+        let state = room.delivery(&article, &reader);
+        assert!(matches!(state, Delivery::Pending { .. }), "{lines:?}: {state:?}");
+        assert!(mailer.doubtful(None, 9).unwrap().is_empty(), "{lines:?}");
+        room.until_due();
+        while mailer.step().await.unwrap() == Step::Worked {}
+        assert_eq!(peer.accepted(), [reader.address.as_str()], "{lines:?}");
+        let bytes = peer.log.lock().unwrap().mails[0].bytes.len();
+        assert!(bytes > 300_000, "{lines:?}: {bytes} bytes are more than a connection holds");
+        assert!(matches!(room.delivery(&article, &reader), Delivery::Sent { .. }), "{lines:?}");
+    }
 }
 
 #[tokio::test]
