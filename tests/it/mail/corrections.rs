@@ -66,7 +66,7 @@ fn told(mails: &[(String, String, Vec<u8>)]) -> Vec<(&str, &str)> {
     mails.iter().map(|(to, subject, _)| (to.as_str(), subject.as_str())).collect()
 }
 
-fn header(mail: &[u8], name: &str) -> String {
+pub(super) fn header(mail: &[u8], name: &str) -> String {
     let text = String::from_utf8(mail.to_vec()).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")));
     line.unwrap_or_else(|| panic!("{name} in {text}")).to_owned()

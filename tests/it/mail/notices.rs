@@ -1,5 +1,7 @@
 //! What is mailed to whom, once, across retractions and restarts.
 
+use super::corrections::header;
+use super::digests::{daily, subscribed, until_seven};
 use super::*;
 use tidings::domain::{Draft, Wish};
 use tidings::services::publish::Publisher;
@@ -97,6 +99,35 @@ async fn only_news_is_mailed_and_only_to_whom_it_is_owed() {
     let mail = MessageParser::new().parse(&mails[0]).unwrap();
     let list = mail.header_raw("List-Id").unwrap().trim();
     assert_eq!(list, "\"Science\" <science.news.example.org>", "the category that was asked for");
+}
+
+#[tokio::test]
+async fn a_digest_has_the_list_headers_of_a_notice() {
+    let room = Room::open();
+    subscribed(&room, "notice@example.net", "category:science", Cadence::Instant).await;
+    subscribed(&room, "digest@example.net", "category:science", daily(7)).await;
+    let confirmations = room.mails();
+    room.publish("News", &["science"]).await;
+    until_seven(&room);
+    room.digested().await;
+    room.notified().await;
+    let mailer = room.mailer(room.outbox());
+    while mailer.step().await.unwrap() == Step::Worked {}
+    let mails: Vec<Vec<u8>> = room.mails().into_iter().filter(|mail| !confirmations.contains(mail)).collect();
+    let to = |to: &str| mails.iter().find(|mail| header(mail, "To") == to).expect("a mail");
+    let (notice, digest) = (to("notice@example.net"), to("digest@example.net"));
+    assert_eq!(mails.len(), 2);
+    for name in ["List-Id", "List-Unsubscribe-Post", "List-Archive", "List-Post", "Auto-Submitted", "Precedence"] {
+        assert_eq!(header(digest, name), header(notice, name), "{name}");
+    }
+    // Each leaves by a link of its own, which is the one in its text.
+    for mail in [notice, digest] {
+        let leave = format!("<https://news.example.org/subscriptions/{}>", link(mail));
+        assert_eq!(header(mail, "List-Unsubscribe"), leave);
+    }
+    assert_ne!(link(digest), link(notice));
+    assert!(header(notice, "Feedback-ID").ends_with(":science:notice:news.example.org"));
+    assert_eq!(header(digest, "Feedback-ID"), "2027-01-16:science:digest:news.example.org");
 }
 
 #[tokio::test]
