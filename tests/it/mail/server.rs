@@ -26,6 +26,26 @@ async fn a_transient_reply_at_any_stage_costs_a_try_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_the_server_said_when_it_took_a_message_is_kept_word_for_word() {
+    let reply = "250 2.0.0 Ok: queued as 4bXyZ1-2 (mx7.example.com, 0.3 s)";
+    for lines in [&[][..], &["PIPELINING"], &["PIPELINING", "CHUNKING"]] {
+        let (room, readers, article) = Room::owing(3).await;
+        let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
+        // The message amid the row: those around it have words of their own.
+        peer.will(At::Body, Act::Usual);
+        peer.will(At::Body, Act::Say(reply));
+        room.mailer(settings(Some(smtp(&peer)))).step().await.unwrap();
+        let to = peer.log.lock().unwrap().mails.iter().map(|mail| mail.to.clone()).collect::<Vec<_>>();
+        assert_eq!(to.len(), readers.len(), "{lines:?}");
+        for reader in &readers {
+            let said = if to[1] == reader.address.as_str() { reply } else { "250 2.0.0 queued as 1" };
+            let state = room.delivery(&article, reader);
+            assert_eq!(state, Delivery::Sent { at: room.clock.now(), reply: said.into() }, "{lines:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_deferred_too_often_is_given_up() {
     let (room, peer, article, reader) = on_its_way().await;
     let mailer = room.mailer(settings(Some(smtp(&peer))));
