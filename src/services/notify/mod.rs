@@ -103,15 +103,17 @@ impl Reader for Notify {
     }
 }
 
+/// What an address gets at once, and of each the part of the log that its last digest told, if it has had one.
+type AtOnce = Vec<(Selection, Option<(Seq, Seq)>)>;
+
 /// An article that has come out.
 struct News<'a> {
     notify: &'a Notify,
     seq: Seq,
     change: Change,
     article: Article,
-    /// How many of what else came out that day are for these selections, each without what a digest of it told, since a
-    /// time.
-    counted: HashMap<(Vec<(Selection, Option<(Seq, Seq)>)>, Time), usize>,
+    /// How many of what else came out that day were mailed at once, since a time.
+    counted: HashMap<(AtOnce, Time), usize>,
 }
 
 impl News<'_> {
@@ -225,7 +227,7 @@ impl News<'_> {
         let instant = || own.iter().filter(|one| one.cadence.is_instant() && one.active_since().is_some());
         // What came in a digest was no mail of its own; what came before and behind it was.
         let digest = |one: &Subscription| one.digests.last.as_ref().map(|last| (last.since, one.digests.since));
-        let asked: Vec<_> = instant().map(|one| (one.selection.clone(), digest(one))).collect();
+        let asked: AtOnce = instant().map(|one| (one.selection.clone(), digest(one))).collect();
         let begun = instant().filter_map(Subscription::active_since).min().unwrap_or(start).max(start);
         let count = self.counted.entry((asked, begun)).or_insert_with_key(|(asked, begun)| {
             let is_counted = |(seq, change): &&(Seq, Change)| {
