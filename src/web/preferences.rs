@@ -286,6 +286,7 @@ fn shown(
         choices => newsroom.categories.iter().map(choice).collect::<Vec<_>>(),
         days => named(Weekdays::ALL.iter()),
         hours => (0..24).collect::<Vec<u8>>(),
+        standard_every => app.subscriptions.standard().every.as_str(),
         standard_hour => u8::from(app.subscriptions.standard().hour),
         time_zone => own.filter(|own| own.act == "settings").map(|own| own.time_zone.clone()).or_else(|| {
             subscriber.zone.as_ref().map(|zone| zone.as_str().to_owned())

@@ -246,3 +246,28 @@ async fn what_a_stranger_asks_takes_nothing_from_who_has_left() {
     room.subscriptions.confirm(&room.confirming(&asked), None, Language::English).await.unwrap();
     assert_eq!(undo(&left).await.unwrap_err().kind, Kind::Gone);
 }
+
+#[tokio::test]
+async fn who_says_nothing_gets_what_the_publisher_has_as_the_standard() {
+    use tidings::config::{Every, Subscriptions as Standard};
+    use tidings::domain::Zone;
+    let mut room = Room::open();
+    let standard = Standard {
+        every: Every::Week,
+        hour: Hour::parse("hour", "18").unwrap(),
+        weekday: chrono::Weekday::Fri,
+        zone: Zone::parse("zone", "Asia/Kolkata").unwrap(),
+        ..Standard::default()
+    };
+    let (store, newsroom, hint) = (Arc::clone(&room.store), Arc::clone(&room.newsroom), Arc::clone(&room.hint));
+    room.subscriptions = Subscriptions::new(store, room.clock.clone(), newsroom, standard, 20, hint);
+    room.subscriptions.ask(Asking::new(address("a@example.net"), Selection::all())).await.unwrap();
+    let token = room.confirming(&room.subscription("a@example.net"));
+    room.subscriptions.confirm(&token, None, Language::English).await.unwrap();
+    let confirmed = room.subscription("a@example.net");
+    assert!(matches!(confirmed.cadence, Cadence::Weekly { .. }), "{:?}", confirmed.cadence);
+    let next = confirmed.digests.next.unwrap().at;
+    // Six in the evening there.
+    assert_eq!(next.format("%a %H:%M").to_string(), "Fri 12:30");
+    assert!(next > room.clock.now() && next - room.clock.now() <= Duration::days(7));
+}

@@ -204,3 +204,24 @@ async fn who_agreed_to_what_when_and_from_where_can_be_shown() {
     let wording = record["wordings"][consent["wording"].as_str().unwrap()].as_str().unwrap();
     assert!(wording.starts_with("Я хочу получать эти письма") && consent["language"] == "ru", "{record}");
 }
+
+#[tokio::test]
+async fn a_link_to_the_preferences_is_of_the_same_budget_and_waits_for_who_proves_no_work() {
+    let room = Room::open();
+    room.subscribed(1, &Selection::all()).await;
+    let reader = address("reader0@example.net");
+    let due = || room.store.messages_due(room.clock.now(), None, 9).unwrap().len();
+    room.subscriptions.send_link_to(&reader, false).await.unwrap();
+    assert_eq!((owed(&room), due()), (1, 0), "it waits");
+    room.clock.advance(room.standard.unproven_wait);
+    assert_eq!(due(), 1);
+    for number in 0..19 {
+        let domain = if number < 10 { "example.org" } else { "example.com" };
+        asked(&room, &format!("a{number}@{domain}"), true).await.unwrap();
+    }
+    for to in [&reader, &address("nobody@example.net")] {
+        let refused = room.subscriptions.send_link_to(to, true).await.unwrap_err();
+        assert_eq!(refused.kind, Kind::TooMany, "20 in this hour, known or not: {to:?}");
+    }
+    assert_eq!(owed(&room), 20);
+}
