@@ -89,3 +89,35 @@ fn no_text_makes_a_line_that_is_too_long_and_what_is_folded_reads_as_it_was() {
         }
     }
 }
+
+/// The names of a mail's headers, in their order.
+fn names(bytes: &[u8]) -> Vec<String> {
+    let mail = MessageParser::new().parse(bytes).unwrap();
+    mail.headers_raw().map(|(name, _)| name.to_owned()).collect()
+}
+
+#[test]
+fn no_text_becomes_a_header_or_markup_of_its_own_in_any_kind_of_mail() {
+    let plain = mails("plain");
+    for text in [
+        "x\r\nBcc: evil@example.org\r\n\r\nbody",
+        "x\nX-Evil: 1",
+        "x\rX-Evil: 1",
+        "x\u{2028}X-Evil: 1\u{85}X-Evil: 2\u{b}X-Evil: 3",
+        "<img src=https://evil.example/p.gif><script>x</script><a href=\"https://evil.example/\">x</a>",
+        "\"><style>@import url(https://evil.example/)</style>",
+        "x\r\n.\r\nMAIL FROM:<evil@example.org>",
+    ] {
+        for ((kind, bytes), (_, usual)) in mails(text).into_iter().zip(&plain) {
+            assert_eq!(names(&bytes), names(usual), "{kind}: {text:?}");
+            let html = MessageParser::new().parse(&bytes).unwrap().body_html(0).unwrap().into_owned();
+            for tag in ["<img", "<script", "<style", "<link"] {
+                assert!(!html.contains(tag), "{kind}: {text:?}: {tag} in {html}");
+            }
+            for (at, _) in html.match_indices(" href=\"") {
+                let link = &html[at + 7..];
+                assert!(link.starts_with("https://news.example.org/"), "{kind}: {text:?}: a link to {:.60}", link);
+            }
+        }
+    }
+}
