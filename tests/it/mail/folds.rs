@@ -88,3 +88,49 @@ async fn what_was_too_much_for_a_day_outlives_a_leave_that_is_taken_back() {
     room.subscriptions.undo(&Token::undo(&room.subscription(READER)).seal(&secret)).await.unwrap();
     assert_eq!(room.subscription(READER).digests.next, None);
 }
+
+#[tokio::test]
+async fn what_is_too_much_is_so_for_an_address_whatever_it_asks_for() {
+    const READER: &str = "reader@example.net";
+    let mut room = Room::open();
+    room.standard.instant_per_day_max = 3;
+    let first = subscribed(&room, READER, "category:science", Cadence::Instant).await;
+    room.subscribed_besides(&first, only(&["economy"])).await;
+    for (title, category) in
+        [("S1", "science"), ("E1", "economy"), ("S2", "science"), ("E2", "economy"), ("S3", "science")]
+    {
+        room.publish(title, &[category]).await;
+        room.notified().await;
+        room.clock.advance(Duration::minutes(1));
+    }
+    let mut at_once: Vec<String> = mailed(&room, READER).await.into_iter().map(|(subject, _)| subject).collect();
+    at_once.sort();
+    assert_eq!(at_once, ["E1", "S1", "S2"]);
+    until_seven(&room);
+    let mut rest: Vec<String> = mailed(&room, READER).await.into_iter().map(|(subject, _)| subject).collect();
+    rest.sort();
+    assert_eq!(rest, ["The News: E2", "The News: S3"], "each subscription's own");
+}
+
+#[tokio::test]
+async fn what_came_in_the_mail_with_the_rest_is_none_of_the_days_mails() {
+    const READER: &str = "reader@example.net";
+    let mut room = Room::open();
+    room.standard.instant_per_day_max = 1;
+    subscribed(&room, READER, "", Cadence::Instant).await;
+    until_seven(&room);
+    room.clock.advance(Duration::hours(14));
+    for title in ["Evening", "Late", "Night"] {
+        room.publish(title, &["science"]).await;
+        room.notified().await;
+        room.clock.advance(Duration::hours(2));
+    }
+    assert_eq!(mailed(&room, READER).await.len(), 1, "in the evening");
+    until_seven(&room);
+    let rest = mailed(&room, READER).await;
+    let [(_, text)] = rest.as_slice() else { panic!("one digest, not {rest:?}") };
+    assert_eq!(told(text), ["Night", "Late"], "what gathers is gathered over midnight");
+    room.clock.advance(Duration::hours(2));
+    room.publish("Morning", &["science"]).await;
+    assert_eq!(mailed(&room, READER).await.len(), 1, "the first of the day");
+}

@@ -139,6 +139,16 @@ fn a_report_that_was_made_up_or_cut_off_does_nothing() {
 }
 
 #[test]
+fn a_report_that_is_cut_anywhere_is_never_worse_than_it_was() {
+    let fields = "Action: failed\nStatus: 5.2.2\nDiagnostic-Code: smtp; 552 5.2.2 <reader@example.net>: mailbox full";
+    let whole = report("Письмо не доставлено", fields);
+    for cut in (0..whole.len()).filter(|cut| whole.is_char_boundary(*cut)) {
+        let incoming = read(&whole[..cut], &sender());
+        assert!(!bounced(Verdict::Hard)(&incoming), "{cut}: {incoming:?}");
+    }
+}
+
+#[test]
 fn a_bounce_without_a_form_is_read_by_the_status_in_its_words() {
     let mail = |from: &str, words: &str| {
         format!("From: {from}\nSubject: failure notice\n\nHi. This is the mail server.\n{words}\n")
