@@ -17,7 +17,7 @@ const ARTICLES_MAX: usize = 8;
 /// Forms that are remembered: one for each article, list, selection, language and way of telling the time that mail is
 /// about now.
 const FORMS_MAX: usize = 1_024;
-/// And the memory they may take; a form has some 5 to 100 KB.
+/// And the memory they may take; a form has some 5 to 200 KB.
 const FORMS_BYTES_MAX: usize = 8 << 20;
 
 /// An article as its mails need it.
