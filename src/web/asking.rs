@@ -3,7 +3,7 @@
 use super::App;
 use super::feeds::client;
 use crate::config::{Every, Subscriptions as Standard};
-use crate::domain::{Cadence, Fault, Hour, Language, Problem, Subscription, Weekdays, Zone};
+use crate::domain::{Cadence, Fault, Hour, Language, Problem, QueryFault, Selection, Subscription, Weekdays, Zone};
 use crate::wire::locale::{Catalogue, When};
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -113,6 +113,16 @@ pub(super) fn zone(name: &str) -> Result<Option<Zone>, Fault> {
 /// A language; none where nothing was said. Errors: a [`Fault`] on `language`.
 pub(super) fn language(tag: &str) -> Result<Option<Language>, Fault> {
     if tag.trim().is_empty() { Ok(None) } else { Language::parse("language", tag).map(Some) }
+}
+
+/// What a query takes in; none where nothing was said. Errors: a [`Fault`] on `query`.
+pub(super) fn query(text: &str) -> Result<Option<Selection>, Fault> {
+    if text.trim().is_empty() { Ok(None) } else { Selection::parse(text.trim()).map(Some).map_err(unreadable) }
+}
+
+/// What is wrong with a query, beside its field.
+pub(super) fn unreadable(fault: QueryFault) -> Fault {
+    Fault { field: "query".to_owned(), ..fault.into() }
 }
 
 /// The language of ours that the browser likes best, if it names one: `Accept-Language`, RFC 9110 §12.5.4.

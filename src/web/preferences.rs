@@ -1,7 +1,7 @@
 //! The page on which subscribers see and change what they get; reached by a link that was mailed to them.
 
 use super::App;
-use super::asking::{Pace, language, offers, zone};
+use super::asking::{Pace, language, offers, query, zone};
 use super::frame::{Head, Segments, page, private, say, segments};
 use super::mishap::{PageProblem, told};
 use crate::config::Every;
@@ -175,10 +175,8 @@ impl Filled {
     }
 
     fn selection(&self, app: &App) -> Result<Selection, Vec<Fault>> {
-        let query = self.query.trim();
-        if !query.is_empty() {
-            let named = |fault: Fault| vec![Fault { field: "query".to_owned(), ..fault }];
-            return Selection::parse(query).map_err(|fault| named(fault.into()));
+        if let Some(selection) = query(&self.query).map_err(|fault| vec![fault])? {
+            return Ok(selection);
         }
         if self.is_everything {
             return Ok(Selection::all());

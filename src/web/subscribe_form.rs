@@ -1,14 +1,14 @@
 //! The form by which one subscribes: what it asks, how it is filled in, and what is wrong with that.
 
 use super::App;
-use super::asking::{Pace, language, offers, preferred, zone};
+use super::asking::{Pace, language, offers, preferred, query, unreadable, zone};
 use super::frame::{Head, page, private, say, scripted};
 use super::mishap::told;
 use super::pages::parameter;
 use super::proof::BITS;
 use super::subscribe::word;
 use crate::config::Subscriptions as Standard;
-use crate::domain::{Address, Category, Fault, Language, Problem, QueryFault, Selection, Slug};
+use crate::domain::{Address, Category, Fault, Language, Problem, Selection, Slug};
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
@@ -100,7 +100,7 @@ impl Filled {
 
     /// All that is ticked.
     fn selection(&self, newsroom: &Newsroom) -> Result<Selection, Vec<Fault>> {
-        let query = query(&self.query)?;
+        let query = query(&self.query).map_err(|fault| vec![fault])?;
         if self.is_everything {
             return Ok(Selection::all());
         }
@@ -109,20 +109,11 @@ impl Filled {
             slugs => Some(newsroom.categories.any_of("category", slugs)?),
         };
         match (categories, query) {
-            (Some(categories), Some(query)) => categories.or(&query).map_err(unreadable),
+            (Some(categories), Some(query)) => categories.or(&query).map_err(|fault| vec![unreadable(fault)]),
             (Some(one), None) | (None, Some(one)) => Ok(one),
             (None, None) => Err(vec![Fault::new("category", "nothing", "everything, or at least one category")]),
         }
     }
-}
-
-/// What a query takes in; none where there is no query. Errors: a [`Fault`] on `query`.
-fn query(text: &str) -> Result<Option<Selection>, Vec<Fault>> {
-    if text.trim().is_empty() { Ok(None) } else { Selection::parse(text).map(Some).map_err(unreadable) }
-}
-
-fn unreadable(fault: QueryFault) -> Vec<Fault> {
-    vec![Fault { field: "query".to_owned(), ..fault.into() }]
 }
 
 /// A category in the form.
