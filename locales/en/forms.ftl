@@ -45,7 +45,7 @@ consent =
     I want to get these mails at this address. I can stop them at any time, by the link in each of them; 28 days after that my address is erased. It is used for these mails alone and given to nobody.
 never-heading = Never ask me again
 never-what =
-    Nobody will be able to have { $address } asked whether it wants these mails. Only a keyed hash of the address is kept for that.
+    Nobody will be able to have the address that this link came to asked whether it wants these mails. Only a keyed hash of the address is kept for that.
 undo-heading = Take it back
 undo-what = { $address } is to get mails from { $newsroom } again.
 undo-what-in = { $address } is to get mails again about:
@@ -61,7 +61,7 @@ done-gets = { $address } gets what is new from now on.
 done-gets-in = { $address } gets what is new from now on, in:
 done-links = Every mail has a link to leave, or to change what you get.
 done-never = You will not be asked again
-done-never-what = Nobody can have { $address } asked from now on.
+done-never-what = Nobody can have the address that the link came to asked from now on.
 done-link-what = A mail with a link to your preferences is on its way to { $address }.
 done-left = You are unsubscribed
 done-left-what = { $address } gets no more of the mails that the link came with.

@@ -7,7 +7,7 @@
 use super::{OnDue, Step, outbox};
 use crate::domain::{Address, Clock, Kind, Problem, Subscriber, SubscriptionId, Time};
 use crate::store::{Batch, Delivery, Due, LedgerKey, Store, StoreError};
-use crate::wire::mail::test_recipient;
+use crate::wire::mail::{mailbox_hash, test_recipient};
 use chrono::Duration;
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -16,6 +16,9 @@ use uuid::Uuid;
 
 /// Subscriptions that are erased in one go through the ledger.
 const PAGE_MAX: usize = 256;
+/// Said to who would erase that: an erased wish would let the address be asked again.
+const ONLY_A_WISH: &str = "nothing is held about this address but a keyed hash, for its owner's wish never to be asked again; \
+    `tidings subscribers allow` takes that out";
 /// Who is due is gathered for this long.
 const GATHER: Duration = Duration::hours(1);
 
@@ -34,13 +37,19 @@ impl Eraser {
 
     /// Erases all that is held about `address`, tests that the operator has sent there included.
     ///
+    /// A wish never to be asked again stays, which is kept without the address.
+    ///
     /// Errors: [`Kind::NotFound`] if that is nothing.
     pub async fn erase_address(&self, address: &Address) -> Result<(), Problem> {
         let subscriber = self.store.subscriber_of(address)?;
         let ids: HashSet<_> = subscriber.into_iter().flat_map(|known| known.record.subscriptions).collect();
         let tests = test_recipient(address, &self.store.identity().secret);
         if self.forget_messages(&[tests].into()).await? == 0 && ids.is_empty() {
-            return Err(Problem::new(Kind::NotFound, "nothing is held about this address"));
+            let has_refused = self.store.never(&mailbox_hash(address, &self.store.identity().secret))?.is_some();
+            return Err(Problem::new(
+                Kind::NotFound,
+                if has_refused { ONLY_A_WISH } else { "nothing is held about this address" },
+            ));
         }
         Ok(self.erase(&ids).await?)
     }

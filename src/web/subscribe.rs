@@ -86,37 +86,51 @@ pub(super) async fn ask(
 
 /// The same for every address.
 fn asked_page(app: &App, newsroom: &Newsroom, ui: Language, address: &Address) -> Result<Response, PageProblem> {
-    let content = context! { address => address.as_str() };
-    let head = say(ui, "asked-heading");
-    Ok(private(StatusCode::OK, page(app, newsroom, "asked.html", Head::own(&head, ui), content)?))
+    Ok(told(app, newsroom, ui, ("asked.html", "asked-heading"), context! { address => address.as_str() })?)
+}
+
+/// The page of this template and this heading.
+fn told(
+    app: &App,
+    newsroom: &Newsroom,
+    ui: Language,
+    (template, heading): (&str, &str),
+    content: minijinja::Value,
+) -> Result<Response, Problem> {
+    Ok(private(StatusCode::OK, page(app, newsroom, template, Head::own(&say(ui, heading), ui), content)?))
 }
 
 /// `GET /subscriptions/{token}`: one button for what the link is for, or the preferences. Changes nothing, since software
 /// opens links too.
 pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<String>) -> Result<Response, PageProblem> {
     let token = segments(path)?;
-    if app.subscriptions.purpose(&token)? == Purpose::Preferences {
-        return preferences::show(&app, &token);
-    }
-    let (purpose, subscription) = app.subscriptions.look(&token)?;
     let newsroom = app.newsroom.load();
     let ui = spoken_to(&app, &token)?;
-    let title = match purpose {
-        Purpose::Confirm => say(ui, "confirm-heading"),
-        Purpose::Undo => say(ui, "undo-heading"),
-        Purpose::Never => say(ui, "never-heading"),
-        Purpose::Leave | Purpose::Preferences | Purpose::Feed => say(ui, "leave-heading"),
+    // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
+    let action = format!("{}subscriptions/{token}", newsroom.site.base_url.path());
+    match app.subscriptions.purpose(&token)? {
+        Purpose::Preferences => return preferences::show(&app, &token),
+        purpose @ Purpose::Never => {
+            let content = context! { purpose => word(purpose), action };
+            return Ok(told(&app, &newsroom, ui, ("subscription.html", "never-heading"), content)?);
+        }
+        Purpose::Confirm | Purpose::Leave | Purpose::Undo | Purpose::Feed => {}
+    }
+    let (purpose, subscription) = app.subscriptions.look(&token)?;
+    let heading = match purpose {
+        Purpose::Confirm => "confirm-heading",
+        Purpose::Undo => "undo-heading",
+        Purpose::Leave | Purpose::Never | Purpose::Preferences | Purpose::Feed => "leave-heading",
     };
     let content = context! {
         purpose => word(purpose),
         address => veiled(&subscription.address),
         selection => titles(asked_about(purpose, &subscription), &newsroom),
-        // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
-        action => format!("{}subscriptions/{token}", newsroom.site.base_url.path()),
+        action,
         script => (purpose == Purpose::Confirm && app.subscriptions.is_past_scanners(&subscription)?)
             .then(|| format!("{}assets/confirm.js", newsroom.site.base_url.path())),
     };
-    Ok(scripted(private(StatusCode::OK, page(&app, &newsroom, "subscription.html", Head::own(&title, ui), content)?)))
+    Ok(scripted(told(&app, &newsroom, ui, ("subscription.html", heading), content)?))
 }
 
 /// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
@@ -144,7 +158,7 @@ pub(super) async fn act(
         Purpose::Leave | Purpose::Never | Purpose::Preferences | Purpose::Feed => None,
     };
     let asked = asked.and_then(|(_, subscription)| asked_about(purpose, &subscription).cloned());
-    let (subscription, done, title) = match purpose {
+    let (subscription, done, heading) = match purpose {
         Purpose::Preferences if is_form => return preferences::act(&app, &token, &sent, from.0).await,
         Purpose::Confirm if has_pressed(word(purpose)) => {
             // The wording was read in the language that the page says it was in.
@@ -156,7 +170,9 @@ pub(super) async fn act(
             (app.subscriptions.undo(&token).await?, word(purpose), "done-undone")
         }
         Purpose::Never if has_pressed(word(purpose)) => {
-            (app.subscriptions.never_again(&token).await?, word(purpose), "done-never")
+            app.subscriptions.never_again(&token).await?;
+            let content = context! { purpose => word(purpose) };
+            return Ok(told(&app, &newsroom, ui, ("done.html", "done-never"), content)?);
         }
         Purpose::Confirm | Purpose::Undo | Purpose::Never | Purpose::Preferences | Purpose::Feed => {
             let detail = "nothing was changed: please open the link of the mail and press the button there";
@@ -182,7 +198,7 @@ pub(super) async fn act(
         selection => titles(asked.as_ref(), &newsroom),
         next => Serde(if asked.is_some() { next_digest(&app, &subscription)? } else { None }),
     };
-    Ok(private(StatusCode::OK, page(&app, &newsroom, "done.html", Head::own(&say(ui, title), ui), content)?))
+    Ok(told(&app, &newsroom, ui, ("done.html", heading), content)?)
 }
 
 /// `GET /assets/subscribe.js`

@@ -132,7 +132,7 @@ impl Mailer {
                     wanted: &wanted(&frame, &newsroom, &subscription.record.selection),
                     cadence: subscription.record.cadence,
                     confirm: &mail::Token::confirm(&subscription.record).seal(secret),
-                    never: &mail::Token::never(row.subscription).seal(secret),
+                    never: &mail::Token::never(row.subscription, to, secret).seal(secret),
                     days: Subscription::CONFIRM_WITHIN_DAYS,
                 };
                 Written::plain(mail::confirmation(&frame, &confirmation)?)

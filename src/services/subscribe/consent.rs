@@ -1,10 +1,10 @@
 //! What is agreed to, and the wish never to be asked again.
 
-use super::{Subscriptions, internal};
+use super::{Subscriptions, internal, unknown};
 use crate::domain::{Address, Kind, Language, Problem, Subscriber, Subscription, SubscriptionState, hex};
 use crate::store::{Batch, Delivery, LedgerKey, Message, Never, Wording};
 use crate::wire::locale::Catalogue;
-use crate::wire::mail::Purpose;
+use crate::wire::mail::{Purpose, Token, mailbox_hash};
 use aws_lc_rs::digest;
 use chrono::Duration;
 
@@ -31,7 +31,9 @@ impl Subscriptions {
     /// Does the owner of the address never want to be asked again, and since when? The wish is the mailbox's: who has said so
     /// for one address is asked at none that differs from it behind a `+` or in the case of its letters, since all of them
     /// come to the same person on most servers, and anybody can think up another one.
-    pub(super) fn never(&self, address: &Address) -> Result<Option<Never>, Problem> {
+    ///
+    /// Errors: the store's.
+    pub fn never(&self, address: &Address) -> Result<Option<Never>, Problem> {
         self.store.never(&self.never_hash(address)).map_err(internal)
     }
 
@@ -43,20 +45,25 @@ impl Subscriptions {
         Ok(matches!(sent, Some(Delivery::Sent { at, .. }) if self.clock.now() - at >= SCANNED_WITHIN))
     }
 
-    /// From now on nobody can have the owner of this link's address asked; what waits to be confirmed is erased.
+    /// From now on nobody can have the owner of this link's address asked; what waits to be confirmed is erased. The link
+    /// is good for ever, whatever else is known of the address; a second time changes nothing.
     ///
-    /// Errors: as for [`Subscriptions::look`], and for a link that is for something else.
-    pub async fn never_again(&self, token: &str) -> Result<Subscription, Problem> {
+    /// Errors: [`Kind::NotFound`] for a link that is not ours or for something else.
+    pub async fn never_again(&self, token: &str) -> Result<(), Problem> {
         self.change(|| {
-            let (_, old) = self.open_for(Purpose::Never, token)?;
+            let token = Token::open(token, &self.store.identity().secret).ok_or_else(unknown)?;
+            let hash = token.mailbox.filter(|_| token.purpose == Purpose::Never).ok_or_else(unknown)?;
             let now = self.clock.now();
             let mut batch = Batch::default();
-            self.store.write_never(&mut batch, &self.never_hash(&old.record.address), &Never { at: now });
-            if old.record.state == SubscriptionState::Pending {
+            if self.store.never(&hash).map_err(internal)?.is_none() {
+                self.store.write_never(&mut batch, &hash, &Never { at: now });
+            }
+            let asked = self.store.subscription(token.subscription).map_err(internal)?;
+            if let Some(old) = asked.filter(|old| old.record.state == SubscriptionState::Pending) {
                 let ended = Subscription { erase_at: Some(now), ..old.record.left(now) };
                 self.store.write_subscription(&mut batch, Some(&old), &ended);
             }
-            Ok((batch, old.record))
+            Ok((batch, ()))
         })
         .await
     }
@@ -86,6 +93,6 @@ impl Subscriptions {
     }
 
     fn never_hash(&self, address: &Address) -> [u8; 32] {
-        self.keyed(b"tidings: never ask\0", address.mailbox().as_bytes())
+        mailbox_hash(address, &self.store.identity().secret)
     }
 }

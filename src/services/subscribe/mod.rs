@@ -131,9 +131,10 @@ impl Subscriptions {
         Token::open(token, &self.store.identity().secret).map(|token| token.purpose).ok_or_else(unknown)
     }
 
-    /// What a link is for and whose it is. Changes nothing, however often software opens the link.
+    /// What a link is for and the subscription that it is of. Changes nothing, however often software opens the link.
     ///
-    /// Errors: [`Kind::NotFound`] for a link that is not ours; [`Kind::Gone`] for one that is no longer good.
+    /// Errors: [`Kind::NotFound`] for a link that is not ours, or of no one subscription; [`Kind::Gone`] for one that is no
+    /// longer good.
     pub fn look(&self, token: &str) -> Result<(Purpose, Subscription), Problem> {
         let (token, stored) = self.open(token)?;
         match token.purpose {
@@ -142,9 +143,8 @@ impl Subscriptions {
                 let known = self.known(&stored.record.address)?.ok_or_else(unknown)?;
                 decide::may_undo(&stored.record, known.records(), token.round)?;
             }
-            Purpose::Leave | Purpose::Never => {}
-            // These are no links to a page of one subscription.
-            Purpose::Preferences | Purpose::Feed => return Err(unknown()),
+            Purpose::Leave => {}
+            Purpose::Preferences | Purpose::Feed | Purpose::Never => return Err(unknown()),
         }
         Ok((token.purpose, stored.record))
     }

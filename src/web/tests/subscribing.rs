@@ -279,10 +279,18 @@ async fn the_page_confirms_by_itself_once_those_who_open_links_before_people_hav
         page.says(&["name=\"act\" value=\"confirm\""]);
         assert_eq!(paper.state(waiting.id), SubscriptionState::Pending, "a GET changes nothing");
     }
-    let never = format!("/subscriptions/{}", Token::never(waiting.id).seal(&paper.app.store.identity().secret));
-    paper.get(&never).await.says(&["name=\"act\" value=\"never\""]).says_nothing_of(&[script]);
-    assert_eq!(paper.post(&never, "").await.status, StatusCode::BAD_REQUEST);
-    paper.post(&never, "act=never").await.says(&["You will not be asked again"]);
+    let secret = &paper.app.store.identity().secret;
+    let never = format!("/subscriptions/{}", Token::never(waiting.id, &waiting.address, secret).seal(secret));
+    for is_known in [true, false] {
+        paper.get(&never).await.says(&["name=\"act\" value=\"never\""]).says_nothing_of(&[script]);
+        assert_eq!(paper.post(&never, "").await.status, StatusCode::BAD_REQUEST);
+        paper.post(&never, "act=never").await.says(&["You will not be asked again"]);
+        assert!(paper.app.subscriptions.never(&waiting.address).unwrap().is_some(), "known: {is_known}");
+        if is_known {
+            paper.app.eraser.erase(&[waiting.id].into()).await.unwrap();
+            paper.app.subscriptions.allow(&waiting.address).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -198,7 +198,8 @@ fn a_confirmation_says_what_was_asked_for_and_what_to_do_if_it_was_not_you() {
     }
     assert_eq!(header(&mail, "Auto-Submitted"), Some("auto-generated"));
     for body in [mail.body_text(0).unwrap(), mail.body_html(0).unwrap()] {
-        for part in ["Science, Economy", often, "https://news.example.org/subscriptions/T", "14 days", "do nothing"] {
+        let (yes, never) = ("https://news.example.org/subscriptions/T", "https://news.example.org/subscriptions/N");
+        for part in ["Science, Economy", often, yes, "14 days", "do nothing", "Never ask me again", never] {
             assert!(body.contains(part), "{part} in {body}");
         }
     }

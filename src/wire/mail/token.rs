@@ -49,52 +49,60 @@ pub struct Token {
     /// The round that it is good for: of the subscription, of the subscriber's links, or of the feed's addresses. Leaving
     /// is possible at any time by every mail's link: there it says which mail that was, or 0.
     pub round: u32,
+    /// Of [`Purpose::Never`]: whose wish it is, as [`mailbox_hash`] has it. So that link works for good, also when all else that
+    /// was known of the address is erased.
+    pub mailbox: Option<[u8; 32]>,
 }
 
 /// Keeps these signatures apart from any other use of the same secret.
 const DOMAIN: &[u8] = b"tidings: link of a subscription\0";
 /// Purpose, subscription, round.
 const BODY_BYTES: usize = 1 + 16 + 4;
+const MAILBOX_BYTES: usize = 32;
 const TAG_BYTES: usize = 32;
 
 impl Token {
     /// Confirms the subscription's present round.
     pub fn confirm(subscription: &Subscription) -> Self {
-        Token { purpose: Purpose::Confirm, subscription: subscription.id, round: subscription.round }
+        Token::new(Purpose::Confirm, subscription.id, subscription.round)
     }
 
     /// Leaves, whenever it is used.
     pub fn leave(subscription: SubscriptionId) -> Self {
-        Token { purpose: Purpose::Leave, subscription, round: 0 }
+        Token::new(Purpose::Leave, subscription, 0)
     }
 
     /// The same by the link of the mail with this tag.
     pub fn leave_by(subscription: SubscriptionId, tag: u32) -> Self {
-        Token { round: tag, ..Token::leave(subscription) }
+        Token::new(Purpose::Leave, subscription, tag)
     }
 
-    /// Forbids that the owner of the subscription's address is asked again.
-    pub fn never(subscription: SubscriptionId) -> Self {
-        Token { purpose: Purpose::Never, subscription, round: 0 }
+    /// Forbids that the owner of the subscription's `address` is asked again.
+    pub fn never(subscription: SubscriptionId, address: &Address, secret: &[u8; 32]) -> Self {
+        Token { mailbox: Some(mailbox_hash(address, secret)), ..Token::new(Purpose::Never, subscription, 0) }
     }
 
     /// Takes back that the subscription was left, this time.
     pub fn undo(subscription: &Subscription) -> Self {
-        Token { purpose: Purpose::Undo, subscription: subscription.id, round: subscription.round }
+        Token::new(Purpose::Undo, subscription.id, subscription.round)
     }
 
     /// Shows and changes what is known of the subscriber, until another such link is asked for.
     pub fn preferences(subscriber: &Subscriber) -> Self {
-        let subscription = SubscriptionId(subscriber.id.0);
-        Token { purpose: Purpose::Preferences, subscription, round: subscriber.links }
+        Token::new(Purpose::Preferences, SubscriptionId(subscriber.id.0), subscriber.links)
     }
 
     /// Reads the subscription as a feed, until that gets another address.
     pub fn feed(subscription: &Subscription) -> Self {
-        Token { purpose: Purpose::Feed, subscription: subscription.id, round: subscription.feed }
+        Token::new(Purpose::Feed, subscription.id, subscription.feed)
     }
 
-    /// As it stands in an address: base64url of purpose, subscription, round and their HMAC-SHA256.
+    fn new(purpose: Purpose, subscription: SubscriptionId, round: u32) -> Self {
+        Token { purpose, subscription, round, mailbox: None }
+    }
+
+    /// As it stands in an address: base64url of purpose, subscription, round, mailbox if there is one, and the HMAC-SHA256 of
+    /// all of them.
     pub fn seal(&self, secret: &[u8; 32]) -> String {
         let mut bytes = self.body();
         let tag = hmac::sign(&key(secret), &[DOMAIN, &bytes].concat());
@@ -105,24 +113,27 @@ impl Token {
     /// Reads what [`Token::seal`] gave out; none where the signature does not fit. Takes the same time either way.
     pub fn open(text: &str, secret: &[u8; 32]) -> Option<Self> {
         /// Longer text is not even decoded.
-        const TEXT_BYTES: usize = ((BODY_BYTES + TAG_BYTES) * 4).div_ceil(3);
+        const TEXT_BYTES: usize = ((BODY_BYTES + MAILBOX_BYTES + TAG_BYTES) * 4).div_ceil(3);
         let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
-        let (body, tag) = bytes.split_at_checked(BODY_BYTES)?;
+        let (body, tag) = bytes.split_at_checked(bytes.len().checked_sub(TAG_BYTES)?)?;
         hmac::verify(&key(secret), &[DOMAIN, body].concat(), tag).ok()?;
         let (purpose, rest) = body.split_first()?;
-        let (subscription, round) = rest.split_first_chunk::<16>()?;
+        let (subscription, rest) = rest.split_first_chunk::<16>()?;
+        let (round, mailbox) = rest.split_first_chunk::<4>()?;
         Some(Token {
             purpose: Purpose::ALL.into_iter().find(|known| known.letter() == *purpose)?,
             subscription: SubscriptionId(Uuid::from_bytes(*subscription)),
-            round: u32::from_be_bytes(round.try_into().ok()?),
+            round: u32::from_be_bytes(*round),
+            mailbox: if mailbox.is_empty() { None } else { Some(mailbox.try_into().ok()?) },
         })
     }
 
     fn body(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(BODY_BYTES + TAG_BYTES);
+        let mut bytes = Vec::with_capacity(BODY_BYTES + MAILBOX_BYTES + TAG_BYTES);
         bytes.push(self.purpose.letter());
         bytes.extend(self.subscription.0.as_bytes());
         bytes.extend(self.round.to_be_bytes());
+        bytes.extend(self.mailbox.iter().flatten());
         bytes
     }
 }
@@ -164,6 +175,14 @@ pub fn test_recipient(address: &Address, secret: &[u8; 32]) -> SubscriptionId {
     SubscriptionId(uuid::Builder::from_random_bytes(first).into_uuid())
 }
 
+/// A keyed hash of the mailbox of `address`, by which a wish never to be asked again is kept: nobody who reads the store can
+/// tell from it whose wish that is, nor find it in another store.
+pub fn mailbox_hash(address: &Address, secret: &[u8; 32]) -> [u8; 32] {
+    const NEVER: &[u8] = b"tidings: never ask\0";
+    let tag = hmac::sign(&key(secret), &[NEVER, address.mailbox().as_bytes()].concat());
+    tag.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
 fn key(secret: &[u8; 32]) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, secret)
 }
@@ -188,11 +207,7 @@ mod tests {
 
     #[test]
     fn a_token_opens_with_its_own_secret_and_not_a_letter_changed() {
-        let token = Token {
-            purpose: Purpose::Confirm,
-            subscription: SubscriptionId(Uuid::from_u128(0x0123_4567_89ab_cdef)),
-            round: 3,
-        };
+        let token = Token::new(Purpose::Confirm, SubscriptionId(Uuid::from_u128(0x0123_4567_89ab_cdef)), 3);
         let text = token.seal(&[7; 32]);
         assert_eq!(text.len(), 71);
         assert_eq!(Token::open(&text, &[7; 32]), Some(token));
@@ -206,6 +221,27 @@ mod tests {
         }
         for wrong in ["", "A", &text[1..], &format!("{text}A"), &format!("{text}="), &"A".repeat(1_000)] {
             assert_eq!(Token::open(wrong, &[7; 32]), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_link_to_be_left_alone_tells_of_the_mailbox_and_of_nothing_that_can_be_read() {
+        let address = |text| Address::parse("address", text).expect(text);
+        let id = SubscriptionId(Uuid::from_u128(7));
+        let token = Token::never(id, &address("Reader+news@example.org"), &[7; 32]);
+        let text = token.seal(&[7; 32]);
+        assert_eq!(Token::open(&text, &[7; 32]), Some(token));
+        assert_eq!(text.len(), 114);
+        assert_eq!(Token::never(id, &address("reader@example.org"), &[7; 32]), token, "the same mailbox");
+        for (other, secret) in [("reader@example.org", [8; 32]), ("readers@example.org", [7; 32])] {
+            let other = mailbox_hash(&address(other), &secret);
+            assert_ne!(Some(other), token.mailbox);
+        }
+        for bytes in [1, 31, 33] {
+            let body = [&token.body()[..BODY_BYTES], &vec![1; bytes]].concat();
+            let tag = hmac::sign(&key(&[7; 32]), &[DOMAIN, &body].concat());
+            let odd = URL_SAFE_NO_PAD.encode([&body[..], tag.as_ref()].concat());
+            assert_eq!(Token::open(&odd, &[7; 32]), None, "{bytes} bytes");
         }
     }
 }
