@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Instant;
 use tidings::config::{self, Smtp, Tls};
 use tidings::domain::{
-    Address, Article, ArticleId, Cadence, Change, ChangeKind, Clock, Content, Digests, Hour, Labels, Selection,
-    Subscription, SubscriptionId, SubscriptionState, Time, Weekdays, Window,
+    Address, Article, ArticleId, Cadence, Change, ChangeKind, Clock, Content, Digests, Edition, Hour, Labels,
+    Selection, Subscription, SubscriptionId, SubscriptionState, Time, Weekdays, Window,
 };
 use tidings::services::digest::Digester;
 use tidings::services::mailer::Mailer;
@@ -123,7 +123,7 @@ async fn fill(store: &Store, count: usize, of: impl Fn(usize) -> (Selection, Tim
         let address =
             Address::parse("address", &format!("reader{number}@example.net")).map_err(|f| anyhow::anyhow!("{f}"))?;
         let asked = Subscription::asked(SubscriptionId(id), address, selection, Time::UNIX_EPOCH);
-        let window = Window { date: at.date_naive(), at };
+        let window = Window { edition: Edition::of(at.date_naive()), at };
         let subscription = Subscription {
             state: SubscriptionState::Confirmed { at: Time::UNIX_EPOCH },
             cadence: Cadence::Daily { hour, days: Weekdays::ALL },

@@ -28,8 +28,8 @@ pub use problem::{Fault, Kind, Problem, Reason};
 pub use selection::{Node, QueryFault, Selection};
 pub use site::Site;
 pub use subscription::{
-    Address, Besides, Cadence, Consent, Digests, Given, Hour, Misses, PastDigest, Span, Subscriber, SubscriberId,
-    Subscription, SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
+    Address, Besides, Cadence, Consent, Digests, Edition, Given, Hour, Misses, PastDigest, Span, Subscriber,
+    SubscriberId, Subscription, SubscriptionId, SubscriptionState, Weekdays, Window, Zone,
 };
 pub use text::{clean_block, clean_line, hex, is_language_tag};
 pub use time::{Clock, Time, changed, parse_time, rfc822};

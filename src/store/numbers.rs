@@ -132,7 +132,7 @@ impl Counted {
     pub fn of(message: &Message, subscription: &Subscription) -> Self {
         let about = match message {
             Message::Notice { article } | Message::Correction { article, .. } => About::Article(article.clone()),
-            Message::Digest { window, .. } => About::Digest(*window),
+            Message::Digest { edition, .. } => About::Digest(edition.date),
             Message::Confirmation { .. }
             | Message::Farewell { .. }
             | Message::Preferences { .. }

@@ -144,7 +144,7 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Cadence, Digests, Hour, Selection, SubscriptionState, Time, Weekdays, Window};
+    use crate::domain::{Cadence, Digests, Edition, Hour, Selection, SubscriptionState, Time, Weekdays, Window};
     use crate::store::{CommitError, check, wait};
     use uuid::Uuid;
 
@@ -218,7 +218,7 @@ mod tests {
         store.write_first_subscription(&mut batch, &first);
         wait(store.commit(batch)).unwrap();
         let at = Time::UNIX_EPOCH + chrono::Duration::days(1);
-        let window = Window { date: at.date_naive(), at };
+        let window = Window { edition: Edition::of(at.date_naive()), at };
         let confirmed = Subscription {
             state: SubscriptionState::Confirmed { at },
             cadence: Cadence::Daily { hour: Hour::try_from(0).unwrap(), days: Weekdays::ALL },

@@ -8,8 +8,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tidings::domain::{
-    Address, ArticleId, Cadence, ChangeKind, Clock, Digests, Hour, Selection, Seq, Slug, Subscription, SubscriptionId,
-    SubscriptionState, Term, Time, Weekdays, Window,
+    Address, ArticleId, Cadence, ChangeKind, Clock, Digests, Edition, Hour, Selection, Seq, Slug, Subscription,
+    SubscriptionId, SubscriptionState, Term, Time, Weekdays, Window,
 };
 use tidings::store::{Batch, Delivery, LedgerKey, Message, Store, wait};
 
@@ -59,7 +59,7 @@ fn subscribe(store: &Store) {
 /// The digests of all who get some are due now, in the window of number `cycle`.
 fn make_digests_due(store: &Store, cycle: u64) {
     let now = Clock::system().now();
-    let window = Window { date: now.date_naive() + chrono::Days::new(cycle), at: now };
+    let window = Window { edition: Edition::of(now.date_naive() + chrono::Days::new(cycle)), at: now };
     let mut batch = Batch::default();
     for old in store.subscriptions(None, 1_000).unwrap() {
         if old.record.cadence != Cadence::Instant {

@@ -4,8 +4,8 @@ use crate::harness::{Mail, Newsroom, Setup, eventually, project};
 use crate::smtp::{Offer, Peer, Security};
 use std::collections::{BTreeMap, BTreeSet};
 use tidings::domain::{
-    Address, Cadence, Clock, Digests, Hour, Selection, Subscription, SubscriptionId, SubscriptionState, Weekdays,
-    Window,
+    Address, Cadence, Clock, Digests, Edition, Hour, Selection, Subscription, SubscriptionId, SubscriptionState,
+    Weekdays, Window,
 };
 use tidings::store::{Batch, Store, wait};
 
@@ -54,7 +54,7 @@ fn subscribe(store: &Store) {
         let asked = Subscription::asked(id, to, Selection::all(), now);
         let state = SubscriptionState::Confirmed { at: now };
         let daily = Cadence::Daily { hour: Hour::SEVEN, days: Weekdays::ALL };
-        let next = Some(Window { date: now.date_naive(), at: now });
+        let next = Some(Window { edition: Edition::of(now.date_naive()), at: now });
         let (cadence, next) = if number < READERS { (Cadence::Instant, None) } else { (daily, next) };
         let digests = Digests { next, ..Digests::default() };
         store.write_first_subscription(&mut batch, &Subscription { state, cadence, digests, erase_at: None, ..asked });

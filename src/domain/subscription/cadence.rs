@@ -2,7 +2,8 @@
 //!
 //! A digest's window is known by its local date, so there is one a day at most, whatever the clocks do: an hour that
 //! does not exist on that date is taken an hour later, one that exists twice is taken once, and a date that does not
-//! exist has no window.
+//! exist has no window. Only a digest that does not wait for its hour, since its reader wants mails at once from now on, may
+//! be another one of its date.
 
 use crate::domain::{Fault, Time};
 use chrono::{DateTime, Datelike as _, NaiveDate, Weekday};
@@ -44,11 +45,22 @@ pub struct Hour(u8);
 #[serde(try_from = "Vec<Weekday>", into = "Vec<Weekday>")]
 pub struct Weekdays(u8);
 
-/// When a digest is due: once on its date.
+/// Names a digest of a subscription for ever: `2026-05-10`, and `2026-05-10.1` where there had been one of that date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Edition {
+    /// The local date on which it was due.
+    pub date: NaiveDate,
+    /// How many of that date came before it.
+    pub extra: u32,
+}
+
+/// When a digest is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
-    /// The local date, which is its name.
-    pub date: NaiveDate,
+    /// Its name.
+    #[serde(rename = "date")]
+    pub edition: Edition,
     /// The instant.
     #[serde(with = "crate::domain::millis")]
     pub at: Time,
@@ -102,7 +114,49 @@ fn window(zone: &TimeZone, date: NaiveDate, hour: Hour) -> Option<Window> {
     // For an hour that is skipped the later instant, for one that comes twice the first (RFC 5545 §3.3.5).
     let zoned = local.at(hour, 0, 0, 0).to_zoned(zone.clone()).ok()?;
     let at = DateTime::from_timestamp_millis(zoned.timestamp().as_millisecond())?;
-    exists.then_some(Window { date, at })
+    exists.then_some(Window { edition: Edition::of(date), at })
+}
+
+impl Edition {
+    /// The first of `date`.
+    pub fn of(date: NaiveDate) -> Self {
+        Edition { date, extra: 0 }
+    }
+
+    /// The first one that can be on `date`, behind `last`.
+    pub(super) fn behind(last: Option<Edition>, date: NaiveDate) -> Self {
+        match last.filter(|last| last.date >= date) {
+            Some(last) => Edition { extra: last.extra.saturating_add(1), ..last },
+            None => Edition::of(date),
+        }
+    }
+}
+
+impl fmt::Display for Edition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.extra {
+            0 => self.date.fmt(f),
+            extra => write!(f, "{}.{extra}", self.date),
+        }
+    }
+}
+
+impl TryFrom<String> for Edition {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let (date, extra) = text.split_once('.').unwrap_or((&text, "0"));
+        match (date.parse(), extra.parse()) {
+            (Ok(date), Ok(extra)) => Ok(Edition { date, extra }),
+            (_, _) => Err(format!("found \"{text}\", expected a date such as 2026-05-10, or 2026-05-10.1")),
+        }
+    }
+}
+
+impl From<Edition> for String {
+    fn from(edition: Edition) -> String {
+        edition.to_string()
+    }
 }
 
 impl Hour {

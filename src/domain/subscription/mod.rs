@@ -9,13 +9,13 @@ mod subscriber;
 mod tests;
 
 pub use address::Address;
-pub use cadence::{Cadence, Hour, Weekdays, Window, Zone};
+pub use cadence::{Cadence, Edition, Hour, Weekdays, Window, Zone};
 pub use consent::{Consent, Given};
 pub use misses::Misses;
 pub use subscriber::{Subscriber, SubscriberId};
 
 use super::{Change, Selection, Seq, Time};
-use chrono::Duration;
+use chrono::{Duration, NaiveDate};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -170,11 +170,16 @@ impl Digests {
         (self.next, self.is_fold) = (Some(self.at_once(zone, now)), true);
     }
 
-    /// The window of a digest that comes at `now`: of today, or of the first date behind that of the last one.
+    /// The window of a digest that comes at `now`, also on a day that has had one: the next day is not to miss its own for
+    /// that.
     fn at_once(&self, zone: &Zone, now: Time) -> Window {
-        let free = self.last.as_ref().and_then(|last| last.window.date.succ_opt());
-        let today = zone.date(now);
-        Window { date: free.map_or(today, |free| free.max(today)), at: now }
+        let last = self.last.as_ref().map(|last| last.window.edition);
+        Window { edition: Edition::behind(last, zone.date(now)), at: now }
+    }
+
+    /// The date of the last one.
+    pub fn last_date(&self) -> Option<NaiveDate> {
+        self.last.as_ref().map(|last| last.window.edition.date)
     }
 
     /// The place behind which the digest of `window` begins or began, if there is one of just this window.
@@ -241,7 +246,7 @@ impl Subscription {
     pub fn begun(&self, now: Time, head: Seq, zone: &Zone) -> Self {
         // An undone break or an undone leave must not bring the digest of a day a second time.
         let last = self.digests.last.clone();
-        let next = self.cadence.next(zone, last.as_ref().map(|last| last.window.date), now);
+        let next = self.cadence.next(zone, self.digests.last_date(), now);
         let digests = Digests { next, since: head, last, is_fold: false };
         let state = SubscriptionState::Confirmed { at: now };
         Subscription { state, paused_at: None, digests, erase_at: None, ..self.clone() }
@@ -250,14 +255,13 @@ impl Subscription {
     /// The same at another cadence or in another zone, from `now` on. What its next digest begins with stays.
     pub fn paced(&self, cadence: Cadence, zone: &Zone, now: Time) -> Self {
         let digests = self.digests.clone();
-        let after = digests.last.as_ref().map(|last| last.window.date);
         let next = match (cadence, digests.next) {
             _ if self.active_since().is_none() => None,
             (Cadence::Instant, Some(next)) if next.at <= now => Some(next),
             // What has gathered so far comes now, and then each by itself.
             (Cadence::Instant, Some(_)) => Some(digests.at_once(zone, now)),
             (Cadence::Instant, None) => None,
-            (Cadence::Daily { .. } | Cadence::Weekly { .. }, _) => cadence.next(zone, after, now),
+            (Cadence::Daily { .. } | Cadence::Weekly { .. }, _) => cadence.next(zone, digests.last_date(), now),
         };
         let is_fold = digests.is_fold && cadence.is_instant();
         Subscription { cadence, digests: Digests { next, is_fold, ..digests }, ..self.clone() }

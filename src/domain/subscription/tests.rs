@@ -21,7 +21,7 @@ fn windows(cadence: Cadence, zone: &Zone, from: &str, until: &str) -> Vec<Window
     let (mut now, until, mut last) = (at(from), at(until), None);
     let mut windows = Vec::new();
     while let Some(window) = cadence.next(zone, last, now).filter(|window| window.at <= until) {
-        (now, last) = (window.at + Duration::seconds(1), Some(window.date));
+        (now, last) = (window.at + Duration::seconds(1), Some(window.edition.date));
         windows.push(window);
     }
     windows
@@ -44,7 +44,7 @@ fn a_year_of_daily_digests_has_one_on_every_date_of_every_zone_at_every_hour() {
         for at_hour in 0..24 {
             let cadence = Cadence::Daily { hour: hour(at_hour), days: Weekdays::ALL };
             let windows = windows(cadence, &zone(name), from, until);
-            let dates: Vec<NaiveDate> = windows.iter().map(|window| window.date).collect();
+            let dates: Vec<NaiveDate> = windows.iter().map(|window| window.edition.date).collect();
             let whole = dates[0].iter_days().take_while(|date| date <= dates.last().expect("some"));
             let missing: Option<NaiveDate> = missing.map(|text: &str| text.parse().expect("a date"));
             let expected: Vec<NaiveDate> = whole.filter(|date| Some(*date) != missing).collect();
@@ -75,7 +75,7 @@ fn an_hour_that_is_skipped_comes_later_and_one_that_comes_twice_comes_once() {
     ] {
         let window = daily(at_hour).next(&zone(name), None, at(now)).expect("a window");
         assert_eq!(window.at, at(expected), "{name} at {at_hour}");
-        let again = daily(at_hour).next(&zone(name), Some(window.date), window.at).expect("a window");
+        let again = daily(at_hour).next(&zone(name), Some(window.edition.date), window.at).expect("a window");
         assert!(again.at - window.at >= Duration::hours(22), "{name} at {at_hour}: {again:?}");
     }
 }
@@ -86,14 +86,16 @@ fn weekdays_are_those_of_the_subscribers_own_calendar() {
     // Sunday evening in New York is Monday in UTC.
     let cadence = Cadence::Daily { hour: hour(21), days: working };
     let all = windows(cadence, &zone("America/New_York"), "2026-06-01T00:00:00Z", "2026-06-30T00:00:00Z");
-    let days: BTreeSet<&str> =
-        all.iter().map(|window| if window.date.format("%a").to_string() == "Mon" { "Mon" } else { "Wed" }).collect();
+    let days: BTreeSet<&str> = all
+        .iter()
+        .map(|window| if window.edition.date.format("%a").to_string() == "Mon" { "Mon" } else { "Wed" })
+        .collect();
     assert_eq!((all.len(), days.len()), (8, 2));
     assert_eq!(all[0].at, at("2026-06-02T01:00:00Z"));
     let weekly = Cadence::Weekly { hour: hour(7), day: Weekday::Sun };
     let year = windows(weekly, &zone("Europe/Berlin"), "2026-01-01T00:00:00Z", "2026-12-31T00:00:00Z");
     assert_eq!(year.len(), 52);
-    assert!(year.windows(2).all(|pair| (pair[1].date - pair[0].date).num_days() == 7));
+    assert!(year.windows(2).all(|pair| (pair[1].edition.date - pair[0].edition.date).num_days() == 7));
 }
 
 #[test]
@@ -102,10 +104,11 @@ fn who_was_away_gets_one_window_and_who_moves_gets_no_date_twice() {
     let berlin = zone("Europe/Berlin");
     let missed: NaiveDate = "2026-05-01".parse().expect("a date");
     let next = cadence.next(&berlin, Some(missed), at("2026-05-09T12:00:00Z")).expect("a window");
-    assert_eq!(next.date.to_string(), "2026-05-10", "the nine between are one");
+    assert_eq!(next.edition.date.to_string(), "2026-05-10", "the nine between are one");
     // The digest of the 10th came in Auckland; Honolulu, where it is still the 9th, gets none of that date again.
-    let moved = cadence.next(&zone("Pacific/Honolulu"), Some(next.date), at("2026-05-09T19:05:00Z")).expect("a window");
-    assert_eq!(moved.date.to_string(), "2026-05-11");
+    let moved =
+        cadence.next(&zone("Pacific/Honolulu"), Some(next.edition.date), at("2026-05-09T19:05:00Z")).expect("a window");
+    assert_eq!(moved.edition.date.to_string(), "2026-05-11");
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Whom a correction is for: what each was last told of the article, read off the ledger.
 
 use crate::config::MailText;
-use crate::domain::{Article, Change, ChangeKind, Seq, Slug, Subscription, SubscriptionId};
+use crate::domain::{Article, Change, ChangeKind, Edition, Seq, Slug, Subscription, SubscriptionId};
 use crate::store::{Correction, Delivery, LedgerKey, LedgerRow, Message, Print, Revisions, Store, StoreError, Stored};
 use crate::wire::mail;
-use chrono::{Duration, NaiveDate};
+use chrono::Duration;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 const PAGE_MAX: usize = 200;
 /// The clock may have been set back between two entries of the log.
 const CLOCK_SPREAD: Duration = Duration::hours(1);
-/// A digest's window is a local date, which may be behind that of the article by a day.
+/// A digest's edition is a local date, which may be behind that of the article by a day.
 const DATE_SPREAD: Duration = Duration::days(2);
 
 /// What it takes to know it.
@@ -33,8 +33,8 @@ pub(super) struct Reach {
 /// One who is to get it.
 pub(super) struct Owed {
     pub(super) subscription: SubscriptionId,
-    /// The window of the digest that told; none where a notice did.
-    pub(super) digest: Option<NaiveDate>,
+    /// The digest that told; none where a notice did.
+    pub(super) digest: Option<Edition>,
     pub(super) list: Option<Slug>,
     /// Older corrections that have not gone out.
     pub(super) overtaken: Vec<Stored<LedgerRow>>,
@@ -153,11 +153,11 @@ impl Reach {
         }
         let first = (change.at - DATE_SPREAD).date_naive();
         for row in store.digests_since(subscription.id, first)? {
-            let Message::Digest { window, span, .. } = &row.record.message else { continue };
+            let Message::Digest { edition, span, .. } = &row.record.message else { continue };
             let is_out = matches!(row.record.state, Delivery::Sent { .. } | Delivery::OnWire { .. });
             let Some(told) = row.record.told.as_ref().filter(|_| is_out) else { continue };
             if told.from <= *place && span.tells_of(&told.selection, *place, change) {
-                return Ok(self.as_of(told.as_of).map(|revision| (revision, Some(*window), row.record.list.clone())));
+                return Ok(self.as_of(told.as_of).map(|revision| (revision, Some(*edition), row.record.list.clone())));
             }
         }
         Ok(None)
@@ -174,7 +174,7 @@ impl Reach {
 }
 
 /// In which revision somebody was first told of the article, by which digest if by one, and under which category.
-type First = (u32, Option<NaiveDate>, Option<Slug>);
+type First = (u32, Option<Edition>, Option<Slug>);
 
 /// The revision that the mail of a row told, if it has gone out or is on the wire.
 fn revision_of(row: &LedgerRow) -> Option<u32> {

@@ -102,7 +102,7 @@ impl Digester {
                 _ => self.leave_out(&mut batch, &made, &subscriber.record, old, &mut span)?,
             };
             if has_news {
-                let message = Message::Digest { window: window.date, span, is_fold: old.digests.is_fold };
+                let message = Message::Digest { edition: window.edition, span, is_fold: old.digests.is_fold };
                 let list = old.selection.as_category().cloned();
                 let row = LedgerRow::new(message, old.id, list, now);
                 if self.store.message(&row.key())?.is_none() {
@@ -118,7 +118,7 @@ impl Digester {
     fn next(&self, subscriber: &Subscriber, old: &Subscription, window: Window, now: Time) -> Option<Window> {
         old.active_since()?;
         let zone = subscriber.zone.as_ref().unwrap_or(&self.standard.zone);
-        old.cadence.next(zone, Some(window.date), now)
+        old.cadence.next(zone, Some(window.edition.date), now)
     }
 
     /// The place at which all digests of the instant `at` end: the head when the first of them was made.

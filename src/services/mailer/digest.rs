@@ -31,7 +31,7 @@ const COMPOSED_MAX: usize = 4;
 /// What decides what a digest says.
 #[derive(PartialEq, Eq, Clone)]
 struct Key {
-    window: NaiveDate,
+    day: NaiveDate,
     selection: Selection,
     span: Span,
     is_fold: bool,
@@ -71,19 +71,21 @@ impl Held {
 pub(super) struct Digests(VecDeque<Held>);
 
 impl Mailer {
-    /// The digest of `row`, and what it tells: nothing that is retracted by now is in it.
+    /// The digest of `row`, which was made on its reader's `day`, and what it tells: nothing that is retracted by now is in
+    /// it.
     pub(super) fn digest(
         &self,
         frame: &Frame<'_>,
         newsroom: &Newsroom,
         subscription: &Subscription,
         row: &LedgerRow,
+        day: NaiveDate,
     ) -> Result<(MailData, Told, Arc<Prints>), Stop> {
-        let Message::Digest { window, span, is_fold } = &row.message else {
+        let Message::Digest { span, is_fold, .. } = &row.message else {
             return Err(Stop::Recall("it is no digest"));
         };
         let key = Key {
-            window: *window,
+            day,
             selection: subscription.selection.clone(),
             span: span.clone(),
             is_fold: *is_fold,
@@ -205,7 +207,7 @@ impl Mailer {
     ) -> Result<Form, Fault> {
         let content = Digest {
             composition,
-            window: key.window,
+            day: key.day,
             list: key.list.as_ref().and_then(|slug| category(newsroom, slug)),
             wanted: &wanted(frame, newsroom, &key.selection),
             rest: &newsroom.site.selection_page(&key.selection),

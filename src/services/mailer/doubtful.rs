@@ -44,7 +44,7 @@ impl Mailer {
                     Message::Canary { .. } => Some("canary".to_owned()),
                     Message::Farewell { .. } => Some("farewell".to_owned()),
                     Message::Preferences { .. } => Some("preferences".to_owned()),
-                    Message::Digest { window, .. } => Some(format!("digest of {window}")),
+                    Message::Digest { edition, .. } => Some(format!("digest of {edition}")),
                     Message::Test { kind, .. } => Some(format!("test of {}", kind.word())),
                 };
                 let to = match &row.record.message {

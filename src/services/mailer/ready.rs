@@ -7,13 +7,13 @@ use super::plan::{Ready, Stop};
 use super::standing::{is_active, is_owed, is_waiting, left};
 use super::told::Prints;
 use crate::domain::{
-    Address, ArticleId, Category, Selection, Slug, Subscriber, Subscription, SubscriptionId, Time, hex,
+    Address, ArticleId, Category, Edition, Selection, Slug, Subscriber, Subscription, SubscriptionId, Time, hex,
 };
 use crate::services::newsroom::Newsroom;
 use crate::store::{Batch, Correction, Counted, Delivery, LedgerKey, LedgerRow, Message, Told};
 use crate::wire::mail;
 use aws_lc_rs::digest;
-use chrono::{Duration, NaiveDate};
+use chrono::Duration;
 use std::sync::Arc;
 
 /// A message that has been written, and what its row will say of it.
@@ -77,13 +77,13 @@ impl Mailer {
         let (from, to) = (&self.settings.from, &subscription.record.address);
         let subscriber = self.store.subscriber(subscription.record.subscriber())?.map(|subscriber| subscriber.record);
         let language = subscriber.as_ref().and_then(|subscriber| subscriber.language);
-        let zone = subscriber.as_ref().and_then(|subscriber| subscriber.zone.as_ref());
+        let zone = subscriber.as_ref().and_then(|subscriber| subscriber.zone.as_ref()).unwrap_or(&self.standard.zone);
         let frame = mail::Frame {
             site: &newsroom.site,
             from,
             to,
             language: language.unwrap_or_else(|| newsroom.site.spoken()),
-            zone: &zone.unwrap_or(&self.standard.zone).time_zone(),
+            zone: &zone.time_zone(),
             templates: &self.templates.load(),
             returns: self.settings.return_address.as_ref(),
             id: &id,
@@ -108,7 +108,8 @@ impl Mailer {
             }
             Message::Digest { .. } => {
                 is_active(&subscription.record, row)?;
-                let (data, told, prints) = self.digest(&frame, &newsroom, &subscription.record, row)?;
+                let (data, told, prints) =
+                    self.digest(&frame, &newsroom, &subscription.record, row, zone.date(row.created_at))?;
                 Written { data, revision: None, told: Some(told), prints: Some(prints) }
             }
             Message::Farewell { round } => {
@@ -224,14 +225,14 @@ impl Mailer {
         &self,
         asked: &Correction,
         subscription: SubscriptionId,
-        digest: Option<NaiveDate>,
+        digest: Option<Edition>,
         now: Time,
     ) -> Result<LedgerKey, Stop> {
         /// Until the server answers, which it mostly does at once, or a person decides what became of it.
         const WAITS: [Duration; 2] = [Duration::seconds(5), Duration::minutes(10)];
         let key = match digest {
             None => LedgerKey::of(&Message::Notice { article: asked.article.clone() }, subscription),
-            Some(window) => LedgerKey::of_digest(window, subscription),
+            Some(edition) => LedgerKey::of_digest(edition, subscription),
         };
         let Some(row) = self.store.message(&key)?.map(|row| row.record) else { return Ok(key) };
         // One that was in doubt may have been sent once more meanwhile.

@@ -244,8 +244,7 @@ impl News<'_> {
 /// The subscription with a digest at the next standard hour that begins with this article.
 fn fold(subscription: &Subscription, zone: &Zone, news: &News<'_>, standard: &config::Subscriptions) -> Subscription {
     let daily = Cadence::Daily { hour: standard.hour, days: Weekdays::ALL };
-    let after = subscription.digests.last.as_ref().map(|last| last.window.date);
-    let next = daily.next(zone, after, news.change.at);
+    let next = daily.next(zone, subscription.digests.last_date(), news.change.at);
     let since = Seq(news.seq.0.saturating_sub(1));
     let digests = Digests { next, since, last: subscription.digests.last.clone(), is_fold: true };
     Subscription { digests, ..subscription.clone() }

@@ -187,7 +187,7 @@ impl Subscriptions {
     /// recalled, and the next one begins where it did.
     fn told_to(&self, batch: &mut Batch, old: &Subscription, now: Time) -> Result<Seq, StoreError> {
         let Some(last) = &old.digests.last else { return Ok(old.digests.since) };
-        let Some(row) = self.store.message(&LedgerKey::of_digest(last.window.date, old.id))? else {
+        let Some(row) = self.store.message(&LedgerKey::of_digest(last.window.edition, old.id))? else {
             return Ok(old.digests.since);
         };
         match row.record.state {

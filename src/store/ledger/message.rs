@@ -1,7 +1,6 @@
 //! What messages are about.
 
-use crate::domain::{Address, ArticleId, Language, MailKind, Span, Time};
-use chrono::NaiveDate;
+use crate::domain::{Address, ArticleId, Edition, Language, MailKind, Span, Time};
 use serde::{Deserialize, Serialize};
 
 /// What a message is about.
@@ -30,8 +29,9 @@ pub enum Message {
     },
     /// All that came out since the last one.
     Digest {
-        /// The local date of its window.
-        window: NaiveDate,
+        /// Which of the subscription's.
+        #[serde(rename = "window")]
+        edition: Edition,
         /// What it tells of.
         span: Span,
         /// Is it what was too much to be mailed one by one?
@@ -43,9 +43,9 @@ pub enum Message {
         article: ArticleId,
         /// The article's revision when the correction was asked for. What goes out is the latest text.
         revision: u32,
-        /// The window of the digest that told of it; none where a notice did.
+        /// The digest that told of it; none where a notice did.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        digest: Option<NaiveDate>,
+        digest: Option<Edition>,
     },
     /// A mail to ourselves that has to come back. No subscription is its own.
     Canary {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `a` article id `0` subscription id, 16 bytes | the notice of an article |
 //! | `c` subscription id, 16 bytes; round, u32 | the confirmation mail of a round |
-//! | `d` subscription id, 16 bytes; date of its window | a digest |
+//! | `d` subscription id, 16 bytes; its edition | a digest |
 //! | `f` subscription id, 16 bytes; round, u32 | the mail that tells of having left |
 //! | `p` subscription id, 16 bytes; number, u32 | the mail with a link to the preferences |
 //! | `q` number, u32 | a canary, until the next one |
@@ -28,8 +28,7 @@ use super::articles::{due, id_key, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Due, Store, StoreError, Table};
-use crate::domain::{Article, Selection, Seq, Slug, SubscriptionId, Time};
-use chrono::NaiveDate;
+use crate::domain::{Article, Edition, Selection, Seq, Slug, SubscriptionId, Time};
 use serde::{Deserialize, Serialize};
 
 /// What a digest told, as far as its mail does not follow from its span: where an article is corrected later, this says
@@ -153,7 +152,7 @@ impl LedgerKey {
             Message::Confirmation { round } => [&b"c"[..], subscription, &round.to_be_bytes()].concat(),
             Message::Farewell { round } => [&b"f"[..], subscription, &round.to_be_bytes()].concat(),
             Message::Preferences { round } => [&b"p"[..], subscription, &round.to_be_bytes()].concat(),
-            Message::Digest { window, .. } => return LedgerKey::of_digest(*window, to),
+            Message::Digest { edition, .. } => return LedgerKey::of_digest(*edition, to),
             Message::Correction { article, revision, .. } => {
                 [b"r", article.as_str().as_bytes(), b"\0", subscription, &revision.to_be_bytes()].concat()
             }
@@ -165,9 +164,9 @@ impl LedgerKey {
         })
     }
 
-    /// The key of the digest of `window` to this subscription.
-    pub fn of_digest(window: NaiveDate, subscription: SubscriptionId) -> Self {
-        LedgerKey([&b"d"[..], subscription.0.as_bytes(), window.to_string().as_bytes()].concat())
+    /// The key of this digest of the subscription.
+    pub fn of_digest(edition: Edition, subscription: SubscriptionId) -> Self {
+        LedgerKey([&b"d"[..], subscription.0.as_bytes(), edition.to_string().as_bytes()].concat())
     }
 
     /// As it is stored.

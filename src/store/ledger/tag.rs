@@ -2,15 +2,17 @@
 //! message that has it.
 
 use super::{LedgerKey, LedgerRow, Message};
-use crate::domain::{ArticleId, SubscriptionId};
+use crate::domain::{ArticleId, Edition, SubscriptionId};
 use crate::store::articles::{Order, id_from_key};
 use crate::store::corrections::PREFIX;
 use crate::store::kv::Range;
 use crate::store::{Store, StoreError, Stored, Table};
 use chrono::{Duration, NaiveDate};
 
-/// Says that the rest is the date of a digest's window, in days since 1970.
+/// Says that the rest is the edition of a digest.
 const DIGEST: u32 = 1 << 31;
+/// So many bits of that are its date, in days since 1970, which is enough for 2,800 years; those above are its number.
+const DAY_BITS: u32 = 20;
 /// Articles that are looked at, the newest first: those of some months. Who leaves by an older mail is not known to have
 /// left by it.
 const ARTICLES_MAX: usize = 20_000;
@@ -22,7 +24,7 @@ impl LedgerKey {
     pub fn tag(&self, message: &Message) -> u32 {
         match message {
             Message::Notice { .. } | Message::Correction { .. } => self.mark(),
-            Message::Digest { window, .. } => days(*window).map_or(0, |days| days | DIGEST),
+            Message::Digest { edition, .. } => edition_bits(*edition).map_or(0, |bits| bits | DIGEST),
             Message::Confirmation { .. }
             | Message::Farewell { .. }
             | Message::Preferences { .. }
@@ -45,9 +47,11 @@ impl Store {
             return Ok(None);
         }
         if tag & DIGEST != 0 {
-            let window = NaiveDate::from_ymd_opt(1970, 1, 1)
-                .and_then(|first| first.checked_add_signed(Duration::days(i64::from(tag & !DIGEST))));
-            return window.map_or(Ok(None), |window| self.message(&LedgerKey::of_digest(window, subscription)));
+            let bits = tag & !DIGEST;
+            let days = Duration::days(i64::from(bits & ((1 << DAY_BITS) - 1)));
+            let date = NaiveDate::default().checked_add_signed(days);
+            let edition = date.map(|date| Edition { date, extra: bits >> DAY_BITS });
+            return edition.map_or(Ok(None), |edition| self.message(&LedgerKey::of_digest(edition, subscription)));
         }
         let (orders, tail) = (Order::All.prefix(), Order::All.prefix().len() + 8);
         let notice = |article: ArticleId| LedgerKey::of(&Message::Notice { article }, subscription);
@@ -90,6 +94,9 @@ impl Store {
     }
 }
 
-fn days(date: NaiveDate) -> Option<u32> {
-    u32::try_from((date - NaiveDate::from_ymd_opt(1970, 1, 1)?).num_days()).ok().filter(|days| *days < DIGEST)
+/// None where they are too many, as nobody's are.
+fn edition_bits(edition: Edition) -> Option<u32> {
+    let days = u32::try_from((edition.date - NaiveDate::default()).num_days()).ok();
+    let days = days.filter(|days| *days < 1 << DAY_BITS)?;
+    (edition.extra < DIGEST >> DAY_BITS).then_some(days | edition.extra << DAY_BITS)
 }

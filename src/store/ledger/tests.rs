@@ -1,9 +1,9 @@
 //! The ledger and its due rows.
 
 use super::*;
-use crate::domain::{ArticleId, Span};
+use crate::domain::{ArticleId, Edition, Span};
 use crate::store::{CommitError, wait};
-use chrono::Duration;
+use chrono::{Duration, NaiveDate};
 use std::collections::HashSet;
 use uuid::Uuid;
 
@@ -69,12 +69,12 @@ fn all_messages_of_a_subscription_are_found_wherever_they_stand() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(folder.path()).unwrap();
     let article = ArticleId::parse("id", "https://old.example/?p=1").unwrap();
-    let window = NaiveDate::from_ymd_opt(2026, 12, 31).unwrap();
+    let edition = Edition { date: NaiveDate::from_ymd_opt(2026, 12, 31).unwrap(), extra: 1 };
     let span = Span { since: Seq(0), until: Seq(1), besides: vec![], without: vec![] };
     let messages = [
         Message::Notice { article: article.clone() },
-        Message::Correction { article, revision: 2, digest: Some(window) },
-        Message::Digest { window, span, is_fold: false },
+        Message::Correction { article, revision: 2, digest: Some(edition) },
+        Message::Digest { edition, span, is_fold: false },
         Message::Confirmation { round: 1 },
         Message::Farewell { round: 1 },
         Message::Preferences { round: 1 },

@@ -40,8 +40,8 @@ pub struct Composition {
 pub struct Digest<'a> {
     /// The articles.
     pub composition: &'a Composition,
-    /// The local date of its window.
-    pub window: NaiveDate,
+    /// The date on which it was made, where its reader is: after a downtime later than it was due.
+    pub day: NaiveDate,
     /// The category it goes out under; the whole newsroom where it is of more.
     pub list: Option<&'a Category>,
     /// What the subscription asks for, for people: see [`super::wanted`].
@@ -123,7 +123,7 @@ pub(super) fn item_values(templates: &Templates, language: Language, site: &Site
 /// The bytes of a digest. Headers as of a notice. Errors: as for [`super::notice`].
 pub fn digest(frame: &Frame<'_>, digest: &Digest<'_>) -> Result<Vec<u8>, Fault> {
     let (site, composition) = (frame.site, digest.composition);
-    let feedback = feedback_id(&digest.window.to_string(), digest.list, "digest", host(site));
+    let feedback = feedback_id(&digest.day.to_string(), digest.list, "digest", host(site));
     let mail = list_headers(builder(frame, &composition.subject)?, frame, digest.list, digest.leave, feedback);
     finish(frame, mail, "digest", &digest_values(frame, digest))
 }
@@ -137,7 +137,7 @@ pub(super) fn digest_values(frame: &Frame<'_>, digest: &Digest<'_>) -> Value {
         text_items => safe(&composition.text.1),
         html_lines => safe(&composition.html.0),
         html_items => safe(&composition.html.1),
-        day => Serde(When::from(digest.window)),
+        day => Serde(When::from(digest.day)),
         count => composition.count,
         more => composition.more,
         rest => digest.rest,

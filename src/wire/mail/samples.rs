@@ -116,7 +116,7 @@ impl Samples {
                 Composition::new(&self.templates, frame.language, &self.site, items, more, super::HTML_BYTES_MAX)?;
             let digest = Digest {
                 composition: &composition,
-                window: NaiveDate::MIN,
+                day: NaiveDate::MIN,
                 list: None,
                 wanted: "Science",
                 rest: "https://news.example.org/science",

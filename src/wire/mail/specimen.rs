@@ -60,9 +60,8 @@ pub fn specimen(kind: MailKind, frame: &Frame<'_>, about: &About<'_>) -> Result<
         }
         MailKind::Digest => {
             let composition = Composition::new(frame.templates, frame.language, frame.site, items, 0, HTML_BYTES_MAX)?;
-            let window = frame.date.date_naive();
-            let whole =
-                Digest { composition: &composition, window, list, wanted, rest, fold_over: None, leave: NO_TOKEN };
+            let day = frame.date.date_naive();
+            let whole = Digest { composition: &composition, day, list, wanted, rest, fold_over: None, leave: NO_TOKEN };
             digest(frame, &whole)
         }
         MailKind::Confirmation => confirmation(frame, &asked),

@@ -324,7 +324,7 @@ fn the_largest_digest_shows_how_to_leave_before_it_is_clipped() {
         let composition = Composition::new(frame.templates, frame.language, &site, &items, 0, largest).unwrap();
         let said = Digest {
             composition: &composition,
-            window: Time::UNIX_EPOCH.date_naive(),
+            day: Time::UNIX_EPOCH.date_naive(),
             list: None,
             wanted: "everything",
             rest: "https://news.example.org/",

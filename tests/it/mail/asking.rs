@@ -126,7 +126,7 @@ async fn an_address_holds_many_subscriptions_and_one_of_each_selection() {
     let weekly = room.subscription("reader0@example.net");
     let next = weekly.digests.next.unwrap();
     assert_eq!(
-        (next.date.to_string().as_str(), next.at.to_rfc3339().as_str()),
+        (next.edition.to_string().as_str(), next.at.to_rfc3339().as_str()),
         ("2027-01-22", "2027-01-22T07:00:00+00:00")
     );
 }
@@ -191,7 +191,7 @@ async fn who_was_refused_and_asks_anew_gets_no_second_digest_of_a_day() {
     let anew = subscribed(&room, READER, "category:science", daily(18)).await;
     assert_eq!(anew.id, reader.id, "it is the same, asked for anew");
     let (last, next) = (anew.digests.last.unwrap().window, anew.digests.next.unwrap());
-    assert_eq!(last.date.succ_opt(), Some(next.date), "{last:?} {next:?}");
+    assert_eq!(last.edition.date.succ_opt(), Some(next.edition.date), "{last:?} {next:?}");
     room.publish("After", &["science"]).await;
     room.clock.advance(next.at - room.clock.now());
     let digests = mailed(&room, READER).await;

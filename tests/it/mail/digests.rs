@@ -229,7 +229,7 @@ async fn a_weekly_digest_comes_on_its_day_and_a_change_of_pace_loses_nothing() {
     let room = Room::open();
     let friday = Cadence::Weekly { hour: Hour::SEVEN, day: Weekday::Fri };
     let reader = subscribed(&room, "reader@example.net", "", friday).await;
-    assert_eq!(reader.digests.next.unwrap().date.to_string(), "2027-01-22", "it is Friday, the 15th, at nine");
+    assert_eq!(reader.digests.next.unwrap().edition.to_string(), "2027-01-22", "it is Friday, the 15th, at nine");
     room.publish("News", &["science"]).await;
     room.clock.advance(Duration::days(2));
     pace(&room, &reader, Cadence::Instant).await;
@@ -242,7 +242,48 @@ async fn a_weekly_digest_comes_on_its_day_and_a_change_of_pace_loses_nothing() {
     assert_eq!(mailed(&room, "reader@example.net").await.len(), 1);
     pace(&room, &reader, friday).await;
     let next = room.subscription("reader@example.net").digests.next.unwrap();
-    assert_eq!(next.date.to_string(), "2027-01-22", "what came on Sunday takes the place of no Friday");
+    assert_eq!(next.edition.to_string(), "2027-01-22", "what came on Sunday takes the place of no Friday");
+}
+
+#[tokio::test]
+async fn whoever_tries_mails_at_once_for_an_afternoon_misses_no_digest_of_a_day_to_come() {
+    const READER: &str = "reader@example.net";
+    let room = Room::open();
+    let reader = subscribed(&room, READER, "", daily(7)).await;
+    room.publish("Morning", &["science"]).await;
+    until_seven(&room);
+    assert_eq!(told(&mailed(&room, READER).await[0].1), ["Morning"]);
+    for (title, edition) in [("Noon", "2027-01-16.1"), ("Afternoon", "2027-01-16.2")] {
+        room.clock.advance(Duration::hours(4));
+        room.publish(title, &["science"]).await;
+        pace(&room, &reader, Cadence::Instant).await;
+        let mails = mailed(&room, READER).await;
+        assert_eq!(mails.iter().flat_map(|(_, text)| told(text)).collect::<Vec<_>>(), [title]);
+        assert!(mails[0].1.starts_with("The News\n16 January 2027\n"), "{mails:?}");
+        pace(&room, &reader, daily(7)).await;
+        let digests = room.subscription(READER).digests;
+        assert_eq!(digests.last.unwrap().window.edition.to_string(), edition);
+        assert_eq!(digests.next.unwrap().edition.to_string(), "2027-01-17", "the next morning");
+    }
+    room.publish("Evening", &["science"]).await;
+    until_seven(&room);
+    assert_eq!(told(&mailed(&room, READER).await[0].1), ["Evening"]);
+    assert!(tidings::store::check(&room.store).is_clean());
+}
+
+#[tokio::test]
+async fn a_digest_that_was_missed_for_days_comes_once_under_the_date_of_the_day_it_comes() {
+    const READER: &str = "reader@example.net";
+    let room = Room::open();
+    subscribed(&room, READER, "", daily(7)).await;
+    room.publish("Before", &["science"]).await;
+    room.clock.advance(Duration::days(4));
+    room.publish("Behind", &["science"]).await;
+    let mails = mailed(&room, READER).await;
+    let [(_, text)] = mails.as_slice() else { panic!("one digest, not {mails:?}") };
+    assert_eq!(told(text), ["Behind", "Before"]);
+    assert!(text.starts_with("The News\n19 January 2027\n"), "{text}");
+    assert_eq!(room.subscription(READER).digests.next.unwrap().edition.to_string(), "2027-01-20");
 }
 
 /// A change of mind.

@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::Command;
 use std::sync::Mutex;
 use tidings::config::{Canary, MailClass, Shape, WarmUp, Watchdog as Deadlines};
-use tidings::domain::{Seq, Span};
+use tidings::domain::{Edition, Seq, Span};
 use tidings::services::quarantine::{Owed, Quarantine};
 use tidings::services::returns::Taken;
 use tidings::services::watchdog::Watchdog;
@@ -96,12 +96,12 @@ async fn each_class_has_its_own_deadline() {
     let reader = room.subscribed(1, &Selection::all()).await.remove(0);
     room.notified().await;
     let watchdog = watchdog(&room, None);
-    let window = NaiveDate::from_ymd_opt(2027, 1, 15).unwrap();
+    let edition = Edition::of(NaiveDate::from_ymd_opt(2027, 1, 15).unwrap());
     let span = Span { since: Seq(0), until: Seq(1), besides: vec![], without: vec![] };
     for (message, class, minutes) in [
         (Message::Confirmation { round: 1 }, MailClass::Confirmation, 15),
         (Message::Notice { article: article.clone() }, MailClass::Notice, 60),
-        (Message::Digest { window, span, is_fold: false }, MailClass::Digest, 120),
+        (Message::Digest { edition, span, is_fold: false }, MailClass::Digest, 120),
         (Message::Correction { article, revision: 1, digest: None }, MailClass::Correction, 60),
         (Message::Preferences { round: 1 }, MailClass::Preferences, 15),
         (Message::Farewell { round: 1 }, MailClass::Preferences, 15),

@@ -2,7 +2,9 @@
 
 use super::{Dice, noise, put};
 use std::path::Path;
-use tidings::domain::{Address, ArticleId, Digests, Selection, Seq, Slug, Subscription, SubscriptionId, Time, Window};
+use tidings::domain::{
+    Address, ArticleId, Digests, Edition, Selection, Seq, Slug, Subscription, SubscriptionId, Time, Window,
+};
 use tidings::store::kv::Range;
 use tidings::store::{
     Batch, Became, Budget, Canary, Correction, Counted, Cursor, Finding, LedgerRow, Message, Never, Print, Replay,
@@ -29,7 +31,7 @@ fn filled(folder: &Path) -> Store {
     store.remember_file(&mut batch, &Slug::parse("c", "science").unwrap(), "a02.md", &file);
     let (id, address) = (SubscriptionId(Uuid::from_u128(7)), Address::parse("address", "reader@example.org").unwrap());
     let asked = Subscription::asked(id, address, Selection::all(), Time::UNIX_EPOCH);
-    let window = Window { date: Time::UNIX_EPOCH.date_naive(), at: Time::UNIX_EPOCH };
+    let window = Window { edition: Edition::of(Time::UNIX_EPOCH.date_naive()), at: Time::UNIX_EPOCH };
     let reader = Subscription { digests: Digests { next: Some(window), ..Digests::default() }, ..asked };
     store.write_first_subscription(&mut batch, &reader);
     store.write_spent(&mut batch, Budget::All, None, &Spent { hour: 7, count: 1, unproven: 0 });

@@ -39,7 +39,7 @@ fn mails(text: &str) -> Vec<(&'static str, Vec<u8>)> {
     let composition = Composition::new(frame.templates, frame.language, &site, &items, 0, HTML_BYTES_MAX).unwrap();
     let told = Digest {
         composition: &composition,
-        window: Time::UNIX_EPOCH.date_naive(),
+        day: Time::UNIX_EPOCH.date_naive(),
         list: Some(&category),
         wanted: text,
         rest: "https://news.example.org/",
