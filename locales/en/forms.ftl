@@ -23,7 +23,7 @@ at-once-hint = each new article as one mail
 once-a-day = Once a day
 once-a-day-hint = one mail with all that is new; none where nothing is
 once-a-week = Once a week
-once-a-week-hint = one mail; its day ({ $day }) can be changed among your preferences
+once-a-week-hint = one mail; { $day }, if no other day is ticked
 at-what-time = At what time? (for the mail of a day or a week)
 
 asked-heading = Look into your mailbox
@@ -80,7 +80,7 @@ preferences-subscription = Subscription { $number }
 preferences-paused = { $what } (paused)
 preferences-next = The next mail comes on { $when }.
 preferences-query = Or a query, such as { $example }
-preferences-days = On which days? (none ticked: all; once a week: the first)
+which-days = On which days? (none ticked: all; once a week: the first)
 preferences-save = Save
 preferences-resume = Resume
 preferences-pause = Pause

@@ -23,7 +23,7 @@ at-once-hint = каждый новый материал отдельным пи�
 once-a-day = Раз в день
 once-a-day-hint = всё новое одним письмом; если нового нет, письма не будет
 once-a-week = Раз в неделю
-once-a-week-hint = одно письмо; день ({ $day }) можно изменить в настройках
+once-a-week-hint = одно письмо; если день не отмечен — { $day }
 at-what-time = В котором часу? (для письма за день или за неделю)
 
 asked-heading = Проверьте почту
@@ -80,7 +80,7 @@ preferences-subscription = Подписка { $number }
 preferences-paused = { $what } (приостановлено)
 preferences-next = Следующее письмо придёт { $when }.
 preferences-query = Или запрос, например { $example }
-preferences-days = В какие дни? (если ничего не отмечено — каждый день; раз в неделю — в первый из отмеченных)
+which-days = В какие дни? (если ничего не отмечено — каждый день; раз в неделю — в первый из отмеченных)
 preferences-save = Сохранить
 preferences-resume = Возобновить
 preferences-pause = Приостановить

@@ -22,7 +22,7 @@ at-once-hint = 每篇新文章一封邮件
 once-a-day = 每天一次
 once-a-day-hint = 用一封邮件汇总所有新内容；没有新内容则不发送
 once-a-week = 每周一次
-once-a-week-hint = 一封邮件；发送日（{ $day }）可在订阅设置中更改
+once-a-week-hint = 一封邮件；未选日期时为{ $day }
 at-what-time = 什么时间？（适用于每天或每周的邮件）
 
 asked-heading = 请查收邮件
@@ -71,7 +71,7 @@ preferences-subscription = 订阅 { $number }
 preferences-paused = { $what }（已暂停）
 preferences-next = 下一封邮件将于 { $when } 发送。
 preferences-query = 或者填写查询，例如 { $example }
-preferences-days = 在哪几天？（都不选：每天；每周一次：取所选的第一天）
+which-days = 在哪几天？（都不选：每天；每周一次：取所选的第一天）
 preferences-save = 保存
 preferences-resume = 继续发送
 preferences-pause = 暂停

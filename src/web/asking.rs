@@ -73,6 +73,11 @@ impl Pace {
     }
 }
 
+/// Days as the forms have them, such as `Mon`.
+pub(super) fn named(days: impl IntoIterator<Item = Weekday>) -> Vec<String> {
+    days.into_iter().map(|day| day.to_string()).collect()
+}
+
 /// `"daily"`, or `{"every": "daily", "hour": 7, "days": ["mon"]}` with an hour and days or without.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]

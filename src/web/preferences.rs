@@ -1,7 +1,7 @@
 //! The page on which subscribers see and change what they get; reached by a link that was mailed to them.
 
 use super::App;
-use super::asking::{Pace, language, offers, query, zone};
+use super::asking::{Pace, language, named, offers, query, zone};
 use super::frame::{Head, Segments, page, private, say, segments};
 use super::mishap::{PageProblem, told};
 use crate::config::Every;
@@ -16,7 +16,6 @@ use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::Weekday;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde::Serialize;
@@ -24,11 +23,6 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use url::form_urlencoded;
-
-/// Days as the forms have them, such as `Mon`.
-fn named(days: impl IntoIterator<Item = Weekday>) -> Vec<String> {
-    days.into_iter().map(|day| day.to_string()).collect()
-}
 
 /// The page behind `token`.
 pub(super) fn show(app: &App, token: &str) -> Result<Response, PageProblem> {

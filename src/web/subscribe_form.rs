@@ -1,14 +1,14 @@
 //! The form by which one subscribes: what it asks, how it is filled in, and what is wrong with that.
 
 use super::App;
-use super::asking::{Pace, language, offers, preferred, query, unreadable, zone};
+use super::asking::{Pace, language, named, offers, preferred, query, unreadable, zone};
 use super::frame::{Head, page, private, say, scripted};
 use super::mishap::told;
 use super::pages::parameter;
 use super::proof::BITS;
 use super::subscribe::word;
 use crate::config::Subscriptions as Standard;
-use crate::domain::{Address, Category, Fault, Language, Problem, Selection, Slug};
+use crate::domain::{Address, Category, Fault, Language, Problem, Selection, Slug, Weekdays};
 use crate::services::newsroom::Newsroom;
 use crate::services::subscribe::Asking;
 use crate::wire::mail::Purpose;
@@ -166,6 +166,8 @@ pub(super) fn show(
             every => if filled.pace.every.is_empty() { standard.every.as_str() } else { &filled.pace.every },
             hours => (0..24).collect::<Vec<u8>>(),
             weekday => standard.weekday.to_string(),
+            weekdays => named(Weekdays::ALL.iter()),
+            days => &filled.pace.days,
             hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
             time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
         },

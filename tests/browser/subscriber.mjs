@@ -60,6 +60,10 @@ async function asksAndConfirms(page, base, outbox, address) {
   await page.getByRole("checkbox", { name: "Everything" }).check();
   await page.getByRole("radio", { name: "Once a day" }).check();
   await page.getByLabel("At what time?").selectOption("18");
+  const days = page.getByRole("group", { name: "On which days?" });
+  for (const day of ["Monday", "Friday"]) {
+    await days.getByRole("checkbox", { name: day }).check();
+  }
   const [request] = await Promise.all([
     page.waitForRequest((request) => request.method() === "POST"),
     page.getByRole("button", { name: "Subscribe", exact: true }).click(),
@@ -84,6 +88,8 @@ async function changesPreferences(page, base, outbox, address) {
   const own = page.getByRole("region", { name: "Subscription 1" });
   assert.ok(await own.getByRole("radio", { name: "Once a day" }).isChecked());
   assert.equal(await own.getByLabel("At what time?").inputValue(), "18");
+  const ticked = await own.getByRole("group", { name: "On which days?" }).locator("input:checked").all();
+  assert.deepEqual(await Promise.all(ticked.map((day) => day.inputValue())), ["Mon", "Fri"]);
   await own.getByLabel("Or a query").fill("category:science AND");
   await own.getByRole("button", { name: "Save" }).click();
   assert.match(await own.getByRole("alert").innerText(), /from character 21 on/);

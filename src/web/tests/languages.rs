@@ -117,7 +117,7 @@ async fn the_pages_behind_links_in_mails_speak_the_subscribers_language_whatever
     let form = format!("act=save&id={}&category=science&cadence=weekly&hour=18&day=Fri", waiting.id);
     paper.post(&preferences, &form).await.says(&["已保存。", "下一封邮件将于 2026年3月6日 18:00 UTC 发送。"]);
     let moved = paper.post(&preferences, "act=settings&time_zone=Europe%2FMoscow&language=ru").await;
-    moved.says(&["Сохранено.", "Следующее письмо придёт 6 марта 2026, 18:00 MSK.", "<span>пятница</span>"]);
+    moved.says(&["Сохранено.", "Следующее письмо придёт 6 марта 2026, 18:00 MSK.", "checked> пятница</label>"]);
     paper.post(&preferences, "act=settings&time_zone=&language=tlh").await.says(&["Выберите один из языков."]);
     paper.post(&preferences, "act=erase").await.says(&["Отметьте, что вы действительно этого хотите."]);
     paper.post(&preferences, "act=erase&sure=yes").await.says(&["<h1>Удалено</h1>"]);
