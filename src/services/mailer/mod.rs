@@ -343,6 +343,7 @@ impl Mailer {
         if closings.iter().any(Closing::changes_subscriber) {
             self.settle(closings).await?;
         }
+        let mut drawn = plan::Drawn::default();
         // Not by `Store::decide`: signing is waited for, and before another round what is closed gets a commit of its own.
         for _ in 0..CONFLICTS_MAX {
             let mut batch = self.closing_batch(closings)?;
@@ -355,7 +356,7 @@ impl Mailer {
                 if number % PLANNED_AT_ONCE == 0 {
                     tokio::task::yield_now().await;
                 }
-                match self.plan(message, held, &mut articles)? {
+                match self.plan(message, held, &mut articles, &mut drawn)? {
                     Plan::Skip(next) => batch.extend(next),
                     Plan::Close(next, closed) => {
                         batch.extend(next);

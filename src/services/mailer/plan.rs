@@ -11,6 +11,7 @@ use super::told::Prints;
 use crate::domain::{Fault, Time};
 use crate::store::{Batch, Delivery, LedgerKey, LedgerRow, StoreError, Stored};
 use crate::wire::mail::MailData;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Messages that are planned, and so written, before other connections of the thread get a turn.
@@ -70,6 +71,9 @@ pub(super) enum Stop {
     Store(StoreError),
 }
 
+/// The turns that messages have. Who has drawn one keeps it while a claim is planned anew, since turns are few.
+pub(super) type Drawn = HashMap<LedgerKey, Time>;
+
 /// How a message waits.
 struct Wait {
     until: Time,
@@ -103,12 +107,14 @@ impl From<Fault> for Stop {
 
 impl Mailer {
     /// What is to be done with `key`, which was due at `at`. `held` are the destinations that the asking connection
-    /// carries mail to, `articles` those that have been looked at for the same commit, which has to require them.
+    /// carries mail to, `articles` those that have been looked at for the same commit, which has to require them. `drawn` are
+    /// the turns at destinations that the messages of this claim have.
     pub(super) fn plan(
         &self,
         (at, key): &(Time, LedgerKey),
         held: &mut Vec<Lane>,
         articles: &mut Vec<Arc<Known>>,
+        drawn: &mut Drawn,
     ) -> Result<Plan, StoreError> {
         let at = *at;
         let now = self.clock.now();
@@ -135,7 +141,9 @@ impl Mailer {
         };
         let (state, closed) = match self.ready(key, &row.record, now, &mut batch, articles) {
             Ok(Made { ready, revision, told }) => {
-                let turn = self.turn(&ready.lane, held, (is_booked, attempts > 0), key.is_awaited(), now);
+                let mut own = drawn.get(key).copied().or(is_booked.then_some(at));
+                let turn = self.turn(&ready.lane, held, (&mut own, attempts > 0), key.is_awaited(), now);
+                drawn.extend(own.map(|own| (key.clone(), own)));
                 match turn {
                     Turn::Now => {}
                     Turn::Wait => return Ok(Plan::Wait),

@@ -152,9 +152,24 @@ impl Shaping {
         (limit < WARM_MESSAGES_MAX).then_some(limit as u64)
     }
 
-    /// A turn of the plan: today while there are any, else the first that is free.
-    fn warm_turn(&mut self, now: Time) -> Time {
-        let Some(plan) = self.warm_up.filter(|plan| now >= plan.from) else { return now };
+    /// The next turn at `lane`; none where nobody needs one. A message that `is_retry` was tried before, so it has had its
+    /// turn of the plan for a new domain.
+    fn draw(&mut self, lane: &Lane, is_retry: bool, now: Time) -> Option<Time> {
+        let mut turn = None;
+        if let Some(fare) = self.lanes.get_mut(lane).filter(|fare| fare.shape.messages_per_minute > 0) {
+            let next = fare.pace.next_turn.unwrap_or(now).max(now);
+            let per_minute = i32::try_from(fare.shape.messages_per_minute).unwrap_or(i32::MAX);
+            fare.pace.next_turn = Some(next + Duration::minutes(1) / per_minute);
+            self.changed.insert(Arc::clone(lane));
+            turn = Some(next);
+        }
+        // None is before all times.
+        if is_retry { turn } else { turn.max(self.warm_turn(now)) }
+    }
+
+    /// A turn of the plan, if it holds: today while there are any, else the first that is free.
+    fn warm_turn(&mut self, now: Time) -> Option<Time> {
+        let plan = self.warm_up.filter(|plan| now >= plan.from)?;
         let start = |at: Time| plan.from + Duration::days((at - plan.from).num_days());
         let pace = self.lanes.get(WARM_UP).map(|fare| fare.pace).unwrap_or_default();
         let mut day = start(pace.next_turn.unwrap_or(now).max(now));
@@ -171,7 +186,7 @@ impl Shaping {
             (fare.pace.next_turn, fare.pace.day_turns) = (Some(day), taken + 1);
             self.changed.insert(WARM_UP.into());
         }
-        turn
+        Some(turn)
     }
 }
 
@@ -207,13 +222,13 @@ impl Mailer {
     }
 
     /// May a message go to `lane` now? `held` are the destinations that the asking connection carries mail to; this
-    /// one is added. `is_booked`: it has had its turn assigned before; `is_retry`: it was tried, so that it has had one of
-    /// the plan for a new domain. `is_awaited`: somebody waits for it, so it is counted and not slowed down.
+    /// one is added. `drawn`: its turn, if it has one; else it draws one, as it `is_retry` or not. `is_awaited`: somebody
+    /// waits for it, so it is counted and not slowed down.
     pub(super) fn turn(
         &self,
         lane: &Lane,
         held: &mut Vec<Lane>,
-        (is_booked, is_retry): (bool, bool),
+        (drawn, is_retry): (&mut Option<Time>, bool),
         is_awaited: bool,
         now: Time,
     ) -> Turn {
@@ -232,19 +247,8 @@ impl Mailer {
         if !is_held && fare.in_use >= fare.shape.connections {
             return Turn::Wait;
         }
-        let mut turn = now;
-        if !is_booked {
-            if fare.shape.messages_per_minute > 0 {
-                let next = fare.pace.next_turn.unwrap_or(now).max(now);
-                let per_minute = i32::try_from(fare.shape.messages_per_minute).unwrap_or(i32::MAX);
-                fare.pace.next_turn = Some(next + Duration::minutes(1) / per_minute);
-                shaping.changed.insert(Arc::clone(lane));
-                turn = next;
-            }
-            if !is_retry {
-                turn = turn.max(shaping.warm_turn(now));
-            }
-        }
+        *drawn = drawn.or_else(|| shaping.draw(lane, is_retry, now));
+        let turn = drawn.unwrap_or(now);
         if turn - now > TOGETHER && !is_awaited {
             return Turn::At(turn.duration_trunc(TOGETHER).unwrap_or(turn) + TOGETHER);
         }

@@ -1,7 +1,7 @@
 //! Corrections: once to just those who were told something else, whatever breaks off.
 
 use super::digests::{daily, subscribed, until_seven};
-use super::signed::key;
+use super::signed::{key, while_signed};
 use super::*;
 use tidings::services::corrections::{Asked, Corrections};
 use tidings::services::quarantine::{Owed, Quarantine};
@@ -258,18 +258,8 @@ fn a_digest_that_was_written_before_an_edit_and_put_on_the_wire_behind_it_is_wri
         room.digested().await;
         let before = room.mails();
         let mailer = room.mailer(Mail { dkim: vec![key("r1", Algorithm::Rsa)], ..room.outbox() });
-        let (let_go, held) = std::sync::mpsc::channel::<()>();
-        let busy = tokio::task::spawn_blocking(move || held.recv());
-        let own = Arc::clone(&mailer);
-        let step = tokio::spawn(async move { own.step().await });
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        assert!(!step.is_finished(), "it is being signed");
-        let article = edited(&room, &article, |content| content.title = "Two hurt".into()).await;
-        drop(let_go);
-        assert!(busy.await.unwrap().is_err());
-        step.await.unwrap().unwrap();
+        let edit = edited(&room, &article, |content| content.title = "Two hurt".into());
+        let article = while_signed(&mailer, edit).await;
         sent(&mailer).await;
         let mails = new_mails(&room, &before);
         assert_eq!(told(&mails), [("reader@example.net", "The News: Two hurt")]);

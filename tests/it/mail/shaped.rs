@@ -1,7 +1,10 @@
 //! How fast mail goes to which provider, with the clock in the test's hand.
 
+use super::corrections::edited;
+use super::signed::{key, while_signed};
 use super::*;
 use tidings::config::{OTHERS, Shape, WarmUp};
+use tidings::wire::mail::dkim::Algorithm;
 
 fn shape(name: &str, domains: &[&str]) -> Shape {
     Shape {
@@ -290,4 +293,27 @@ async fn a_domain_that_stays_dead_is_believed_in_the_end() {
         room.clock.advance(Duration::hours(1));
     }
     assert_eq!((ended_and_waiting(&room), peer.accepted().len()), ((30, 0), 0));
+}
+
+#[test]
+fn who_has_a_turn_keeps_it_where_the_article_is_edited_while_its_mails_are_signed() {
+    // Signing waits for the only thread that it may have.
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let room = Room::open();
+        readers_at(&room, "example.net", 8).await;
+        let article = room.news().await;
+        let slow = Shape { messages_per_minute: 60, ..shape("slow", &["example.net"]) };
+        let plan = WarmUp { from: room.clock.now() - Duration::hours(1), messages: 8, growth_percent: 0 };
+        let (dkim, shapes) = (vec![key("r1", Algorithm::Rsa)], vec![slow, shape(OTHERS, &[])]);
+        let mailer = room.mailer(Mail { dkim, shapes, warm_up: Some(plan), ..room.outbox() });
+        while_signed(&mailer, edited(&room, &article, |content| content.title = "Two hurt".into())).await;
+        all_steps(&mailer).await;
+        let is_right = |mail: &Vec<u8>| MessageParser::new().parse(mail).unwrap().subject() == Some("Two hurt");
+        assert!(room.mails().iter().all(is_right));
+        assert_eq!(room.mails().len(), 6, "as many as may go together at this rate");
+        room.clock.advance(Duration::seconds(10));
+        all_steps(&mailer).await;
+        assert_eq!(room.mails().len(), 8, "nobody's turn was lost, neither of the rate nor of the plan");
+    });
 }

@@ -53,6 +53,23 @@ async fn received(lines: &'static [&'static str], keys: Vec<DkimKey>) -> Vec<u8>
     peer.log.lock().unwrap().mails[0].bytes.clone()
 }
 
+/// What `change` comes to, which happens while the mailer's first messages wait for the runtime's only thread to sign them.
+pub(super) async fn while_signed<T>(mailer: &Arc<Mailer>, change: impl Future<Output = T>) -> T {
+    let (let_go, held) = std::sync::mpsc::channel::<()>();
+    let busy = tokio::task::spawn_blocking(move || held.recv());
+    let own = Arc::clone(mailer);
+    let step = tokio::spawn(async move { own.step().await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!step.is_finished(), "it is being signed");
+    let changed = change.await;
+    drop(let_go);
+    assert!(busy.await.unwrap().is_err());
+    step.await.unwrap().unwrap();
+    changed
+}
+
 #[tokio::test]
 async fn what_arrives_is_verified_by_a_verifier_that_is_not_ours() {
     let keys = vec![key("r1", Algorithm::Rsa), key("e1", Algorithm::Ed25519)];
