@@ -19,34 +19,25 @@ pub struct Quarantine {
     hint: Arc<Notify>,
 }
 
-/// What the original owed.
-struct Theirs {
-    /// When the copy was found to be one, by its own clock.
-    at: Time,
-    /// When the last change that both know happened, by the original's; none if there is no such change.
+/// What the original owed, whatever the clocks of two machines say.
+struct Theirs<'a> {
+    store: &'a Store,
+    /// When the last change that both know happened, by the original's clock; none if there is no such change.
     told_at: Option<Time>,
 }
 
-impl Theirs {
-    fn of(store: &Store, copied: Copied) -> Result<Self, StoreError> {
+impl<'a> Theirs<'a> {
+    fn of(store: &'a Store, copied: Copied) -> Result<Self, StoreError> {
         let before = Seq(copied.head.0.saturating_sub(1));
         let last = store.since(before, 1)?.changes.into_iter().find(|(seq, _)| *seq == copied.head);
-        Ok(Theirs { at: copied.at, told_at: last.map(|(_, change)| change.at) })
+        Ok(Theirs { store, told_at: last.map(|(_, change)| change.at) })
     }
 
-    /// A notice came to be owed by a change, and later changes are told to have happened later, whatever the clocks of two
-    /// machines say. All else goes by them.
+    /// Is it what the original owed? Also a notice that the copy has made out by itself, of a change that both know: of
+    /// later changes the log says that they happened later.
     fn has(&self, row: &LedgerRow) -> bool {
-        match row.message {
-            Message::Notice { .. } => self.told_at.is_some_and(|told_at| row.created_at <= told_at),
-            Message::Correction { .. }
-            | Message::Confirmation { .. }
-            | Message::Farewell { .. }
-            | Message::Preferences { .. }
-            | Message::Digest { .. }
-            | Message::Canary { .. }
-            | Message::Test { .. } => row.created_at <= self.at,
-        }
+        let is_told = || self.told_at.is_some_and(|told_at| row.created_at <= told_at);
+        !self.store.is_own(row) || matches!(row.message, Message::Notice { .. }) && is_told()
     }
 }
 
@@ -136,7 +127,7 @@ impl Quarantine {
     }
 
     /// Closes what the original owed.
-    async fn close(&self, kind: Due, theirs: &Theirs) -> Result<usize, StoreError> {
+    async fn close(&self, kind: Due, theirs: &Theirs<'_>) -> Result<usize, StoreError> {
         let mut closed = 0;
         let mut after = None;
         loop {
@@ -147,7 +138,7 @@ impl Quarantine {
         }
     }
 
-    async fn close_page(&self, page: Vec<(Time, LedgerKey)>, theirs: &Theirs) -> Result<usize, StoreError> {
+    async fn close_page(&self, page: Vec<(Time, LedgerKey)>, theirs: &Theirs<'_>) -> Result<usize, StoreError> {
         let decided = self.store.decide(|| {
             let mut batch = Batch::default();
             let mut closed = 0;

@@ -249,6 +249,16 @@ impl Store {
         rows.into_iter().map(read).collect()
     }
 
+    /// Is the article still as it was read?
+    pub fn is_article(&self, read: &Stored<Article>) -> Result<bool, StoreError> {
+        Ok(self.kv.get(Table::Articles, &id_key(&read.record.id))?.is_some_and(|raw| raw == read.raw))
+    }
+
+    /// `batch` then applies only if the article is still as it was read.
+    pub fn require_article(&self, batch: &mut Batch, read: &Stored<Article>) {
+        batch.require_is(Table::Articles, id_key(&read.record.id), read.raw.clone());
+    }
+
     /// Puts `new` and all its rows into `batch`, and takes out the rows of `old` that no longer hold.
     /// The batch then requires that the article is still as `old` says, or still unknown.
     pub fn write_article(&self, batch: &mut Batch, old: Option<&Stored<Article>>, new: &Article) {

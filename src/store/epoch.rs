@@ -1,12 +1,13 @@
 //! Is this store where it was? One that was restored from an export, or from a copy of its folder, still owes what the
 //! original has sent meanwhile. So it is in quarantine, and nothing leaves it, until a person has released it.
 
-use super::kv::Batch;
+use super::kv::{Batch, Kv};
 use super::record::{self, Record, Stored};
 use super::sled::open::ENGINE;
-use super::{Store, StoreError, Table};
+use super::{LedgerRow, Store, StoreError, Table};
 use crate::domain::{Seq, Time};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -24,6 +25,10 @@ pub(super) struct Epoch {
     /// Counts the releases.
     number: u32,
     place: Place,
+    /// A random number of this life, which what comes to be owed in it bears; none in the life of a store that was never a
+    /// copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    life: Option<NonZeroU32>,
     /// In quarantine, since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held: Option<Copied>,
@@ -84,12 +89,29 @@ impl Place {
 
 /// Puts the first epoch of a new store into `batch`.
 pub(super) fn begin(batch: &mut Batch, folder: &Path) -> Result<(), StoreError> {
-    let first = Epoch { number: 1, place: Place::of(folder)?, held: None, dropped: None };
+    let first = Epoch { number: 1, place: Place::of(folder)?, life: None, held: None, dropped: None };
     batch.put(Table::Meta, KEY, record::encode(KEY, &first));
     Ok(())
 }
 
+/// The number of this life of the store that `kv` holds.
+pub(super) fn life(kv: &dyn Kv) -> Result<Option<NonZeroU32>, StoreError> {
+    let Some(raw) = kv.get(Table::Meta, KEY)? else { return Ok(None) };
+    Ok(record::decode::<Epoch>(Table::Meta, KEY, &raw)?.life)
+}
+
+fn new_life() -> Result<NonZeroU32, StoreError> {
+    let mut random = [0; 4];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| StoreError::Engine("no randomness".into()))?;
+    Ok(NonZeroU32::new(u32::from_ne_bytes(random)).unwrap_or(NonZeroU32::MIN))
+}
+
 impl Store {
+    /// Did `row` come to be owed in this life of the store, and not before it was found to be a copy?
+    pub fn is_own(&self, row: &LedgerRow) -> bool {
+        row.life == self.life()
+    }
+
     /// Since when the store is in quarantine; none if it is free.
     ///
     /// Errors: the store's.
@@ -121,14 +143,15 @@ impl Store {
         let new = match old.as_ref().map(|old| &old.record) {
             Some(old) if old.place == place => return Ok(()),
             Some(old) if old.place.is_still(&place) => Epoch { place, ..old.clone() },
-            Some(old) => Epoch { place, held: Some(old.held.unwrap_or(found)), ..*old },
+            Some(old) => Epoch { place, life: Some(new_life()?), held: Some(old.held.unwrap_or(found)), ..*old },
             // Every store gets one when it is made, so nobody knows where this one comes from.
-            None => Epoch { number: 1, place, held: Some(found), dropped: None },
+            None => Epoch { number: 1, place, life: Some(new_life()?), held: Some(found), dropped: None },
         };
         let mut batch = Batch::default();
         self.write_epoch(&mut batch, old.as_ref(), &new);
         // Only whoever holds the store's lock writes it, and only at the start: nobody else can have been first.
         self.commit(batch).await?;
+        self.set_life(new.life);
         Ok(())
     }
 

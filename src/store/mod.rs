@@ -103,9 +103,11 @@ use kv::Kv;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::num::NonZeroU32;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::watch;
 
 /// Version of the layout of keys and values. A store of a higher one is refused.
@@ -171,6 +173,8 @@ pub struct Store {
     identity: Identity,
     head: watch::Receiver<Seq>,
     names: numbers::Names,
+    /// Which of its lives it leads; 0 for none: see [`LedgerRow::life`].
+    life: AtomicU32,
     /// Held for as long as the store is open; the lock goes with the process, however it ends.
     _lock: File,
 }
@@ -202,7 +206,17 @@ impl Store {
             }
         };
         let head = kv.head();
-        Ok(Store { folder: folder.to_owned(), kv, identity, head, names: numbers::Names::default(), _lock: lock })
+        let life = AtomicU32::new(epoch::life(&*kv)?.map_or(0, NonZeroU32::get));
+        let names = numbers::Names::default();
+        Ok(Store { folder: folder.to_owned(), kv, identity, head, names, life, _lock: lock })
+    }
+
+    fn life(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.life.load(Ordering::Relaxed))
+    }
+
+    fn set_life(&self, life: Option<NonZeroU32>) {
+        self.life.store(life.map_or(0, NonZeroU32::get), Ordering::Relaxed);
     }
 
     /// Where it lies.

@@ -24,12 +24,13 @@ mod tag;
 
 pub use message::Message;
 
-use super::articles::{due, id_key, time_from_key};
+use super::articles::{due, time_from_key};
 use super::kv::{Batch, RANGE_ROWS_MAX, Range};
 use super::record::{self, Record, Stored};
 use super::{Due, Store, StoreError, Table};
-use crate::domain::{Article, Edition, Selection, Seq, Slug, SubscriptionId, Time};
+use crate::domain::{Edition, Selection, Seq, Slug, SubscriptionId, Time};
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
 
 /// What a digest told, as far as its mail does not follow from its span: where an article is corrected later, this says
 /// who was told of it, and in which of its revisions.
@@ -130,6 +131,9 @@ pub struct LedgerRow {
     /// What came back of it last, once it had been accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<Back>,
+    /// In which life of the store it came to be owed, if that was a copy by then; the store sets it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<NonZeroU32>,
     /// What has become of it.
     pub state: Delivery,
 }
@@ -194,6 +198,7 @@ impl LedgerRow {
             revision: None,
             told: None,
             back: None,
+            life: None,
             state,
         }
     }
@@ -248,7 +253,10 @@ impl Store {
 
     /// Puts a new message into `batch` with its due row. The batch then requires that it is still unknown.
     pub fn write_message(&self, batch: &mut Batch, new: &LedgerRow) {
-        self.put_message(batch, new.key(), None, new);
+        match self.life() {
+            None => self.put_message(batch, new.key(), None, new),
+            life => self.put_message(batch, new.key(), None, &LedgerRow { life, ..new.clone() }),
+        };
     }
 
     /// Puts `row` into `batch`, changed by `change` in what is not part of its key, with its due row in place of the one
@@ -379,16 +387,6 @@ impl Store {
                 Some(_) | None => return Ok(count.min(max)),
             }
         }
-    }
-
-    /// Is the article still as it was read?
-    pub fn is_article(&self, read: &Stored<Article>) -> Result<bool, StoreError> {
-        Ok(self.kv.get(Table::Articles, &id_key(&read.record.id))?.is_some_and(|raw| raw == read.raw))
-    }
-
-    /// `batch` then applies only if the article is still as it was read.
-    pub fn require_article(&self, batch: &mut Batch, read: &Stored<Article>) {
-        batch.require_is(Table::Articles, id_key(&read.record.id), read.raw.clone());
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ledger and its due rows.
 
 use super::*;
-use crate::domain::{ArticleId, Edition, Span};
+use crate::domain::{Article, ArticleId, Edition, Span};
 use crate::store::{CommitError, wait};
 use chrono::{Duration, NaiveDate};
 use std::collections::HashSet;

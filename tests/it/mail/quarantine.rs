@@ -111,3 +111,41 @@ async fn of_two_who_release_at_once_one_is_told_that_it_is_done_and_the_other_th
         assert_eq!(quarantine.held().await.unwrap(), None);
     }
 }
+
+#[tokio::test]
+async fn a_copy_tells_what_it_came_to_owe_from_what_its_original_did_whose_clock_was_ahead() {
+    let look = async |room: &Room| {
+        let quarantine = Quarantine::new(Arc::clone(&room.store), room.clock.clone(), Arc::clone(&room.hint));
+        quarantine.look().await.unwrap();
+        quarantine
+    };
+    let ask = async |room: &Room, to: &str| {
+        room.subscriptions.ask(Asking::new(address(to), Selection::all())).await.unwrap();
+    };
+    for (owed, expected) in
+        [(Owed::Drop, &["c@example.net"][..]), (Owed::Send, &["a@example.net", "b@example.net", "c@example.net"])]
+    {
+        let original = Room::open();
+        ask(&original, "a@example.net").await;
+        original.clock.advance(Duration::hours(-3));
+        let first = original.copied();
+        look(&first).await;
+        ask(&first, "b@example.net").await;
+        // A copy of the copy leaves to it what it came to owe in its own quarantine.
+        let second = first.copied();
+        look(&second).await;
+        ask(&second, "c@example.net").await;
+        let second = second.restart().await;
+        look(&second).await.release(owed).await.unwrap();
+        second.clock.advance(Duration::hours(3));
+        let mailer = second.mailer(second.outbox());
+        while mailer.step().await.unwrap() == Step::Worked {}
+        let to = |mail: &Vec<u8>| {
+            MessageParser::new().parse(mail).unwrap().to().unwrap().first().unwrap().address().unwrap().to_owned()
+        };
+        let mut mailed: Vec<String> = second.mails().iter().map(to).collect();
+        mailed.sort();
+        assert_eq!(mailed, expected, "{owed:?}");
+        assert!(tidings::store::check(&second.store).is_clean());
+    }
+}
