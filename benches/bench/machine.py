@@ -62,10 +62,17 @@ class Process:
         return total / 1e9
 
     def resident_mb(self):
-        """Memory that is resident now (VmRSS)."""
+        """Memory that is resident now."""
+        return self.memory_mb("VmRSS")
+
+    def peak_mb(self):
+        """The most that was resident at any moment since the start."""
+        return self.memory_mb("VmHWM")
+
+    def memory_mb(self, what):
         kib = 0
         for pid in self.tree():
-            found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+            found = re.search(rf"{what}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
             kib += int(found[1]) if found else 0
         return kib / 1024
 
