@@ -73,6 +73,34 @@ impl Pace {
     }
 }
 
+/// What a form says of a subscription and of its reader, as it was filled in, right or wrong.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Wish {
+    pub(super) is_everything: bool,
+    pub(super) categories: Vec<String>,
+    pub(super) query: String,
+    pub(super) pace: Pace,
+    pub(super) time_zone: String,
+    pub(super) language: String,
+}
+
+impl Wish {
+    /// Takes what the form has under `name`, if that is part of it.
+    pub(super) fn take(&mut self, name: &str, value: String) {
+        match name {
+            "everything" => self.is_everything = true,
+            "category" => self.categories.push(value),
+            "query" => self.query = value,
+            "cadence" => self.pace.every = value,
+            "hour" => self.pace.hour = value,
+            "day" => self.pace.days.push(value),
+            "time_zone" => self.time_zone = value,
+            "language" => self.language = value,
+            _ => {}
+        }
+    }
+}
+
 /// Days as the forms have them, such as `Mon`.
 pub(super) fn named(days: impl IntoIterator<Item = Weekday>) -> Vec<String> {
     days.into_iter().map(|day| day.to_string()).collect()

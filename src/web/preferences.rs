@@ -1,7 +1,7 @@
 //! The page on which subscribers see and change what they get; reached by a link that was mailed to them.
 
 use super::App;
-use super::asking::{Pace, language, named, offers, query, zone};
+use super::asking::{Wish, language, named, offers, query, zone};
 use super::frame::{Head, Segments, page, private, say, segments};
 use super::mishap::{PageProblem, told};
 use crate::config::Every;
@@ -96,12 +96,7 @@ struct Said {
 struct Filled {
     act: String,
     id: String,
-    is_everything: bool,
-    categories: Vec<String>,
-    query: String,
-    pace: Pace,
-    time_zone: String,
-    language: String,
+    wish: Wish,
     /// The language of the page.
     shown: String,
     is_sure: bool,
@@ -114,17 +109,9 @@ impl Filled {
             match &*name {
                 "act" => filled.act = value.into_owned(),
                 "id" => filled.id = value.into_owned(),
-                "everything" => filled.is_everything = true,
-                "category" => filled.categories.push(value.into_owned()),
-                "query" => filled.query = value.into_owned(),
-                "cadence" => filled.pace.every = value.into_owned(),
-                "hour" => filled.pace.hour = value.into_owned(),
-                "day" => filled.pace.days.push(value.into_owned()),
-                "time_zone" => filled.time_zone = value.into_owned(),
-                "language" => filled.language = value.into_owned(),
                 "shown" => filled.shown = value.into_owned(),
                 "sure" => filled.is_sure = true,
-                _ => {}
+                name => filled.wish.take(name, value.into_owned()),
             }
         }
         filled
@@ -137,8 +124,8 @@ impl Filled {
         let id = id.map_err(|_| vec![Fault::new("id", format!("\"{}\"", self.id), "one of your subscriptions")]);
         match self.act.as_str() {
             "settings" => {
-                let zone = zone(&self.time_zone).map_err(|fault| faults.push(fault)).ok();
-                let language = language(&self.language).map_err(|fault| faults.push(fault)).ok();
+                let zone = zone(&self.wish.time_zone).map_err(|fault| faults.push(fault)).ok();
+                let language = language(&self.wish.language).map_err(|fault| faults.push(fault)).ok();
                 match (zone, language) {
                     (Some(zone), Some(language)) => Ok(Amendment::Settings { zone, language }),
                     (_, _) => Err(faults),
@@ -146,7 +133,8 @@ impl Filled {
             }
             "save" | "add" => {
                 let selection = self.selection(app).map_err(|wrong| faults.extend(wrong)).ok();
-                let cadence = self.pace.read(app.subscriptions.standard()).map_err(|wrong| faults.extend(wrong)).ok();
+                let cadence =
+                    self.wish.pace.read(app.subscriptions.standard()).map_err(|wrong| faults.extend(wrong)).ok();
                 let standard = || app.subscriptions.standard().cadence();
                 match (selection, cadence) {
                     (Some(selection), Some(cadence)) if self.act == "add" => {
@@ -169,16 +157,16 @@ impl Filled {
     }
 
     fn selection(&self, app: &App) -> Result<Selection, Vec<Fault>> {
-        if let Some(selection) = query(&self.query).map_err(|fault| vec![fault])? {
+        if let Some(selection) = query(&self.wish.query).map_err(|fault| vec![fault])? {
             return Ok(selection);
         }
-        if self.is_everything {
+        if self.wish.is_everything {
             return Ok(Selection::all());
         }
-        if self.categories.is_empty() {
+        if self.wish.categories.is_empty() {
             return Err(vec![Fault::new("category", "nothing", "everything, at least one category, or a query")]);
         }
-        app.newsroom.load().categories.any_of("category", &self.categories)
+        app.newsroom.load().categories.any_of("category", &self.wish.categories)
     }
 }
 
@@ -242,9 +230,9 @@ impl Shown {
             faults: Vec::new(),
         };
         if let Some(filled) = said.filled.as_ref().filter(|filled| filled.id == shown.id) {
-            shown.is_everything = filled.is_everything;
-            shown.categories.clone_from(&filled.categories);
-            shown.query.clone_from(&filled.query);
+            shown.is_everything = filled.wish.is_everything;
+            shown.categories.clone_from(&filled.wish.categories);
+            shown.query.clone_from(&filled.wish.query);
             shown.faults = said.faults.iter().map(|fault| told(ui, fault)).collect();
         }
         shown
@@ -280,11 +268,11 @@ fn shown(
         hours => (0..24).collect::<Vec<u8>>(),
         standard_every => app.subscriptions.standard().every.as_str(),
         standard_hour => u8::from(app.subscriptions.standard().hour),
-        time_zone => own.filter(|own| own.act == "settings").map(|own| own.time_zone.clone()).or_else(|| {
+        time_zone => own.filter(|own| own.act == "settings").map(|own| own.wish.time_zone.clone()).or_else(|| {
             subscriber.zone.as_ref().map(|zone| zone.as_str().to_owned())
         }).unwrap_or_else(|| app.subscriptions.standard().zone.as_str().to_owned()),
         languages => Serde(offers(ui, |_| String::new())),
-        added => own.map(|own| own.query.clone()).unwrap_or_default(),
+        added => own.map(|own| own.wish.query.clone()).unwrap_or_default(),
         faults => faults,
         is_saved => said.is_saved,
         is_left => said.is_left,

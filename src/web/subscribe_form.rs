@@ -1,7 +1,7 @@
 //! The form by which one subscribes: what it asks, how it is filled in, and what is wrong with that.
 
 use super::App;
-use super::asking::{Pace, language, named, offers, preferred, query, unreadable, zone};
+use super::asking::{Wish, language, named, offers, preferred, query, unreadable, zone};
 use super::frame::{Head, page, private, say, scripted};
 use super::mishap::told;
 use super::pages::parameter;
@@ -24,13 +24,8 @@ use url::form_urlencoded;
 #[derive(Debug, Default)]
 pub(super) struct Filled {
     pub(super) address: String,
-    is_everything: bool,
-    categories: Vec<String>,
-    /// A query beside them, which the page that led here was about.
-    query: String,
-    pace: Pace,
-    time_zone: String,
-    language: String,
+    /// The query in it is what the page that led here was about.
+    wish: Wish,
     /// Is it about a link to the preferences?
     pub(super) wants_link: bool,
     /// What only programs fill in.
@@ -44,7 +39,8 @@ impl Filled {
     pub(super) fn of_link(link: &str) -> Self {
         let of = |name| parameter(link, name);
         let (query, language) = (of("query").unwrap_or_default(), of("language").unwrap_or_default());
-        Filled { categories: of("category").into_iter().collect(), query, language, ..Filled::default() }
+        let wish = Wish { categories: of("category").into_iter().collect(), query, language, ..Wish::default() };
+        Filled { wish, ..Filled::default() }
     }
 
     /// As it was sent.
@@ -53,19 +49,11 @@ impl Filled {
         for (name, value) in form_urlencoded::parse(form) {
             match &*name {
                 "address" => filled.address = value.into_owned(),
-                "everything" => filled.is_everything = true,
-                "category" => filled.categories.push(value.into_owned()),
-                "query" => filled.query = value.into_owned(),
-                "cadence" => filled.pace.every = value.into_owned(),
-                "hour" => filled.pace.hour = value.into_owned(),
-                "day" => filled.pace.days.push(value.into_owned()),
-                "time_zone" => filled.time_zone = value.into_owned(),
-                "language" => filled.language = value.into_owned(),
                 "act" => filled.wants_link = value == word(Purpose::Preferences),
                 "website" => filled.trap = value.into_owned(),
                 "challenge" => filled.challenge = value.into_owned(),
                 "nonce" => filled.nonce = value.into_owned(),
-                _ => {}
+                name => filled.wish.take(name, value.into_owned()),
             }
         }
         filled
@@ -73,8 +61,8 @@ impl Filled {
 
     /// The language to go on in: the one chosen, the browser's, that of the category, the newsroom's.
     pub(super) fn spoken(&self, newsroom: &Newsroom, headers: &HeaderMap) -> Language {
-        let chosen = Language::of(self.language.trim()).or_else(|| preferred(headers));
-        let category = match self.categories.as_slice() {
+        let chosen = Language::of(self.wish.language.trim()).or_else(|| preferred(headers));
+        let category = match self.wish.categories.as_slice() {
             [slug] => newsroom.categories.get(slug),
             [] | [_, _, ..] => None,
         };
@@ -86,9 +74,9 @@ impl Filled {
         let mut faults = Vec::new();
         let address = Address::parse("address", &self.address).map_err(|fault| faults.push(fault)).ok();
         let selection = self.selection(newsroom).map_err(|wrong| faults.extend(wrong)).ok();
-        let cadence = self.pace.read(standard).map_err(|wrong| faults.extend(wrong)).ok();
-        let zone = zone(&self.time_zone).map_err(|fault| faults.push(fault)).ok();
-        let language = language(&self.language).map_err(|fault| faults.push(fault)).ok();
+        let cadence = self.wish.pace.read(standard).map_err(|wrong| faults.extend(wrong)).ok();
+        let zone = zone(&self.wish.time_zone).map_err(|fault| faults.push(fault)).ok();
+        let language = language(&self.wish.language).map_err(|fault| faults.push(fault)).ok();
         match (address, selection, cadence, zone, language) {
             (Some(address), Some(selection), Some(cadence), Some(zone), Some(language)) => {
                 let language = Some(language.unwrap_or(ui));
@@ -100,11 +88,11 @@ impl Filled {
 
     /// All that is ticked.
     fn selection(&self, newsroom: &Newsroom) -> Result<Selection, Vec<Fault>> {
-        let query = query(&self.query).map_err(|fault| vec![fault])?;
-        if self.is_everything {
+        let query = query(&self.wish.query).map_err(|fault| vec![fault])?;
+        if self.wish.is_everything {
             return Ok(Selection::all());
         }
-        let categories = match self.categories.as_slice() {
+        let categories = match self.wish.categories.as_slice() {
             [] => None,
             slugs => Some(newsroom.categories.any_of("category", slugs)?),
         };
@@ -133,7 +121,7 @@ impl<'a> Choice<'a> {
             title: &category.title,
             description: &category.description,
             language: &category.language,
-            is_chosen: filled.categories.iter().any(|chosen| chosen == category.slug.as_str()),
+            is_chosen: filled.wish.categories.iter().any(|chosen| chosen == category.slug.as_str()),
         }
     }
 }
@@ -149,7 +137,7 @@ pub(super) fn show(
     let standard = app.subscriptions.standard();
     let choices: Vec<_> = newsroom.categories.iter().map(|category| Choice::new(category, filled)).collect();
     // One that cannot be read is told of where it is filled in, and not offered again.
-    let query = query(&filled.query).ok().flatten().filter(|query| !query.is_all());
+    let query = query(&filled.wish.query).ok().flatten().filter(|query| !query.is_all());
     let said: BTreeMap<&str, String> = faults.iter().map(|fault| (field(fault), told(ui, fault))).collect();
     let content = context! {
         form => context! {
@@ -159,26 +147,26 @@ pub(super) fn show(
             script => format!("{}assets/subscribe.js", newsroom.site.base_url.path()),
             standard_zone => standard.zone.as_str(),
             address => &filled.address,
-            is_everything => filled.is_everything,
+            is_everything => filled.wish.is_everything,
             choices => Serde(&choices),
             query => query.as_ref().map(Selection::to_string),
             query_titles => query.as_ref().map(|query| query.titles(&newsroom.categories)),
-            every => if filled.pace.every.is_empty() { standard.every.as_str() } else { &filled.pace.every },
+            every => if filled.wish.pace.every.is_empty() { standard.every.as_str() } else { &filled.wish.pace.every },
             hours => (0..24).collect::<Vec<u8>>(),
             weekday => standard.weekday.to_string(),
             weekdays => named(Weekdays::ALL.iter()),
-            days => &filled.pace.days,
-            hour => filled.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
-            time_zone => if filled.time_zone.is_empty() { standard.zone.as_str() } else { &filled.time_zone },
+            days => &filled.wish.pace.days,
+            hour => filled.wish.pace.hour.parse().unwrap_or(u8::from(standard.hour)),
+            time_zone => if filled.wish.time_zone.is_empty() { standard.zone.as_str() } else { &filled.wish.time_zone },
         },
         languages => Serde(offers(ui, |language| {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("language", language.tag());
-            if let Some(slug) = filled.categories.first() {
+            if let Some(slug) = filled.wish.categories.first() {
                 query.append_pair("category", slug);
             }
-            if !filled.query.is_empty() {
-                query.append_pair("query", &filled.query);
+            if !filled.wish.query.is_empty() {
+                query.append_pair("query", &filled.wish.query);
             }
             format!("{}subscribe?{}", newsroom.site.base_url.path(), query.finish())
         })),
