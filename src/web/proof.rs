@@ -116,4 +116,20 @@ mod tests {
         clock.advance(LASTS + Duration::seconds(1));
         assert!(!proofs.take(&late, &nonce));
     }
+
+    #[test]
+    fn what_is_remembered_has_a_limit_and_behind_it_nobody_has_proved_anything() {
+        let clock = Clock::test(Time::UNIX_EPOCH + Duration::days(20_000));
+        let proofs = Proofs::new(&[7; 32], clock.clone());
+        let filled = |count: usize| (0..count as u64).map(|number| (number.to_be_bytes(), clock.now()));
+        proofs.taken().extend(filled(TAKEN_MAX));
+        let challenge = proofs.challenge();
+        let nonce = solved(&challenge);
+        assert!(!proofs.take(&challenge, &nonce), "there is no room");
+        assert_eq!(proofs.taken().len(), TAKEN_MAX);
+        clock.advance(LASTS + Duration::seconds(1));
+        let challenge = proofs.challenge();
+        assert!(proofs.take(&challenge, &solved(&challenge)), "the others are too old to come again");
+        assert_eq!(proofs.taken().len(), 1);
+    }
 }
