@@ -25,7 +25,7 @@ import { Postfix, header } from "./postfix.mjs";
 
 const run = promisify(execFile);
 const { TIDINGS: program, WORK: work, PYTHON: python } = process.env;
-const READERS = ["reader", "writer", "gone", "keeper"];
+const READERS = ["reader", "writer", "gone", "keeper", "annoyed"];
 /** They ask, and do not confirm at once. */
 const ASKERS = ["stranger", "late"];
 /** The hour of a daily digest comes within it, whatever the hour is now. */
@@ -68,9 +68,12 @@ return_address = "bounces@returns.example.org"
 returns_lmtp = "127.0.0.1:${ports.returns}"
 dkim_folder = "dkim"
 [mail.smtp]
-host = "127.0.0.1"
+host = "localhost"
 port = ${ports.smtp}
-tls = "none"
+tls = "starttls"
+ca_file = "${postfix.certificate}"
+[mail.canary]
+address = "bounces+canary@returns.example.org"
 `;
   await writeFile(config, settings);
 }
@@ -153,12 +156,18 @@ function linksIn(mail, path, rest = "") {
 
 const linkIn = (...words) => linksIn(...words)[0];
 
+/** A mail to ourselves went out to Postfix, and came back by it. */
+async function isWatched() {
+  await soon("the canary is back", async () => /^canary: last sent \S+, last came 2/m.test(await tidings("mail", "status")));
+}
+
 /** Follows what a notice links to. */
 async function reads(page) {
   await publish("Rover lands");
   const notice = await postfix.mail("reader", "Rover lands");
   assert.match(header(notice, "return-path"), /^<bounces\+[a-z0-9.-]+@returns\.example\.org>$/);
   assert.equal(header(notice, "delivered-to"), "reader@example.org");
+  assert.match(header(notice, "received"), /\(using TLSv1\.3 /);
   assert.equal(header(notice, "list-unsubscribe-post"), "List-Unsubscribe=One-Click");
   for (const html of [notice.html, notice.text]) assert.ok(html.includes("In short: Rover lands."));
   await page.goto(linkIn(notice, "articles", "/print"));
@@ -205,6 +214,27 @@ smtplib.SMTP("127.0.0.1", int(sys.argv[1])).send_message(mail)`;
   await soon("writer is unsubscribed", async () => /unsubscribed/.test(await shown("writer")));
 }
 
+/** The report of a mailbox provider whose reader pressed "spam" (RFC 5965), with the mail enclosed that it is about. */
+async function complains() {
+  const { source, ...notice } = await postfix.mail("annoyed", "Rover lands");
+  const sender = header(notice, "return-path").replace(/^<|>$/g, "");
+  const file = join(work, "complaint.eml");
+  const parts = [
+    "From: feedback@provider.example\nTo: " + sender + "\nSubject: Fw: Rover lands\nMIME-Version: 1.0\n" +
+      'Content-Type: multipart/report; report-type=feedback-report; boundary="part"\n\n',
+    "\nContent-Type: text/plain\n\nThis is a report of a mail that a reader calls spam.\n",
+    "\nContent-Type: message/feedback-report\n\nFeedback-Type: abuse\nUser-Agent: Provider/1.0\nVersion: 1\n",
+    `\nContent-Type: message/rfc822\n\n${source.toString("latin1")}`,
+  ];
+  await writeFile(file, `${parts.join("\n--part")}\n--part--\n`, "latin1");
+  const send = `import smtplib, sys
+port, to, file = sys.argv[1:]
+smtplib.SMTP("127.0.0.1", int(port)).sendmail("feedback@provider.example", [to], open(file, "rb").read())`;
+  await run("python3", ["-c", send, String(ports.smtp), sender, file]);
+  await soon("annoyed has complained", async () => (await held("annoyed")).subscriber.complained_at !== undefined);
+  assert.match(await shown("annoyed"), /unsubscribed/);
+}
+
 /** The mailbox goes; the report of the next mail ends the subscription. */
 async function bounces() {
   await postfix.forget("gone");
@@ -216,7 +246,7 @@ async function bounces() {
 async function getsNoMore() {
   await publish("Rover rests");
   await postfix.mail("keeper", "Rover rests");
-  for (const [name, last] of [["reader", "Rover lands"], ["writer", "Rover lands"], ["gone", "Rover lands"]]) {
+  for (const [name, last] of ["reader", "writer", "gone", "annoyed"].map((name) => [name, "Rover lands"])) {
     const subjects = (await postfix.mails(name)).map((mail) => mail.subject);
     assert.ok(subjects.some((subject) => subject.includes(last)), `${name}: ${subjects}`);
     assert.ok(!subjects.some((subject) => /drives|rests/.test(subject)), `${name}: ${subjects}`);
@@ -302,9 +332,9 @@ async function getsDigest(page) {
 }
 
 await configure();
+await postfix.start([...READERS, ...ASKERS]);
 await tidings("mail", "dkim", "--create", "rsa", "--algorithm", "rsa");
 await tidings("mail", "dkim", "--create", "ed25519", "--algorithm", "ed25519");
-await postfix.start([...READERS, ...ASKERS]);
 let daemon;
 let failed = 0;
 const browser = await chromium.launch({
@@ -316,10 +346,12 @@ try {
   const page = await browser.newPage();
   const steps = [
     ["subscribes and confirms by the link in the mail", async () => { for (const name of READERS) await subscribes(page, name); }],
+    ["is mailed by a server that is watched by a canary", isWatched],
     ["gets a notice and follows its links", () => reads(page)],
     ["has mails whose signatures hold behind another mail server", isSigned],
     ["leaves by the link in the mail", () => leavesByLink(page, "Rover lands")],
     ["leaves by a mail", leavesByMail],
+    ["complains to the mailbox provider", complains],
     ["is no longer mailed when the mailbox is gone", bounces],
     ["gets nothing after leaving, and all of it once before", getsNoMore],
     ["leaves by one click", () => leavesByOneClick(page)],

@@ -1,5 +1,6 @@
-// A Postfix of its own on loopback, in a folder of its own: it delivers example.org to Maildirs, hands what comes back to
-// the daemon by LMTP, and returns what it cannot deliver to its sender. Needs root, since a mail server changes users.
+// A Postfix of its own on loopback, in a folder of its own: it takes mail by STARTTLS or without, delivers example.org to
+// Maildirs, hands what comes back to the daemon by LMTP, and returns what it cannot deliver to its sender. Needs root, since
+// a mail server changes users.
 
 import { execFile } from "node:child_process";
 import { chmod, mkdir, readFile, readdir, writeFile } from "node:fs/promises";
@@ -26,6 +27,7 @@ error   unix - - n - - error
 retry   unix - - n - - error
 lmtp    unix - - n - - lmtp
 virtual unix - n n - - virtual
+tlsmgr  unix - - n 1000? 1 tlsmgr
 anvil   unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 `;
@@ -37,11 +39,17 @@ export class Postfix {
     this.port = smtp;
     this.returns = returns;
     this.config = join(folder, "etc");
+    /** Its own; who trusts this file trusts it. */
+    this.certificate = join(this.config, "certificate.pem");
   }
 
   async start(mailboxes) {
     const { folder, config } = this;
     await mkdir(config, { recursive: true });
+    const pair = ["-keyout", join(config, "key.pem"), "-out", this.certificate];
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=CA:FALSE"];
+    const kind = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"];
+    await run("openssl", ["req", ...kind, ...subject, ...pair]);
     for (const name of ["queue", "data", "mail"]) await mkdir(join(folder, name));
     const { stdout: nobody } = await run("id", ["-u", "nobody"]);
     const { stdout: group } = await run("id", ["-g", "nobody"]);
@@ -64,6 +72,10 @@ export class Postfix {
       alias_maps: "",
       alias_database: "",
       smtpd_recipient_restrictions: "permit_mynetworks, reject",
+      smtpd_tls_cert_file: this.certificate,
+      smtpd_tls_key_file: join(config, "key.pem"),
+      smtpd_tls_security_level: "may",
+      smtpd_tls_received_header: "yes",
       recipient_delimiter: "+",
       virtual_mailbox_domains: "example.org",
       virtual_mailbox_base: join(folder, "mail"),
