@@ -127,7 +127,7 @@ pub struct Smtp {
     pub connections: usize,
     /// Messages that one of them carries.
     pub messages_per_connection: usize,
-    /// PEM of a certificate authority that is trusted besides the system's.
+    /// PEM of certificate authorities that are trusted in place of the system's.
     pub ca_pem: Option<Vec<u8>>,
     /// How long the server may take for each step.
     pub timeout: Duration,

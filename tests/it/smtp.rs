@@ -3,7 +3,7 @@
 mod body;
 mod certificates;
 
-pub(crate) use certificates::certificates;
+pub(crate) use certificates::{certificates, of_an_authority};
 
 use body::{begin, body};
 use socket2::{Domain, Socket, Type};

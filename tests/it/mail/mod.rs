@@ -23,7 +23,7 @@ mod signed;
 mod watchdog;
 mod year;
 
-use crate::smtp::{Act, At, Offer, Peer, Security, certificates};
+use crate::smtp::{Act, At, Offer, Peer, Security, certificates, of_an_authority};
 use arc_swap::ArcSwap;
 use chrono::Duration;
 use jiff::tz::TimeZone;

@@ -1,5 +1,6 @@
 //! What becomes of a message, whatever the mail server does.
 
+use super::watchdog::Logged;
 use super::*;
 use tidings::store::Back;
 
@@ -332,5 +333,28 @@ async fn a_login_goes_over_an_encrypted_connection_only() {
         let way = Smtp { ca_pem: None, ..way };
         room.mailer(settings(Some(Smtp { timeout, ..way }))).step().await.unwrap();
         assert_eq!(peer.accepted().len(), usize::from(is_sent));
+    }
+}
+
+#[tokio::test]
+async fn who_has_a_certificate_that_is_refused_is_told_what_to_do_about_it() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (signed, ca_file) = certificates(folder.path());
+    let (_, strange) = certificates(other.path());
+    let (authority, own) = of_an_authority(folder.path());
+    for (tls, trusted, words) in [
+        (signed.clone(), strange, Some("can be named by `mail.smtp.ca_file`")),
+        (authority, own, Some("one for a server says CA:FALSE")),
+        (signed, ca_file, None),
+    ] {
+        let (logged, _guard) = Logged::begin();
+        let (room, ..) = on_its_way().await;
+        let peer = Peer::start(Security::Starttls(tls)).await;
+        let ca_pem = Some(std::fs::read(&trusted).unwrap());
+        let way = Smtp { host: "localhost".into(), tls: Tls::Starttls, ca_pem, ..smtp(&peer) };
+        room.mailer(settings(Some(way))).step().await.unwrap();
+        assert_eq!(logged.count("WARN", "encrypting"), usize::from(words.is_some()));
+        assert_eq!(logged.count("WARN", words.unwrap_or("encrypting")), usize::from(words.is_some()), "{words:?}");
+        assert_eq!(peer.accepted().len(), usize::from(words.is_none()));
     }
 }

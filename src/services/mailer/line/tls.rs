@@ -8,7 +8,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, crypto};
 
 /// The certificates that servers are held against. Errors: a sentence that names the file.
 pub(in crate::services::mailer) fn tls_config(smtp: &Smtp) -> Result<Arc<ClientConfig>, String> {
@@ -41,5 +41,21 @@ pub(super) async fn encrypt(
     let tls = tls.ok_or("no certificates are loaded")?;
     let name = ServerName::try_from(smtp.host.clone()).map_err(|error| error.to_string())?;
     let stream = TlsConnector::from(Arc::clone(tls)).connect(name, stream).await;
-    stream.map_err(|error| format!("encrypting: {error}"))
+    stream.map_err(|error| format!("encrypting: {error}{}", advice(&error)))
+}
+
+/// What to do about a certificate that is refused, where its reason alone would leave people puzzled.
+fn advice(error: &std::io::Error) -> &'static str {
+    let refused = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match refused {
+        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+            "; whoever has signed it can be named by `mail.smtp.ca_file`"
+        }
+        // The verifier's own reason is wrapped, and known by its name alone.
+        Some(error) if error.to_string().contains("CaUsedAsEndEntity") => {
+            "; it was made for an authority: one for a server says CA:FALSE (`openssl req -x509 -addext \
+             basicConstraints=CA:FALSE`)"
+        }
+        Some(_) | None => "",
+    }
 }
