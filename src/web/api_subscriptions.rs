@@ -25,6 +25,8 @@ struct Ask {
     cadence: Option<Written>,
     time_zone: Option<String>,
     language: Option<String>,
+    /// The reader's client, for the record of consent, where a program of the newsroom's asks for them.
+    from: Option<String>,
 }
 
 /// `POST /subscriptions`: asks the owner of the address; nothing is mailed to it but that question.
@@ -43,12 +45,15 @@ pub(super) async fn ask(State(app): State<Arc<App>>, from: AskedFrom, request: R
         }
         (Some(slugs), None) => app.newsroom.load().categories.any_of("categories", &slugs).map_err(Problem::invalid)?,
     };
+    let reader = ask.from.as_deref().map(|text| {
+        text.parse().map_err(|_| Problem::field("from", format!("\"{text}\""), "an IP address such as 203.0.113.7"))
+    });
     let pace = ask.cadence.map(Pace::from).unwrap_or_default();
     let asking = Asking {
         cadence: pace.read(app.subscriptions.standard()).map_err(Problem::invalid)?,
         zone: zone(ask.time_zone.as_deref().unwrap_or_default())?,
         language: language(ask.language.as_deref().unwrap_or_default())?,
-        from: from.0,
+        from: reader.transpose()?.or(from.0),
         ..Asking::new(address, selection)
     };
     app.subscriptions.ask(asking).await?;

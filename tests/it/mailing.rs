@@ -165,16 +165,17 @@ fn the_operator_shows_exports_and_erases_what_is_held_with_a_daemon_and_without(
 fn a_daily_digest_is_asked_for_and_a_subscription_is_changed_over_the_api() {
     let newsroom = Newsroom::start();
     let body = json!({
-        "address": "reader@example.net", "categories": ["economy"], "time_zone": "Asia/Kolkata",
+        "address": "reader@example.net", "categories": ["economy"], "time_zone": "Asia/Kolkata", "from": "2001:db8::7",
         "cadence": { "every": "daily", "hour": 7, "days": ["mon", "fri"] },
     });
-    for (wrong, field) in [
-        (json!({ "every": "daily", "hour": 24 }), "hour"),
-        (json!("hourly"), "cadence"),
-        (json!({ "every": "daily", "days": ["someday"] }), "days"),
+    for (name, wrong, field) in [
+        ("cadence", json!({ "every": "daily", "hour": 24 }), "hour"),
+        ("cadence", json!("hourly"), "cadence"),
+        ("cadence", json!({ "every": "daily", "days": ["someday"] }), "days"),
+        ("from", json!("reader.example"), "from"),
     ] {
         let mut body = body.clone();
-        body["cadence"] = wrong;
+        body[name] = wrong;
         let answer = newsroom.api("POST", "/subscriptions", &[], &body.to_string()).expect(422).json();
         assert_eq!(answer["errors"][0]["field"], field, "{answer}");
     }
@@ -184,6 +185,7 @@ fn a_daily_digest_is_asked_for_and_a_subscription_is_changed_over_the_api() {
     let list = newsroom.api("GET", "/subscriptions", &[], "").expect(200).json();
     let one = &list["subscriptions"][0];
     assert_eq!(one["cadence"], json!({ "every": "daily", "hour": 7, "days": ["Mon", "Fri"] }));
+    assert_eq!(one["consent"]["asked"]["from"], "2001:db8::7", "the reader, and not the program that asked");
     assert!(one["digests"]["next"]["at"].as_str().expect("a time").ends_with("T01:30:00Z"), "{one}");
     let path = format!("/subscriptions/{}", one["id"].as_str().expect("an id"));
     assert_eq!(newsroom.api("GET", &path, &[], "").expect(200).json()["id"], one["id"]);
