@@ -172,7 +172,10 @@ impl Watchdog {
     /// What it saw last. Errors: the store's.
     pub fn seen(&self) -> Result<Seen, StoreError> {
         let known = self.store.canary()?.map(|stored| stored.record).unwrap_or_default();
-        let Alarms { late, missing, is_quarantined: quarantined, .. } = self.alarms()?;
+        // Not as of the last look: a copy is one from its start on, and free once it is released.
+        let quarantined = self.store.quarantined_since()?.is_some();
+        let alarms = if quarantined { Alarms::default() } else { self.alarms()? };
+        let Alarms { late, missing, .. } = alarms;
         let canary = self.canary.as_ref().map(|_| SeenCanary {
             sent_at: known.sent_at,
             proven_at: known.proven_at,

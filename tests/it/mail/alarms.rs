@@ -101,3 +101,27 @@ async fn articles_of_which_no_mail_is_even_made_are_late_as_well() {
     while mailer.step().await.unwrap() == Step::Worked {}
     assert_eq!(late(&watchdog).await, []);
 }
+
+#[tokio::test]
+async fn what_was_late_in_the_original_is_not_told_of_a_copy_in_quarantine() {
+    let (room, ..) = Room::owing(1).await;
+    room.clock.advance(Duration::minutes(61));
+    let original = watchdog(&room, Some(canary()));
+    assert_eq!(late(&original).await, [(MailClass::Notice, 1)]);
+    room.clock.advance(Duration::minutes(20));
+    late(&original).await;
+    assert!(original.seen().unwrap().canary.unwrap().missing_since.is_some(), "nobody has sent it");
+    let copy = room.copied();
+    let quarantine = Quarantine::new(Arc::clone(&copy.store), copy.clock.clone(), Arc::clone(&copy.hint));
+    quarantine.look().await.unwrap();
+    let watchdog = watchdog(&copy, Some(canary()));
+    for looks in 0..2 {
+        let seen = watchdog.seen().unwrap();
+        assert!(seen.ok && seen.quarantined && seen.late.is_empty(), "after {looks} looks: {seen:?}");
+        assert_eq!(seen.canary.unwrap().missing_since, None, "after {looks} looks");
+        late(&watchdog).await;
+    }
+    quarantine.release(Owed::Send).await.unwrap();
+    let seen = watchdog.seen().unwrap();
+    assert!(seen.ok && !seen.quarantined, "it is free before the next look: {seen:?}");
+}
