@@ -22,6 +22,7 @@ mod modified;
 mod polling;
 mod power_cut;
 mod publish;
+mod quarantined;
 mod readers;
 mod rebuild;
 mod reloaded;

@@ -9,7 +9,7 @@ mod process;
 pub(crate) use http::{Answer, Client, Headers};
 pub(crate) use mailbox::{Mail, Sink};
 pub(crate) use mount::{Mounted, may_mount};
-use place::Place;
+pub(crate) use place::Place;
 pub(crate) use process::{Daemon, Said, eventually, eventually_well, tidings};
 
 use serde_json::{Value, json};
