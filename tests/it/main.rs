@@ -27,6 +27,7 @@ mod readers;
 mod rebuild;
 mod reloaded;
 mod retries;
+mod returned;
 mod sizes;
 mod smtp;
 mod sources;
