@@ -15,6 +15,7 @@ mod fuzzed;
 mod harness;
 mod history;
 mod hub;
+mod late;
 mod lifecycle;
 mod mail;
 mod mailing;
