@@ -5,6 +5,7 @@ mod api;
 mod catalogues;
 mod commands;
 mod config_docs;
+mod consented;
 mod crash;
 mod crash_mail;
 mod discovery;
