@@ -152,4 +152,46 @@ mod tests {
             assert_eq!(Address::parse("address", wrong).expect_err(wrong).field, "address");
         }
     }
+
+    #[test]
+    fn an_address_and_its_parts_may_be_as_long_as_mail_can_carry_and_no_longer() {
+        let fits = |text: &str| Address::parse("address", text).is_ok_and(|address| address.as_str() == text);
+        // 64 bytes, an `@`, and the rest of 254 in labels of which none is too long.
+        let whole = |last: usize| {
+            let labels = ["a".repeat(63), "b".repeat(63), "c".repeat(last)];
+            format!("{}@{}", "r".repeat(64), labels.join("."))
+        };
+        for (text, bytes, is_good) in [(whole(61), 254, true), (whole(62), 255, false)] {
+            assert_eq!((text.len(), fits(&text)), (bytes, is_good), "the whole address: {text}");
+        }
+        for (local, bytes, is_good) in [
+            ("r".repeat(64), 64, true),
+            ("r".repeat(65), 65, false),
+            ("ж".repeat(32), 64, true),
+            (format!("{}r", "ж".repeat(32)), 65, false),
+            ("用".repeat(21) + "r", 64, true),
+            ("用".repeat(21) + "ж", 65, false),
+        ] {
+            assert_eq!(
+                (local.len(), fits(&format!("{local}@example.org"))),
+                (bytes, is_good),
+                "the local part: {local}"
+            );
+        }
+        for (bytes, is_good) in [(63, true), (64, false)] {
+            let label = "d".repeat(bytes);
+            for domain in [format!("{label}.org"), format!("example.{label}"), format!("a.{label}.org")] {
+                assert_eq!(fits(&format!("r@{domain}")), is_good, "a label of {bytes}: {domain}");
+                // IDNA has a say in this one.
+                let upper = Address::parse("address", &format!("r@{}", domain.to_uppercase()));
+                assert_eq!(upper.is_ok(), is_good, "a label of {bytes} in capitals: {domain}");
+            }
+        }
+        // What counts is what goes over the wire: `xn--` and what follows it.
+        for (letters, is_good) in [(54, true), (55, false)] {
+            let stored = Address::parse("address", &format!("r@{}ж.org", "d".repeat(letters)));
+            let label = stored.as_ref().ok().and_then(|address| address.domain().split('.').next().map(str::len));
+            assert_eq!((stored.is_ok(), label), (is_good, is_good.then_some(63)), "{letters} letters before ж");
+        }
+    }
 }
