@@ -239,6 +239,22 @@ async fn a_form_that_a_program_has_filled_in_asks_nobody_and_says_nothing_of_it(
 }
 
 #[tokio::test]
+async fn a_program_that_fills_in_the_form_gets_nobody_a_link_to_preferences_and_the_same_answer() {
+    let paper = Newspaper::new();
+    let confirmed = SubscriptionState::Confirmed { at: at("2026-01-01T00:00:00Z") };
+    paper.subscriber("reader@example.org", confirmed).await;
+    let owed = || paper.app.store.count_due(crate::store::Due::Message, 9).unwrap();
+    let form = "act=preferences&address=reader%40example.org&website=";
+    let trapped = paper.post("/subscribe", &format!("{form}http%3A%2F%2Fspam.example")).await;
+    assert_eq!(owed(), 0, "no person fills that field in");
+    let person = paper.post("/subscribe", form).await;
+    assert_eq!(owed(), 1, "a person is owed the link");
+    assert_eq!(trapped.status, StatusCode::OK);
+    assert_eq!((trapped.status, trapped.text), (person.status, person.text), "a program is not told");
+    assert_eq!(trapped.headers, person.headers);
+}
+
+#[tokio::test]
 async fn a_proof_of_work_spares_the_wait() {
     let paper = Newspaper::new();
     let form = paper.get("/subscribe").await;
