@@ -1,6 +1,6 @@
 //! Feeds as readers get them: what stands in them, and what HTTP says about them.
 
-use crate::harness::{Answer, FEEDS, Newsroom, Setup, eventually, parsed, project, titles};
+use crate::harness::{Answer, FEEDS, Newsroom, Setup, eventually, needed, parsed, project, titles};
 use chrono::{DateTime, Duration, Utc};
 use feed_rs::model::Entry;
 use serde_json::{Value, json};
@@ -245,7 +245,7 @@ fn the_sample_newsroom_has_good_feeds() {
 /// Needs `TIDINGS_PYTHON`, a Python that has feedparser; `scripts/test` sees to it.
 #[test]
 fn feedparser_reads_the_feeds_without_a_complaint() {
-    let Some(python) = std::env::var_os("TIDINGS_PYTHON") else { return };
+    let Some(python) = needed(std::env::var_os("TIDINGS_PYTHON"), "TIDINGS_PYTHON") else { return };
     let newsroom = Newsroom::start();
     let article = full(&newsroom);
     newsroom.publish(

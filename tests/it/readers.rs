@@ -1,6 +1,6 @@
 //! A feed reader that people use, newsboat: it subscribes, polls, and keeps each article once.
 
-use crate::harness::{Newsroom, id};
+use crate::harness::{Newsroom, id, needed};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,9 +17,7 @@ struct Newsboat {
 impl Newsboat {
     /// Subscribed to `addresses`; none where it is not installed, which `scripts/test` sees to.
     fn subscribed(addresses: &[String]) -> Option<Self> {
-        if !Path::new(PROGRAM).exists() {
-            return None;
-        }
+        needed(Path::new(PROGRAM).exists().then_some(()), PROGRAM)?;
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("urls"), addresses.join("\n") + "\n").unwrap();
         std::fs::write(folder.path().join("config"), "download-retries 1\nreload-threads 1\n").unwrap();

@@ -1,6 +1,6 @@
 //! Mails as they arrive: files of an outbox, and Postfix's `smtp-sink`, a mail server that is not ours.
 
-use super::{Newsroom, Place, eventually};
+use super::{Newsroom, Place, eventually, needed};
 use mail_parser::MessageParser;
 use serde_json::json;
 use std::os::unix::fs::MetadataExt as _;
@@ -96,7 +96,7 @@ pub(crate) struct Sink {
 impl Sink {
     /// Needs `TIDINGS_SMTP_SINK`, its path; `scripts/test` sees to it.
     pub(crate) fn start(folder: &Path) -> Option<Self> {
-        let program = std::env::var_os("TIDINGS_SMTP_SINK")?;
+        let program = needed(std::env::var_os("TIDINGS_SMTP_SINK"), "TIDINGS_SMTP_SINK")?;
         std::fs::create_dir_all(folder).expect("writable");
         let place = Place::take();
         let mut command = Command::new(program);

@@ -341,6 +341,14 @@ pub(crate) fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// What a test needs of the machine, `what` it is called. A person may do without, and so without the test; CI may not.
+#[track_caller]
+pub(crate) fn needed<T>(found: Option<T>, what: &str) -> Option<T> {
+    let is_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    assert!(found.is_some() || !is_ci, "{what} is missing; `scripts/test` sees to it");
+    found
+}
+
 /// Was the long form of the tests asked for (`scripts/test --long`)?
 pub(crate) fn is_long() -> bool {
     std::env::var_os("TIDINGS_LONG").is_some_and(|value| value == "1")

@@ -263,13 +263,7 @@ async fn an_address_beyond_ascii_goes_out_where_the_server_can_carry_it_and_fail
         [(&["PIPELINING", "SMTPUTF8", "8BITMIME"][..], true), (&["PIPELINING", "8BITMIME"], false)]
     {
         let room = Room::open();
-        let to = address("пётр@пример.рф");
-        let asked = Subscription::asked(SubscriptionId(Uuid::from_u128(1)), to, Selection::all(), room.clock.now());
-        let state = SubscriptionState::Confirmed { at: room.clock.now() };
-        let reader = Subscription { state, erase_at: None, ..asked };
-        let mut batch = Batch::default();
-        room.store.write_first_subscription(&mut batch, &reader);
-        room.store.commit(batch).await.unwrap();
+        let reader = room.confirmed("пётр@пример.рф").await;
         let article = room.news().await;
         let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
         room.mailer(settings(Some(smtp(&peer)))).step().await.unwrap();

@@ -255,6 +255,18 @@ impl Room {
         all
     }
 
+    /// One confirmed subscription of `to` for everything, without a mail.
+    async fn confirmed(&self, to: &str) -> Subscription {
+        let now = self.clock.now();
+        let asked = Subscription::asked(SubscriptionId(Uuid::from_u128(1)), address(to), Selection::all(), now);
+        let state = SubscriptionState::Confirmed { at: now };
+        let reader = Subscription { state, erase_at: None, ..asked };
+        let mut batch = Batch::default();
+        self.store.write_first_subscription(&mut batch, &reader);
+        self.store.commit(batch).await.unwrap();
+        reader
+    }
+
     /// One more subscription of the address of `first`, for `selection` and otherwise alike.
     async fn subscribed_besides(&self, first: &Subscription, selection: Selection) -> Subscription {
         let known = self.store.subscriber_of(&first.address).unwrap().unwrap();

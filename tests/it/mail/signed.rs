@@ -1,7 +1,7 @@
 //! Signatures, held against a verifier that is not ours; and the senders of envelopes.
 
 use super::*;
-use crate::harness::project;
+use crate::harness::{needed, project};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use tidings::config::{DkimKey, ReturnAddress};
@@ -26,7 +26,7 @@ fn record(key: &DkimKey) -> [String; 2] {
 
 /// What dkimpy says of each signature; none where it is not installed (`scripts/test` sees to it).
 fn verified(mail: &[u8], records: &[String]) -> Option<Vec<bool>> {
-    let python = std::env::var_os("TIDINGS_PYTHON")?;
+    let python = needed(std::env::var_os("TIDINGS_PYTHON"), "TIDINGS_PYTHON")?;
     let mut child = Command::new(python)
         .arg(project().join("tests/verify_dkim.py"))
         .arg(Room::open().clock.now().timestamp().to_string())
@@ -41,10 +41,10 @@ fn verified(mail: &[u8], records: &[String]) -> Option<Vec<bool>> {
     Some(String::from_utf8(output.stdout).unwrap().lines().map(|line| line == "true").collect())
 }
 
-/// The mail as a server got it: one notice, signed by `keys`.
-async fn received(lines: &'static [&'static str], keys: Vec<DkimKey>) -> Vec<u8> {
+/// The mail as a server got it: one notice to `reader`, signed by `keys`.
+async fn received(reader: &str, lines: &'static [&'static str], keys: Vec<DkimKey>) -> Vec<u8> {
     let room = Room::open();
-    room.subscribed(1, &Selection::all()).await;
+    room.confirmed(reader).await;
     room.publish("Заголовок . with  spaces", &["science"]).await;
     room.notified().await;
     let peer = Peer::offering(Security::Plain, Offer { lines, ..Offer::default() }).await;
@@ -75,7 +75,7 @@ async fn what_arrives_is_verified_by_a_verifier_that_is_not_ours() {
     let keys = vec![key("r1", Algorithm::Rsa), key("e1", Algorithm::Ed25519)];
     let records: Vec<String> = keys.iter().flat_map(record).collect();
     for lines in [&[][..], &["PIPELINING"], &["PIPELINING", "CHUNKING"]] {
-        let mail = received(lines, keys.clone()).await;
+        let mail = received("reader0@example.net", lines, keys.clone()).await;
         let Some(good) = verified(&mail, &records) else { return };
         assert_eq!(good, [true, true], "{lines:?}");
         if !lines.is_empty() {
@@ -102,6 +102,21 @@ async fn what_arrives_is_verified_by_a_verifier_that_is_not_ours() {
         let refolded =
             text.replace("\r\nSubject: ", "\r\nsubject:  \r\n ").replace("\r\n--=_tidings--", "\r\n--=_tidings-- ");
         assert_eq!(verified(refolded.as_bytes(), &records).unwrap(), [true, true], "white space does no harm");
+    }
+}
+
+#[tokio::test]
+async fn what_arrives_with_an_address_beyond_ascii_in_its_head_is_verified_as_well() {
+    let keys = vec![key("r1", Algorithm::Rsa), key("e1", Algorithm::Ed25519)];
+    let records: Vec<String> = keys.iter().flat_map(record).collect();
+    for lines in [&["SMTPUTF8", "8BITMIME"][..], &["SMTPUTF8", "8BITMIME", "PIPELINING", "CHUNKING"]] {
+        let mail = received("пётр@example.net", lines, keys.clone()).await;
+        let Some(good) = verified(&mail, &records) else { return };
+        assert_eq!(good, [true, true], "{lines:?}");
+        let text = String::from_utf8(mail).unwrap();
+        let another = text.replace("\r\nTo: пётр@", "\r\nTo: петр@");
+        assert_ne!(another, text, "the letters are in the head as they are: {text:.900}");
+        assert_eq!(verified(another.as_bytes(), &records).unwrap(), [false, false], "to somebody else");
     }
 }
 
