@@ -79,6 +79,8 @@ pub(crate) struct Offer {
 #[derive(Default)]
 pub(crate) struct Log {
     script: VecDeque<(At, Act)>,
+    /// Said at that stage where the script says nothing.
+    always: Option<(At, &'static str)>,
     offer: Offer,
     /// Domains whose recipients are refused, with the reply.
     refusing: HashMap<String, &'static str>,
@@ -145,6 +147,11 @@ impl Peer {
     /// Does `act` the next time a connection comes to `at`, behind what is in the script for that stage already.
     pub(crate) fn will(&self, at: At, act: Act) {
         self.log.lock().unwrap().script.push_back((at, act));
+    }
+
+    /// Says this at that stage each time that the script says nothing of it, until told otherwise.
+    pub(crate) fn always(&self, said: Option<(At, &'static str)>) {
+        self.log.lock().unwrap().always = said;
     }
 
     /// Refuses every recipient at `domain` with `reply`, until told otherwise.
@@ -361,7 +368,8 @@ async fn is_troubled<S: AsyncRead + AsyncWrite + Unpin>(
 /// What the script says for this stage, once.
 fn next(log: &Mutex<Log>, at: At) -> Option<Act> {
     let mut log = log.lock().unwrap();
-    let place = log.script.iter().position(|(stage, _)| *stage == at)?;
+    let always = log.always.filter(|(stage, _)| *stage == at).map(|(_, words)| Act::Say(words));
+    let Some(place) = log.script.iter().position(|(stage, _)| *stage == at) else { return always };
     log.script.remove(place).map(|(_, act)| act)
 }
 
