@@ -13,6 +13,7 @@ mod languages;
 mod notices;
 mod numbers;
 mod once;
+mod overtaken;
 mod policy;
 mod preferences;
 mod quarantine;
