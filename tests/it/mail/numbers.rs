@@ -233,6 +233,49 @@ async fn digests_count_by_window_and_selection() {
 }
 
 #[tokio::test]
+async fn what_is_put_off_refused_sent_back_and_complained_of_counts_for_its_digest() {
+    let mut room = Room::open();
+    for name in ["late", "gone", "back", "angry"] {
+        subscribed(&room, &format!("a@{name}.example"), "category:science", daily(7)).await;
+    }
+    subscribed(&room, "a@fine.example", "", daily(7)).await;
+    room.publish("News", &["science"]).await;
+    until_seven(&room);
+    room.digested().await;
+    let peer = Peer::start(Security::Plain).await;
+    let options = Mail { return_address: Some(home()), ..settings(Some(smtp(&peer))) };
+    peer.refuse("late.example", Some("450 4.2.0 later"));
+    peer.refuse("gone.example", Some("550 5.1.1 no such user"));
+    sent(&room.mailer(options.clone())).await;
+    let by_digest = async |room: &Room| {
+        let rows = rows(room, By::Digest).await;
+        rows.iter().map(|row| (row.selection.clone().unwrap(), sums(row.numbers))).collect::<Vec<_>>()
+    };
+    let expected = |of_science| [("category:science".to_owned(), of_science), ("*".to_owned(), [1, 0, 0, 0, 0])];
+    assert_eq!(by_digest(&room).await, expected([2, 1, 1, 0, 0]));
+    let mail_to = |to: &str| {
+        let log = peer.log.lock().unwrap();
+        log.mails.iter().find(|mail| mail.to == to).expect("a mail").bytes.clone()
+    };
+    for _ in 0..2 {
+        let back = bounce(&enclosed(&mail_to("a@back.example")));
+        let to = sender(&room, &room.subscription("a@back.example"));
+        returns(&room).take(&to, back.as_bytes()).await.unwrap();
+        let angry = complaint(&enclosed(&mail_to("a@angry.example")));
+        returns(&room).take("bounces@news.example.org", angry.as_bytes()).await.unwrap();
+        // A report that comes again, as after a restart, counts no second time.
+        room = room.restart().await;
+        assert_eq!(by_digest(&room).await, expected([2, 1, 2, 1, 0]));
+    }
+    peer.refuse("late.example", None);
+    room.until_due();
+    sent(&room.mailer(options)).await;
+    assert_eq!(by_digest(&room).await, expected([3, 1, 2, 1, 0]), "what was put off has gone");
+    assert!(rows(&room, By::Article).await.is_empty(), "no notice was sent");
+    assert!(tidings::store::check(&room.store).is_clean());
+}
+
+#[tokio::test]
 async fn numbers_go_when_they_are_too_old_and_not_before() {
     let room = Room::open();
     subscribed(&room, "a@example.net", "category:science", daily(7)).await;
