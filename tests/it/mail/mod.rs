@@ -3,6 +3,7 @@
 mod ageing;
 mod alarms;
 mod asking;
+mod authors;
 mod consent;
 mod corrections;
 mod digests;
