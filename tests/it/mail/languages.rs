@@ -167,3 +167,53 @@ async fn a_test_is_recorded_like_any_mail_and_goes_with_the_address() {
     assert!(!String::from_utf8(export).unwrap().contains("chief@"));
     assert!(tidings::store::check(&room.store).is_clean());
 }
+
+/// `text` with one space wherever there is any white space.
+fn unfolded(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn the_rest_of_a_day_says_why_it_comes_and_has_its_headlines_on_top_in_text_and_in_html() {
+    let mut room = Room::open();
+    room.standard.instant_per_day_max = 3;
+    for reader in readers(&room, Cadence::Instant).await {
+        room.subscriptions.confirm(&room.confirming(&reader), None, Language::English).await.unwrap();
+    }
+    sent(&room).await;
+    for number in 0..6 {
+        room.clock.advance(Duration::minutes(1));
+        room.publish(&format!("News {number}"), &["science"]).await;
+        room.notified().await;
+    }
+    sent(&room).await;
+    room.clock.advance(Duration::days(1));
+    room.digested().await;
+    sent(&room).await;
+    let why = [
+        "There was more news in a day than the 3 mails that come one by one. Here is the rest in one mail.",
+        "Новостей за день было больше обычного. Отдельными письмами мы присылаем не больше 3 в день, остальное собрано \
+         здесь.",
+        "一天内的新闻较多：单独发送的邮件每天最多 3 封，其余内容汇总在这封邮件里。",
+    ];
+    let rest = told(&room, |subject| subject.starts_with("The News") && subject.contains("News 5"));
+    let words: Vec<&str> = ["en", "ru", "zh", "ru", "en"]
+        .map(|tag| why[Language::ALL.iter().position(|language| language.tag() == tag).unwrap()])
+        .into();
+    assert_eq!(rest.len(), words.len(), "{rest:?}");
+    for ((_, text, html), words) in rest.iter().zip(words) {
+        let (text, html) = (unfolded(text), unfolded(html));
+        assert!(text.contains(&format!("{words} * News 5 * News 4 * News 3 ---- ")), "{text}");
+        let (before, behind) = html.split_once("</ul>").expect("headlines");
+        let (before, headlines) = before.split_once("<ul>").expect("headlines");
+        assert!(before.ends_with(&format!("<p>{words}</p> ")), "{html}");
+        let links = |part: &str| -> Vec<String> {
+            let links = part.split("<a href=\"").skip(1).filter_map(|link| link.split_once("</a>"));
+            links.map(|(link, _)| link.to_owned()).filter(|link| link.contains("\">News ")).collect()
+        };
+        let titles = |links: &[String]| links.iter().map(|link| link.split_once('>').unwrap().1.to_owned()).collect();
+        let titles: Vec<String> = titles(&links(headlines));
+        assert_eq!(titles, ["News 5", "News 4", "News 3"], "{html}");
+        assert_eq!(links(headlines), links(behind), "each leads to where its article does");
+    }
+}
