@@ -24,6 +24,7 @@ mod server;
 mod shaped;
 mod signed;
 mod watchdog;
+mod wording;
 mod year;
 
 use crate::smtp::{Act, At, Offer, Peer, Security, certificates, of_an_authority};
