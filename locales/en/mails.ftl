@@ -22,6 +22,7 @@ mail-change = Change what you get: by the same link.
 digest-subject =
     { $newsroom }: { $title }{ $others ->
         [0] {""}
+        [one] {" "}and { $others } more
        *[other] {" "}and { $others } more
     }
 digest-fold =

@@ -1,8 +1,8 @@
 //! The catalogues say the same in every language, all that they say is used, and nothing else is said to readers.
 
 use crate::harness::project;
-use fluent_bundle::FluentResource;
-use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement};
+use fluent_bundle::{FluentArgs, FluentBundle, FluentResource};
+use fluent_syntax::ast::{Entry, Expression, InlineExpression, Pattern, PatternElement, VariantKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tidings::domain::Language;
@@ -10,21 +10,28 @@ use tidings::domain::Language;
 /// By message: the file it stands in, and the values it shows.
 type Messages = BTreeMap<String, (String, BTreeSet<String>)>;
 
-fn messages(language: Language) -> Messages {
+/// Each message of a language: its file, its name, its text.
+fn each(language: Language, mut visit: impl FnMut(&str, &str, &Pattern<&str>)) {
     let folder = project().join("locales").join(language.tag());
-    let mut found = Messages::new();
     for entry in std::fs::read_dir(&folder).expect("a folder of catalogues").flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
         let text = std::fs::read_to_string(entry.path()).expect("readable");
         let resource = FluentResource::try_new(text).unwrap_or_else(|(_, errors)| panic!("{file}: {errors:?}"));
         for entry in resource.entries() {
             let Entry::Message(message) = entry else { continue };
-            let mut values = BTreeSet::new();
-            variables(message.value.as_ref().expect("a text"), &mut values);
-            let twice = found.insert(message.id.name.to_owned(), (file.clone(), values));
-            assert!(twice.is_none(), "{}: {file}: {} stands there twice", language.tag(), message.id.name);
+            visit(&file, message.id.name, message.value.as_ref().expect("a text"));
         }
     }
+}
+
+fn messages(language: Language) -> Messages {
+    let mut found = Messages::new();
+    each(language, |file, id, pattern| {
+        let mut values = BTreeSet::new();
+        variables(pattern, &mut values);
+        let twice = found.insert(id.to_owned(), (file.to_owned(), values));
+        assert!(twice.is_none(), "{}: {file}: {id} stands there twice", language.tag());
+    });
     found
 }
 
@@ -147,4 +154,63 @@ fn no_template_has_words_of_its_own() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A way in which a message chooses among words: the value that it goes by, and for which it has words.
+type Choice = (String, BTreeSet<String>);
+
+fn choices(pattern: &Pattern<&str>, into: &mut Vec<Choice>) {
+    for element in &pattern.elements {
+        let PatternElement::Placeable { expression: Expression::Select { selector, variants } } = element else {
+            continue;
+        };
+        let InlineExpression::VariableReference { id } = selector else { panic!("not used so far: {selector:?}") };
+        let keys = variants.iter().map(|variant| match variant.key {
+            VariantKey::Identifier { name } | VariantKey::NumberLiteral { value: name } => name.to_owned(),
+        });
+        into.push((id.name.to_owned(), keys.collect()));
+        variants.iter().for_each(|variant| choices(&variant.value, into));
+    }
+}
+
+const PLURALS: [&str; 6] = ["zero", "one", "two", "few", "many", "other"];
+
+/// Those that whole numbers have in the language, as CLDR says: by the library that chooses among them for readers.
+fn plurals(language: Language) -> BTreeSet<String> {
+    let named: Vec<String> = PLURALS.iter().map(|name| format!("[{name}] {name}\n")).collect();
+    let all = format!("plural = {{ $count ->\n {}*[default] default\n }}\n", named.join(" "));
+    let mut bundle = FluentBundle::new(vec![language.tag().parse().expect("a language")]);
+    bundle.add_resource(FluentResource::try_new(all).expect("a message")).expect("the only one");
+    let pattern = bundle.get_message("plural").and_then(|message| message.value()).expect("a text");
+    let plural = |count: u32| {
+        let mut args = FluentArgs::new();
+        args.set("count", count);
+        bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
+    };
+    (0..=1_000).map(plural).collect()
+}
+
+#[test]
+fn every_message_that_counts_has_all_the_plurals_of_its_language_and_no_other() {
+    let mut counting = BTreeMap::<String, usize>::new();
+    for language in Language::ALL {
+        let expected = plurals(language);
+        each(language, |file, id, pattern| {
+            let mut found = Vec::new();
+            choices(pattern, &mut found);
+            for (value, keys) in found {
+                let named: BTreeSet<_> = keys.iter().filter(|key| PLURALS.contains(&key.as_str())).cloned().collect();
+                if !named.is_empty() {
+                    *counting.entry(language.tag().to_owned()).or_default() += 1;
+                    assert_eq!(named, expected, "{} {file}: {id}: the plurals of ${value}", language.tag());
+                }
+            }
+        });
+    }
+    // What CLDR has of whole numbers; a language of no plurals needs not choose.
+    let of = |tag: &str| counting.get(tag).copied().unwrap_or_default();
+    assert!(of("en") >= 5 && of("ru") >= 5, "{counting:?}");
+    assert_eq!(plurals(Language::Russian), ["few", "many", "one"].map(str::to_owned).into());
+    assert_eq!(plurals(Language::English), ["one", "other"].map(str::to_owned).into());
+    assert_eq!(plurals(Language::Chinese), ["other"].map(str::to_owned).into());
 }
