@@ -157,10 +157,13 @@ fn notice_values(frame: &Frame<'_>, notice: &Notice<'_>) -> Value {
     let (site, content) = (frame.site, &notice.article.content);
     let leave = site.address(&format!("subscriptions/{}", notice.leave));
     let language = content.language.as_deref().or(notice.list.map(|list| list.language.as_str()));
+    let note = notice.correction.and_then(|correction| correction.note);
+    // Both together are as long as a summary may be; a note has its limit where it comes in, which is below that.
+    let summary_chars_max = SUMMARY_CHARS_MAX.saturating_sub(note.map_or(0, |note| note.chars().count()));
     context! {
         title => title(notice.article),
-        note => notice.correction.and_then(|correction| correction.note),
-        summary => notice.said.summary.as_deref().map(|summary| cut(summary, SUMMARY_CHARS_MAX)),
+        note => note,
+        summary => notice.said.summary.as_deref().map(|summary| cut(summary, summary_chars_max)),
         authors => cut(&list(frame.templates.catalogue(frame.language), &content.authors), LINE_CHARS_MAX),
         published => Serde(When::new(notice.article.dated(), frame.zone)),
         link => site.article_link(notice.article),
