@@ -20,6 +20,8 @@ const LINE_BYTES_MAX: u64 = 2_000;
 const RECIPIENTS_MAX: usize = 100;
 /// A bounce may enclose a whole mail; the part beyond what is read is passed over, and one that is longer is refused.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
+/// So much of one that is refused is let come, since a client that is cut off does not hear why, and tries again for days.
+const REFUSED_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 /// RFC 5321 §4.5.3.2.7.
 const WAIT: Duration = Duration::from_secs(300);
 /// Commands that make no sense; then it is something else than a mail server.
@@ -115,12 +117,14 @@ async fn talk(
                     let Ok(body) = timeout(WAIT, body(&mut stream)).await else {
                         return say(&mut stream, "421 4.4.2 the mail came too slowly").await;
                     };
-                    let Some(body) = body? else {
-                        return say(&mut stream, "552 5.3.4 the mail is too long").await;
-                    };
+                    let body = body?;
                     for recipient in recipients {
-                        let taken = returns.take(&recipient, &body).await;
-                        say(&mut stream, if taken.is_ok() { "250 2.0.0 taken" } else { "451 4.3.0 not now" }).await?;
+                        let answer = match &body {
+                            None => "552 5.3.4 the mail is too long",
+                            Some(body) if returns.take(&recipient, body).await.is_ok() => "250 2.0.0 taken",
+                            Some(_) => "451 4.3.0 not now",
+                        };
+                        say(&mut stream, answer).await?;
                     }
                     continue;
                 }
@@ -169,11 +173,11 @@ async fn line(stream: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<Opti
 
 /// The mail up to its last dot, of which so much is kept as is read later; none if it is too long.
 ///
-/// Errors: it ended before that.
+/// Errors: it ended before that, or had no end in sight.
 async fn body(stream: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<Option<Vec<u8>>> {
     let mut body = Vec::new();
     let (mut length, mut is_line_start) = (0, true);
-    while length <= MESSAGE_BYTES_MAX {
+    while length <= REFUSED_BYTES_MAX {
         let mut piece = Vec::new();
         // Lines may be longer than they should be: a piece of one is no line's start.
         stream.take(LINE_BYTES_MAX).read_until(b'\n', &mut piece).await?;
@@ -181,7 +185,7 @@ async fn body(stream: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<Opti
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         if is_line_start && matches!(piece.as_slice(), b".\r\n" | b".\n") {
-            return Ok(Some(body));
+            return Ok((length <= MESSAGE_BYTES_MAX).then_some(body));
         }
         length += piece.len();
         // RFC 5321 §4.5.2.
@@ -189,5 +193,5 @@ async fn body(stream: &mut BufReader<impl AsyncRead + Unpin>) -> io::Result<Opti
         body.extend_from_slice(&kept[..kept.len().min(INCOMING_BYTES_MAX - body.len())]);
         is_line_start = piece.ends_with(b"\n");
     }
-    Ok(None)
+    Err(io::Error::new(io::ErrorKind::InvalidData, "a mail without end"))
 }

@@ -258,7 +258,8 @@ fn outcome(report: &MessagePart<'_>) -> Outcome {
 fn unstructured(mail: &Message<'_>) -> Outcome {
     let text = mail.body_text(0).unwrap_or_default();
     let mut told = text.lines().take(LINES_MAX).filter_map(|line| {
-        let words = line.split(|c: char| c.is_whitespace() || "()<>[]#,;:".contains(c));
+        // Chinese has brackets and commas of its own, and no spaces between words.
+        let words = line.split(|c: char| c.is_whitespace() || "()<>[]#,;:".contains(c) || !c.is_ascii());
         let status = words.map(|word| word.trim_end_matches('.')).find_map(refusal)?;
         Some(Outcome::Failed(of_report(status), line.trim().to_owned()))
     });

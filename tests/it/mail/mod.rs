@@ -9,6 +9,7 @@ mod corrections;
 mod digests;
 mod faults;
 mod folds;
+mod foreign;
 mod full;
 mod languages;
 mod notices;
