@@ -4,7 +4,7 @@ use super::{Subscriptions, internal, unknown};
 use crate::domain::{Address, Kind, Language, Problem, Subscriber, Subscription, SubscriptionState, hex};
 use crate::store::{Batch, Delivery, LedgerKey, Message, Never, Wording};
 use crate::wire::locale::Catalogue;
-use crate::wire::mail::{Purpose, Token, mailbox_hash};
+use crate::wire::mail::{Token, mailbox_hash};
 use aws_lc_rs::digest;
 use chrono::Duration;
 
@@ -52,7 +52,7 @@ impl Subscriptions {
     pub async fn never_again(&self, token: &str) -> Result<(), Problem> {
         self.change(|| {
             let token = Token::open(token, &self.store.identity().secret).ok_or_else(unknown)?;
-            let hash = token.mailbox.filter(|_| token.purpose == Purpose::Never).ok_or_else(unknown)?;
+            let hash = token.mailbox.ok_or_else(unknown)?;
             let now = self.clock.now();
             let mut batch = Batch::default();
             if self.store.never(&hash).map_err(internal)?.is_none() {

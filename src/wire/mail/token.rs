@@ -49,7 +49,7 @@ pub struct Token {
     /// The round that it is good for: of the subscription, of the subscriber's links, or of the feed's addresses. Leaving
     /// is possible at any time by every mail's link: there it says which mail that was, or 0.
     pub round: u32,
-    /// Of [`Purpose::Never`]: whose wish it is, as [`mailbox_hash`] has it. So that link works for good, also when all else that
+    /// Of [`Purpose::Never`] alone: whose wish it is, as [`mailbox_hash`] has it. So that link works for good, also when all else that
     /// was known of the address is erased.
     pub mailbox: Option<[u8; 32]>,
 }
@@ -120,12 +120,13 @@ impl Token {
         let (purpose, rest) = body.split_first()?;
         let (subscription, rest) = rest.split_first_chunk::<16>()?;
         let (round, mailbox) = rest.split_first_chunk::<4>()?;
-        Some(Token {
+        let token = Token {
             purpose: Purpose::ALL.into_iter().find(|known| known.letter() == *purpose)?,
             subscription: SubscriptionId(Uuid::from_bytes(*subscription)),
             round: u32::from_be_bytes(*round),
             mailbox: if mailbox.is_empty() { None } else { Some(mailbox.try_into().ok()?) },
-        })
+        };
+        (token.mailbox.is_some() == (token.purpose == Purpose::Never)).then_some(token)
     }
 
     fn body(&self) -> Vec<u8> {
@@ -175,8 +176,8 @@ pub fn test_recipient(address: &Address, secret: &[u8; 32]) -> SubscriptionId {
     SubscriptionId(uuid::Builder::from_random_bytes(first).into_uuid())
 }
 
-/// A keyed hash of the mailbox of `address`, by which a wish never to be asked again is kept: nobody who reads the store can
-/// tell from it whose wish that is, nor find it in another store.
+/// A keyed hash of the mailbox of `address`, by which a wish never to be asked again is kept in place of the address: only
+/// who has the `secret` can tell whether an address is meant, and no two stores have the same of it.
 pub fn mailbox_hash(address: &Address, secret: &[u8; 32]) -> [u8; 32] {
     const NEVER: &[u8] = b"tidings: never ask\0";
     let tag = hmac::sign(&key(secret), &[NEVER, address.mailbox().as_bytes()].concat());
@@ -242,6 +243,9 @@ mod tests {
             let tag = hmac::sign(&key(&[7; 32]), &[DOMAIN, &body].concat());
             let odd = URL_SAFE_NO_PAD.encode([&body[..], tag.as_ref()].concat());
             assert_eq!(Token::open(&odd, &[7; 32]), None, "{bytes} bytes");
+        }
+        for odd in [Token { mailbox: None, ..token }, Token { purpose: Purpose::Leave, ..token }] {
+            assert_eq!(Token::open(&odd.seal(&[7; 32]), &[7; 32]), None, "{odd:?}");
         }
     }
 }
