@@ -16,8 +16,8 @@ CONNECTIONS = 20
 FEW = 10
 COUNT = 100_000
 MANY = 1_000_000
-# Memory is flat if a million take at most this many times what a hundred thousand do: two runs of one size differ by half
-# of that.
+# Memory is flat if a million take at most this many times what the largest of the runs to a hundred thousand took, which
+# differ by a fifth among themselves.
 FLAT = 1.1
 # As long as a summary may be; with what is not ASCII, encoded, it makes a mail of about 8 KiB, in which it stands twice.
 SUMMARY = ("Наука: research and industry go different ways now. " * 40)[:1_990]
