@@ -1,7 +1,7 @@
 //! Corrections: once to just those who were told something else, whatever breaks off.
 
 use super::digests::{daily, subscribed, until_seven};
-use super::signed::{key, while_signed};
+use super::signed::{key, while_signed, with_one_thread};
 use super::*;
 use tidings::services::corrections::{Asked, Corrections};
 use tidings::services::quarantine::{Owed, Quarantine};
@@ -248,9 +248,7 @@ async fn who_was_told_by_a_digest_is_corrected_at_once() {
 
 #[test]
 fn a_digest_that_was_written_before_an_edit_and_put_on_the_wire_behind_it_is_written_anew() {
-    // Signing waits for the only thread that it may have.
-    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
-    runtime.block_on(async {
+    with_one_thread(async {
         let room = Room::open();
         subscribed(&room, "reader@example.net", "category:science", daily(7)).await;
         let article = room.publish("Ten hurt", &["science"]).await;

@@ -2,7 +2,7 @@
 
 use super::corrections::{edited, sent};
 use super::digests::{daily, subscribed, until_seven};
-use super::signed::key;
+use super::signed::{key, while_signed, with_one_thread};
 use super::*;
 use tidings::wire::mail::dkim::Algorithm;
 
@@ -11,19 +11,7 @@ use tidings::wire::mail::dkim::Algorithm;
 async fn while_it_is_signed(room: &Room, change: impl AsyncFnOnce()) -> Vec<(String, String)> {
     let before = room.mails();
     let mailer = room.mailer(Mail { dkim: vec![key("r1", Algorithm::Rsa)], ..room.outbox() });
-    let (let_go, held) = std::sync::mpsc::channel::<()>();
-    let busy = tokio::task::spawn_blocking(move || held.recv());
-    let own = Arc::clone(&mailer);
-    let step = tokio::spawn(async move { own.step().await });
-    // Far more turns than it needs until it is written; without a signature it goes no further.
-    for _ in 0..1_000 {
-        tokio::task::yield_now().await;
-    }
-    assert!(!step.is_finished(), "it is being signed");
-    change().await;
-    drop(let_go);
-    assert!(busy.await.unwrap().is_err());
-    step.await.unwrap().unwrap();
+    while_signed(&mailer, change()).await;
     sent(&mailer).await;
     let new = room.mails().into_iter().filter(|mail| !before.contains(mail));
     let told = new.map(|bytes| {
@@ -32,12 +20,6 @@ async fn while_it_is_signed(room: &Room, change: impl AsyncFnOnce()) -> Vec<(Str
         (mail.subject().unwrap().to_owned(), mail.body_text(0).unwrap().replace("\r\n", "\n"))
     });
     told.collect()
-}
-
-/// Runs it where signing waits for the only thread that it may have.
-fn with_one_thread(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
-    runtime.block_on(test);
 }
 
 #[test]

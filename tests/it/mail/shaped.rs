@@ -1,7 +1,7 @@
 //! How fast mail goes to which provider, with the clock in the test's hand.
 
 use super::corrections::edited;
-use super::signed::{key, while_signed};
+use super::signed::{key, while_signed, with_one_thread};
 use super::*;
 use tidings::config::{OTHERS, Shape, WarmUp};
 use tidings::wire::mail::dkim::Algorithm;
@@ -297,9 +297,7 @@ async fn a_domain_that_stays_dead_is_believed_in_the_end() {
 
 #[test]
 fn who_has_a_turn_keeps_it_where_the_article_is_edited_while_its_mails_are_signed() {
-    // Signing waits for the only thread that it may have.
-    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
-    runtime.block_on(async {
+    with_one_thread(async {
         let room = Room::open();
         readers_at(&room, "example.net", 8).await;
         let article = room.news().await;

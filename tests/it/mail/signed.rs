@@ -53,13 +53,20 @@ async fn received(reader: &str, lines: &'static [&'static str], keys: Vec<DkimKe
     peer.log.lock().unwrap().mails[0].bytes.clone()
 }
 
-/// What `change` comes to, which happens while the mailer's first messages wait for the runtime's only thread to sign them.
+/// Runs it where signing waits for the only thread that it may have.
+pub(super) fn with_one_thread(test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build().unwrap();
+    runtime.block_on(test);
+}
+
+/// What `change` comes to, which happens while the mailer's first messages wait to be signed.
 pub(super) async fn while_signed<T>(mailer: &Arc<Mailer>, change: impl Future<Output = T>) -> T {
     let (let_go, held) = std::sync::mpsc::channel::<()>();
     let busy = tokio::task::spawn_blocking(move || held.recv());
     let own = Arc::clone(mailer);
     let step = tokio::spawn(async move { own.step().await });
-    for _ in 0..100 {
+    // Far more turns than it needs until they are written; without a signature they go no further.
+    for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
     assert!(!step.is_finished(), "it is being signed");
