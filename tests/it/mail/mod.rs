@@ -244,12 +244,25 @@ impl Room {
 
     /// Confirmed subscriptions for `reader0@example.net` and on, without mails.
     async fn subscribed(&self, count: u128, selection: &Selection) -> Vec<Subscription> {
+        let id = |number: u128| Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+        let reader = |number| (id(number), address(&format!("reader{number}@example.net")));
+        self.confirmed_each((0..count).map(reader), selection).await
+    }
+
+    /// One confirmed subscription of `to` for everything, without a mail.
+    async fn confirmed(&self, to: &str) -> Subscription {
+        self.confirmed_each([(Uuid::from_u128(1), address(to))], &Selection::all()).await.remove(0)
+    }
+
+    /// A confirmed subscription of each, under these ids, without a mail.
+    async fn confirmed_each(
+        &self,
+        readers: impl IntoIterator<Item = (Uuid, Address)>,
+        selection: &Selection,
+    ) -> Vec<Subscription> {
         let now = self.clock.now();
-        let mut all = Vec::new();
-        let mut batch = Batch::default();
-        for number in 0..count {
-            let id = Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-            let to = address(&format!("reader{number}@example.net"));
+        let (mut batch, mut all) = (Batch::default(), Vec::new());
+        for (id, to) in readers {
             let asked = Subscription::asked(SubscriptionId(id), to, selection.clone(), now);
             let state = SubscriptionState::Confirmed { at: now };
             let subscription = Subscription { state, erase_at: None, ..asked };
@@ -258,18 +271,6 @@ impl Room {
         }
         self.store.commit(batch).await.unwrap();
         all
-    }
-
-    /// One confirmed subscription of `to` for everything, without a mail.
-    async fn confirmed(&self, to: &str) -> Subscription {
-        let now = self.clock.now();
-        let asked = Subscription::asked(SubscriptionId(Uuid::from_u128(1)), address(to), Selection::all(), now);
-        let state = SubscriptionState::Confirmed { at: now };
-        let reader = Subscription { state, erase_at: None, ..asked };
-        let mut batch = Batch::default();
-        self.store.write_first_subscription(&mut batch, &reader);
-        self.store.commit(batch).await.unwrap();
-        reader
     }
 
     /// One more subscription of the address of `first`, for `selection` and otherwise alike.

@@ -19,18 +19,9 @@ fn shape(name: &str, domains: &[&str]) -> Shape {
 
 /// Confirmed subscriptions at `domain`.
 pub(super) async fn readers_at(room: &Room, domain: &str, count: u128) -> Vec<Subscription> {
-    let (mut batch, mut all) = (Batch::default(), Vec::new());
-    for number in 0..count {
-        let id = SubscriptionId(Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{number}{domain}").as_bytes()));
-        let (to, now) = (address(&format!("reader{number}@{domain}")), room.clock.now());
-        let state = SubscriptionState::Confirmed { at: now };
-        let asked = Subscription::asked(id, to, Selection::all(), now);
-        let subscription = Subscription { state, erase_at: None, ..asked };
-        room.store.write_first_subscription(&mut batch, &subscription);
-        all.push(subscription);
-    }
-    room.store.commit(batch).await.unwrap();
-    all
+    let id = |number: u128| Uuid::new_v5(&Uuid::NAMESPACE_DNS, format!("{number}{domain}").as_bytes());
+    let reader = |number| (id(number), address(&format!("reader{number}@{domain}")));
+    room.confirmed_each((0..count).map(reader), &Selection::all()).await
 }
 
 /// So many confirmed readers of everything at these domains, and an article that a mail is owed of to each.
