@@ -184,6 +184,17 @@ pub(super) fn private(status: StatusCode, html: String) -> Response {
     response
 }
 
+/// The private page of a template of ours, in the language `ui` and under the message `heading`.
+pub(super) fn own_page(
+    app: &App,
+    newsroom: &Newsroom,
+    (status, ui): (StatusCode, Language),
+    (template, heading): (&str, &str),
+    content: Value,
+) -> Result<Response, Problem> {
+    Ok(private(status, page(app, newsroom, template, Head::own(&say(ui, heading), ui), content)?))
+}
+
 /// A line for a program, and for whoever looks at what it got.
 pub(super) fn line(language: Language, text: &str) -> Response {
     let headers = [

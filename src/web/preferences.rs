@@ -2,7 +2,7 @@
 
 use super::App;
 use super::asking::{Wish, language, named, offers, query, zone};
-use super::frame::{Head, Segments, page, private, say, segments};
+use super::frame::{Segments, own_page, private, segments};
 use super::mishap::{PageProblem, told};
 use crate::config::Every;
 use crate::domain::{
@@ -44,8 +44,7 @@ pub(super) async fn act(app: &App, token: &str, form: &[u8], from: Option<IpAddr
         app.eraser.erase(&ids).await.map_err(Problem::from)?;
         let newsroom = app.newsroom.load();
         let ui = preferences.subscriber.language.unwrap_or_else(|| newsroom.site.spoken());
-        let content = page(app, &newsroom, "erased.html", Head::own(&say(ui, "erased-heading"), ui), context! {})?;
-        return Ok(private(StatusCode::OK, content));
+        return Ok(own_page(app, &newsroom, (StatusCode::OK, ui), ("erased.html", "erased-heading"), context! {})?);
     }
     let amended = match filled.amendment(app) {
         Ok(amendment) => app.subscriptions.amend(token, &amendment, from).await,
@@ -278,8 +277,5 @@ fn shown(
         is_left => said.is_left,
         undo_days => Subscription::UNDO_WITHIN_DAYS,
     };
-    Ok(private(
-        status,
-        page(app, &newsroom, "preferences.html", Head::own(&say(ui, "preferences-heading"), ui), content)?,
-    ))
+    own_page(app, &newsroom, (status, ui), ("preferences.html", "preferences-heading"), content)
 }

@@ -8,7 +8,7 @@
 use super::App;
 use super::asking::{AskedFrom, next_digest, spoken_to};
 use super::body::{is_of, read_body};
-use super::frame::{Head, Segments, javascript, line, page, private, say, scripted, segments};
+use super::frame::{Segments, javascript, line, own_page, say, scripted, segments};
 use super::mishap::PageProblem;
 use super::preferences;
 use super::subscribe_form::{Filled, show};
@@ -86,35 +86,30 @@ pub(super) async fn ask(
 
 /// The same for every address.
 fn asked_page(app: &App, newsroom: &Newsroom, ui: Language, address: &Address) -> Result<Response, PageProblem> {
-    Ok(told(app, newsroom, ui, ("asked.html", "asked-heading"), context! { address => address.as_str() })?)
-}
-
-/// The page of this template and this heading.
-fn told(
-    app: &App,
-    newsroom: &Newsroom,
-    ui: Language,
-    (template, heading): (&str, &str),
-    content: minijinja::Value,
-) -> Result<Response, Problem> {
-    Ok(private(StatusCode::OK, page(app, newsroom, template, Head::own(&say(ui, heading), ui), content)?))
+    Ok(own_page(
+        app,
+        newsroom,
+        (StatusCode::OK, ui),
+        ("asked.html", "asked-heading"),
+        context! { address => address.as_str() },
+    )?)
 }
 
 /// `GET /subscriptions/{token}`: one button for what the link is for, or the preferences. Changes nothing, since software
 /// opens links too.
 pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<String>) -> Result<Response, PageProblem> {
     let token = segments(path)?;
+    let purpose = app.subscriptions.purpose(&token)?;
+    if purpose == Purpose::Preferences {
+        return preferences::show(&app, &token);
+    }
     let newsroom = app.newsroom.load();
     let ui = spoken_to(&app, &token)?;
     // A path, since the policy lets forms go to the page's own origin alone; see the style sheet's.
     let action = format!("{}subscriptions/{token}", newsroom.site.base_url.path());
-    match app.subscriptions.purpose(&token)? {
-        Purpose::Preferences => return preferences::show(&app, &token),
-        purpose @ Purpose::Never => {
-            let content = context! { purpose => word(purpose), action };
-            return Ok(told(&app, &newsroom, ui, ("subscription.html", "never-heading"), content)?);
-        }
-        Purpose::Confirm | Purpose::Leave | Purpose::Undo | Purpose::Feed => {}
+    if purpose == Purpose::Never {
+        let content = context! { purpose => word(purpose), action };
+        return Ok(own_page(&app, &newsroom, (StatusCode::OK, ui), ("subscription.html", "never-heading"), content)?);
     }
     let (purpose, subscription) = app.subscriptions.look(&token)?;
     let heading = match purpose {
@@ -130,7 +125,7 @@ pub(super) async fn subscription(State(app): State<Arc<App>>, path: Segments<Str
         script => (purpose == Purpose::Confirm && app.subscriptions.is_past_scanners(&subscription)?)
             .then(|| format!("{}assets/confirm.js", newsroom.site.base_url.path())),
     };
-    Ok(scripted(told(&app, &newsroom, ui, ("subscription.html", heading), content)?))
+    Ok(scripted(own_page(&app, &newsroom, (StatusCode::OK, ui), ("subscription.html", heading), content)?))
 }
 
 /// `POST /subscriptions/{token}`: does what the link is for, and says so; a second time changes nothing.
@@ -172,7 +167,7 @@ pub(super) async fn act(
         Purpose::Never if has_pressed(word(purpose)) => {
             app.subscriptions.never_again(&token).await?;
             let content = context! { purpose => word(purpose) };
-            return Ok(told(&app, &newsroom, ui, ("done.html", "done-never"), content)?);
+            return Ok(own_page(&app, &newsroom, (StatusCode::OK, ui), ("done.html", "done-never"), content)?);
         }
         Purpose::Confirm | Purpose::Undo | Purpose::Never | Purpose::Preferences | Purpose::Feed => {
             let detail = "nothing was changed: please open the link of the mail and press the button there";
@@ -198,7 +193,7 @@ pub(super) async fn act(
         selection => titles(asked.as_ref(), &newsroom),
         next => Serde(if asked.is_some() { next_digest(&app, &subscription)? } else { None }),
     };
-    Ok(told(&app, &newsroom, ui, ("done.html", heading), content)?)
+    Ok(own_page(&app, &newsroom, (StatusCode::OK, ui), ("done.html", heading), content)?)
 }
 
 /// `GET /assets/subscribe.js`

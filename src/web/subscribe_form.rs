@@ -2,7 +2,7 @@
 
 use super::App;
 use super::asking::{Wish, language, named, offers, preferred, query, unreadable, zone};
-use super::frame::{Head, page, private, say, scripted};
+use super::frame::{own_page, scripted};
 use super::mishap::told;
 use super::pages::parameter;
 use super::proof::BITS;
@@ -172,8 +172,8 @@ pub(super) fn show(
         })),
         faults => Serde(&said),
     };
-    let title = say(ui, if faults.is_empty() { "subscribe-heading" } else { "subscribe-heading-not-yet" });
-    Ok(scripted(private(status, page(app, newsroom, "subscribe.html", Head::own(&title, ui), content)?)))
+    let heading = if faults.is_empty() { "subscribe-heading" } else { "subscribe-heading-not-yet" };
+    Ok(scripted(own_page(app, newsroom, (status, ui), ("subscribe.html", heading), content)?))
 }
 
 /// The form's name of the field that a fault is about: the service speaks of `categories`.
