@@ -1,7 +1,7 @@
 //! Is this store where it was? One that was restored from an export, or from a copy of its folder, still owes what the
 //! original has sent meanwhile. So it is in quarantine, and nothing leaves it, until a person has released it.
 
-use super::kv::{Batch, Kv};
+use super::kv::Batch;
 use super::record::{self, Record, Stored};
 use super::sled::open::ENGINE;
 use super::{LedgerRow, Store, StoreError, Table};
@@ -94,12 +94,6 @@ pub(super) fn begin(batch: &mut Batch, folder: &Path) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// The number of this life of the store that `kv` holds.
-pub(super) fn life(kv: &dyn Kv) -> Result<Option<NonZeroU32>, StoreError> {
-    let Some(raw) = kv.get(Table::Meta, KEY)? else { return Ok(None) };
-    Ok(record::decode::<Epoch>(Table::Meta, KEY, &raw)?.life)
-}
-
 fn new_life() -> Result<NonZeroU32, StoreError> {
     let mut random = [0; 4];
     aws_lc_rs::rand::fill(&mut random).map_err(|_| StoreError::Engine("no randomness".into()))?;
@@ -107,6 +101,12 @@ fn new_life() -> Result<NonZeroU32, StoreError> {
 }
 
 impl Store {
+    /// Reads which of its lives it leads.
+    pub(super) fn recall_life(&self) -> Result<(), StoreError> {
+        self.set_life(self.epoch()?.and_then(|epoch| epoch.record.life));
+        Ok(())
+    }
+
     /// Did `row` come to be owed in this life of the store, and not before it was found to be a copy?
     pub fn is_own(&self, row: &LedgerRow) -> bool {
         row.life == self.life()

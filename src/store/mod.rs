@@ -206,9 +206,10 @@ impl Store {
             }
         };
         let head = kv.head();
-        let life = AtomicU32::new(epoch::life(&*kv)?.map_or(0, NonZeroU32::get));
-        let names = numbers::Names::default();
-        Ok(Store { folder: folder.to_owned(), kv, identity, head, names, life, _lock: lock })
+        let (names, life) = (numbers::Names::default(), AtomicU32::default());
+        let store = Store { folder: folder.to_owned(), kv, identity, head, names, life, _lock: lock };
+        store.recall_life()?;
+        Ok(store)
     }
 
     fn life(&self) -> Option<NonZeroU32> {

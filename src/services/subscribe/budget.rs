@@ -5,7 +5,7 @@
 use super::{Subscriptions, internal};
 use crate::domain::{Address, Kind, Problem, Time};
 use crate::store::{Batch, Budget, Spent, Stored};
-use aws_lc_rs::hmac;
+use crate::wire::mail::keyed_hash;
 
 /// Rows of domains. Two domains that share one share its budget, and nobody can tell which do.
 const DOMAINS: u16 = 4_096;
@@ -62,9 +62,7 @@ impl Subscriptions {
 
     /// A hash of `text` that nobody can make who does not have the store.
     pub(super) fn keyed(&self, domain: &[u8], text: &[u8]) -> [u8; 32] {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.store.identity().secret);
-        let tag = hmac::sign(&key, &[domain, text].concat());
-        tag.as_ref().try_into().unwrap_or([0; 32])
+        keyed_hash(&self.store.identity().secret, domain, text)
     }
 }
 

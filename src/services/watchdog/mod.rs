@@ -174,8 +174,7 @@ impl Watchdog {
         let known = self.store.canary()?.map(|stored| stored.record).unwrap_or_default();
         // Not as of the last look: a copy is one from its start on, and free once it is released.
         let quarantined = self.store.quarantined_since()?.is_some();
-        let alarms = if quarantined { Alarms::default() } else { self.alarms()? };
-        let Alarms { late, missing, .. } = alarms;
+        let Alarms { late, missing, .. } = if quarantined { Alarms::default() } else { self.alarms()? };
         let canary = self.canary.as_ref().map(|_| SeenCanary {
             sent_at: known.sent_at,
             proven_at: known.proven_at,

@@ -28,7 +28,7 @@ pub use return_path::{Returned, envelope_sender};
 pub use samples::sample_articles;
 pub use specimen::{About, Parts, parts, specimen};
 pub use templates::Templates;
-pub use token::{Pass, Purpose, Token, mailbox_hash, test_recipient};
+pub use token::{Pass, Purpose, Token, keyed_hash, mailbox_hash, test_recipient};
 pub use told::{Said, print};
 pub use wishes::wanted;
 

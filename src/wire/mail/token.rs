@@ -171,8 +171,8 @@ impl Pass {
 /// where all that is held about it is shown or erased.
 pub fn test_recipient(address: &Address, secret: &[u8; 32]) -> SubscriptionId {
     const RECIPIENT: &[u8] = b"tidings: recipient of a test\0";
-    let tag = hmac::sign(&key(secret), &[RECIPIENT, address.folded().as_bytes()].concat());
-    let first = tag.as_ref().first_chunk::<16>().copied().unwrap_or_default();
+    let hash = keyed_hash(secret, RECIPIENT, address.folded().as_bytes());
+    let first = hash.first_chunk::<16>().copied().unwrap_or_default();
     SubscriptionId(uuid::Builder::from_random_bytes(first).into_uuid())
 }
 
@@ -180,7 +180,12 @@ pub fn test_recipient(address: &Address, secret: &[u8; 32]) -> SubscriptionId {
 /// who has the `secret` can tell whether an address is meant, and no two stores have the same of it.
 pub fn mailbox_hash(address: &Address, secret: &[u8; 32]) -> [u8; 32] {
     const NEVER: &[u8] = b"tidings: never ask\0";
-    let tag = hmac::sign(&key(secret), &[NEVER, address.mailbox().as_bytes()].concat());
+    keyed_hash(secret, NEVER, address.mailbox().as_bytes())
+}
+
+/// HMAC-SHA256 of `text`; `domain` keeps it apart from all else that is made with the same secret.
+pub fn keyed_hash(secret: &[u8; 32], domain: &[u8], text: &[u8]) -> [u8; 32] {
+    let tag = hmac::sign(&key(secret), &[domain, text].concat());
     tag.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
