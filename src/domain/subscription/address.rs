@@ -22,12 +22,10 @@ impl Address {
     pub fn parse(field: &str, text: &str) -> Result<Self, Fault> {
         let fault = || Fault::new(field, format!("\"{text}\""), "a mail address such as reader@example.org");
         let (local, domain) = text.trim().rsplit_once('@').ok_or_else(fault)?;
-        let local_fits = (1..=64).contains(&local.len())
-            && !local.starts_with('.')
-            && !local.ends_with('.')
-            && !local.contains("..")
-            // Letters, their marks and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
-            && local.chars().all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c) || is_mark(c));
+        // Letters, their marks and digits of any script (RFC 6531 §3.3); nothing that cannot be seen.
+        let is_of_atom = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || is_mark(c);
+        let local_fits =
+            local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_of_atom));
         let domain = match is_plain(domain) {
             true => Cow::Borrowed(domain),
             // An address on the web may write a letter as %61; in mail that is a sign like any other, and no domain has it.
@@ -37,11 +35,14 @@ impl Address {
                 Ok(Host::Ipv4(_) | Host::Ipv6(_)) | Err(_) => return Err(fault()),
             },
         };
-        let has_labels = domain.contains('.') && !domain.ends_with('.') && !domain.contains("..");
-        let label_fits = |l: &str| l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-');
-        let domain_fits = has_labels
-            && domain.split('.').all(label_fits)
-            && domain.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+        let is_of_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        let label_fits = |label: &str| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(is_of_label)
+        };
+        let domain_fits = domain.contains('.') && domain.split('.').all(label_fits);
         let whole = [local, "@", &domain].concat();
         if !local_fits || !domain_fits || whole.len() > Self::BYTES_MAX {
             return Err(fault());
@@ -147,6 +148,9 @@ mod tests {
             "<a@example.org>",
             "a@-x.org",
             "a@example..org",
+            "a@.example.org",
+            ".a@example.org",
+            "a.@example.org",
             &long,
         ] {
             assert_eq!(Address::parse("address", wrong).expect_err(wrong).field, "address");
