@@ -8,30 +8,39 @@ use super::block::{Found, Unreadable, Value, search};
 use crate::store::{StoreError, Table};
 use sled::IVec;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Turns are numbered through all stores: a thread that reads several mistakes no block of one for that of another.
 static TURNS: AtomicU64 = AtomicU64::new(0);
 
-/// Blocks of a table that a thread remembers: who goes along one order looks things up in others on the way.
-const SLOTS: usize = 4;
+/// Blocks of a table that a thread remembers. Mail goes out by many connections, each at a place of its own in the same
+/// order, and what is looked up on the way stands in others.
+const BLOCKS_MAX: usize = 64;
 /// Keys behind all rows of a block before it is asked where the block ends, which takes as long as finding another.
 const BEHIND_MAX: u8 = 2;
 
-type Slots = [Option<Seen>; SLOTS];
-
 thread_local! {
-    static SEEN: RefCell<[Slots; Table::ALL.len()]> =
-        const { RefCell::new([const { [const { None }; SLOTS] }; Table::ALL.len()]) };
+    static SEEN: RefCell<[Seen; Table::ALL.len()]> = RefCell::default();
+}
+
+/// Blocks of one table, as they were in one turn.
+#[derive(Debug, Default)]
+struct Seen {
+    turn: u64,
+    /// Counts lookups.
+    now: u64,
+    /// By their keys.
+    blocks: BTreeMap<IVec, Block>,
 }
 
 #[derive(Debug)]
-struct Seen {
-    turn: u64,
-    /// Its key.
-    first: IVec,
-    block: IVec,
+struct Block {
+    bytes: IVec,
+    /// When it was looked at last.
+    used: u64,
     /// How many keys were looked for that come behind all its rows.
     behind: u8,
     /// The key of the next block, once it has been asked for; none in it if there is no other.
@@ -80,19 +89,25 @@ pub(super) fn near(
     next: impl FnOnce(&[u8]) -> Result<Option<IVec>, StoreError>,
 ) -> Result<Near, StoreError> {
     SEEN.with_borrow_mut(|seen| {
-        let before = seen[table as usize].iter_mut().flatten().filter(|seen| seen.turn == turn && &*seen.first <= key);
-        let Some(seen) = before.max_by(|one, other| one.first.cmp(&other.first)) else { return Ok(Near::Elsewhere) };
-        match search(&seen.block, key) {
+        let seen = &mut seen[table as usize];
+        if seen.turn != turn {
+            return Ok(Near::Elsewhere);
+        }
+        seen.now += 1;
+        let mut before = seen.blocks.range_mut::<[u8], _>((Bound::Unbounded, Bound::Included(key)));
+        let Some((first, block)) = before.next_back() else { return Ok(Near::Elsewhere) };
+        block.used = seen.now;
+        match search(&block.bytes, key) {
             Ok(Found::Here(value)) => Ok(Near::Found(Some(value.into_owned()))),
             Ok(Found::Nowhere) => Ok(Near::Found(None)),
             Ok(Found::Behind) => {
-                let end = match &seen.end {
+                let end = match &block.end {
                     Some(end) => end,
-                    None if seen.behind < BEHIND_MAX => {
-                        seen.behind += 1;
+                    None if block.behind < BEHIND_MAX => {
+                        block.behind += 1;
                         return Ok(Near::Elsewhere);
                     }
-                    None => seen.end.insert(next(&seen.first)?),
+                    None => block.end.insert(next(first)?),
                 };
                 let is_within = end.as_ref().is_none_or(|end| key < &**end);
                 Ok(if is_within { Near::Found(None) } else { Near::Elsewhere })
@@ -106,8 +121,17 @@ pub(super) fn near(
 /// Remembers a block that sled had at `turn` or later.
 pub(super) fn remember(table: Table, turn: u64, first: IVec, block: IVec) {
     SEEN.with_borrow_mut(|seen| {
-        let slots = &mut seen[table as usize];
-        slots.rotate_right(1);
-        slots[0] = Some(Seen { turn, first, block, behind: 0, end: None });
+        let seen = &mut seen[table as usize];
+        if seen.turn != turn {
+            seen.turn = turn;
+            seen.blocks.clear();
+        }
+        let before = seen.blocks.get(&first);
+        let behind = before.map_or(0, |before| before.behind);
+        if before.is_none() && seen.blocks.len() >= BLOCKS_MAX {
+            let oldest = seen.blocks.iter().min_by_key(|(_, block)| block.used).map(|(first, _)| first.clone());
+            oldest.and_then(|oldest| seen.blocks.remove(&oldest));
+        }
+        seen.blocks.insert(first, Block { bytes: block, used: seen.now, behind, end: None });
     });
 }
