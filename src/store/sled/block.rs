@@ -127,6 +127,16 @@ impl<'a> Reader<'a> {
         Reader { rest: block, key: Vec::new() }
     }
 
+    /// One that goes on with `rest`, the end of a block, behind the row of `key`.
+    pub(super) fn behind(key: Vec<u8>, rest: &'a [u8]) -> Self {
+        Reader { rest, key }
+    }
+
+    /// Bytes of the block behind the last row that was read.
+    pub(super) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next row's value; its key is in `self` then.
     pub(super) fn next(&mut self) -> Result<Option<Value<'a>>, Unreadable> {
         if self.rest.is_empty() {

@@ -14,7 +14,6 @@ use crate::store::kv::Range;
 use crate::store::record::readable;
 use crate::store::{StoreError, Table};
 use sled::IVec;
-use std::collections::VecDeque;
 use std::ops::Bound;
 
 /// What is told of a block that cannot be read, by its key.
@@ -77,8 +76,21 @@ pub(super) struct Cursor<'a> {
     /// What is left of the part.
     rest: Range,
     blocks: Box<dyn Iterator<Item = sled::Result<(IVec, IVec)>> + 'a>,
-    /// What was taken out of a block and not read yet.
-    rows: VecDeque<(Vec<u8>, Value<'static>)>,
+    open: Open,
+}
+
+/// The block that is being read.
+enum Open {
+    /// Row by row: as much of it is left behind the row of this key.
+    Forwards {
+        first: IVec,
+        block: IVec,
+        left: usize,
+        key: Vec<u8>,
+    },
+    /// Its rows that have not been read yet; the next is the last.
+    Backwards(Vec<(Vec<u8>, Value<'static>)>),
+    None,
 }
 
 impl<'a> Cursor<'a> {
@@ -90,49 +102,79 @@ impl<'a> Cursor<'a> {
             }
             (true, _, Bound::Unbounded) => Box::new(tree.iter().rev()),
             (false, Bound::Included(from) | Bound::Excluded(from), _) => match holding(trees, table, from)? {
-                Some((first, _)) => Box::new(tree.range(first..)),
+                // Only who reads on has sled look for the others.
+                Some(block) => {
+                    let others = tree.range::<IVec, _>((Bound::Excluded(block.0.clone()), Bound::Unbounded));
+                    Box::new(std::iter::once(Ok(block)).chain(others))
+                }
                 None => Box::new(tree.iter()),
             },
             (false, Bound::Unbounded, _) => Box::new(tree.iter()),
         };
-        Ok(Cursor { table, rest: part, blocks, rows: VecDeque::new() })
+        Ok(Cursor { table, rest: part, blocks, open: Open::None })
     }
 
     /// The next row.
     pub(super) fn next(&mut self) -> Result<Option<(Vec<u8>, Value<'static>)>, StoreError> {
-        while self.rows.is_empty() {
+        loop {
+            if let Some(row) = self.row()? {
+                return Ok(Some(row));
+            }
             let Some(block) = self.blocks.next() else { return Ok(None) };
             let (first, block) = block.map_err(engine)?;
-            if !self.take(&first, &block).map_err(|Unreadable| unreadable(self.table, &first))? {
+            if !self.take(first, block)? {
                 return Ok(None);
             }
         }
-        Ok(self.rows.pop_front())
     }
 
-    /// Takes in what the part has of a block; false if nothing of it can be here or further on.
-    fn take(&mut self, first: &[u8], block: &[u8]) -> Result<bool, Unreadable> {
-        let is_behind = |end: &Bound<Vec<u8>>| match end {
-            Bound::Included(key) => first > key.as_slice(),
-            Bound::Excluded(key) => first >= key.as_slice(),
-            Bound::Unbounded => false,
-        };
-        if !self.rest.reverse && is_behind(&self.rest.to) {
-            return Ok(false);
-        }
-        let mut rows = Reader::new(block);
-        while let Some(value) = rows.next()? {
-            if self.rest.holds(&rows.key) {
-                self.rows.push_back((rows.key.clone(), value.into_owned()));
+    /// The next row of the block that is being read.
+    fn row(&mut self) -> Result<Option<(Vec<u8>, Value<'static>)>, StoreError> {
+        match &mut self.open {
+            Open::None => Ok(None),
+            Open::Backwards(rows) => Ok(rows.pop()),
+            Open::Forwards { first, block, left, key } => {
+                let mut rows = Reader::behind(std::mem::take(key), &block[block.len() - *left..]);
+                while let Some(value) = rows.next().map_err(|Unreadable| unreadable(self.table, first))? {
+                    if self.rest.holds(&rows.key) {
+                        *left = rows.left();
+                        *key = rows.key;
+                        return Ok(Some((key.clone(), value.into_owned())));
+                    }
+                }
+                // A block that is split meanwhile shows its later rows once more in the next.
+                let is_further = match &self.rest.from {
+                    Bound::Included(from) | Bound::Excluded(from) => *from <= rows.key,
+                    Bound::Unbounded => true,
+                };
+                if is_further {
+                    self.rest.from = Bound::Excluded(rows.key);
+                }
+                self.open = Open::None;
+                Ok(None)
             }
         }
-        // A block that is split meanwhile shows its later rows once more in the next.
-        if let Some((last, _)) = self.rows.back().filter(|_| !self.rest.reverse) {
-            self.rest.from = Bound::Excluded(last.clone());
+    }
+
+    /// Takes up a block; false if nothing of the part can be there or further on.
+    fn take(&mut self, first: IVec, block: IVec) -> Result<bool, StoreError> {
+        let is_behind = |end: &Bound<Vec<u8>>| match end {
+            Bound::Included(key) => *first > **key,
+            Bound::Excluded(key) => *first >= **key,
+            Bound::Unbounded => false,
+        };
+        if !self.rest.reverse {
+            let is_of_it = !is_behind(&self.rest.to);
+            self.open = Open::Forwards { left: block.len(), first, block, key: Vec::new() };
+            return Ok(is_of_it);
         }
-        if self.rest.reverse {
-            self.rows.make_contiguous().reverse();
+        let (mut rows, mut taken) = (Reader::new(&block), Vec::new());
+        while let Some(value) = rows.next().map_err(|Unreadable| unreadable(self.table, &first))? {
+            if self.rest.holds(&rows.key) {
+                taken.push((rows.key.clone(), value.into_owned()));
+            }
         }
+        self.open = Open::Backwards(taken);
         Ok(true)
     }
 }
@@ -179,4 +221,71 @@ pub(super) fn orphan(trees: &Trees, piece: &[u8]) -> Result<Option<(Table, Vec<u
         return Ok(None);
     }
     Ok(Some((owner.table, owner.key.to_vec(), format!("{owner} of a value that is not there"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sled::block::encode;
+    use crate::store::sled::seen::Turn;
+    use std::collections::BTreeMap;
+
+    const TABLE: Table = Table::Index;
+
+    /// Puts a block with a row for each letter of `rows`, of which the value is the letter as well.
+    fn put(trees: &Trees, first: &str, rows: &str) {
+        let rows: Vec<_> = rows.bytes().map(|letter| (vec![letter], Value::here(vec![letter], false))).collect();
+        let rows: Vec<_> = rows.iter().map(|(key, value)| (key.as_slice(), value)).collect();
+        trees.of(TABLE).insert(first, encode(&rows)).unwrap();
+    }
+
+    fn next(cursor: &mut Cursor<'_>) -> Option<char> {
+        cursor.next().unwrap().map(|(key, _)| char::from(key[0]))
+    }
+
+    #[test]
+    fn a_block_that_is_split_while_it_is_read_shows_no_row_twice() {
+        let ends = [
+            (Bound::Unbounded, "bcdefgh"),
+            (Bound::Included(b"f".to_vec()), "bcdef"),
+            (Bound::Excluded(b"f".to_vec()), "bcde"),
+        ];
+        for (to, whole) in &ends {
+            for (read, reverse) in (0..whole.len()).flat_map(|read| [(read, false), (read, true)]) {
+                let trees = Trees::temporary();
+                put(&trees, "", "abcdefgh");
+                let part = Range { from: Bound::Included(b"b".to_vec()), to: to.clone(), reverse, limit: 99 };
+                let mut cursor = Cursor::new(&trees, TABLE, part).unwrap();
+                let mut rows: String = (0..read).filter_map(|_| next(&mut cursor)).collect();
+                put(&trees, "d", "defgh");
+                put(&trees, "", "abc");
+                rows.extend(std::iter::from_fn(|| next(&mut cursor)));
+                let expected: String = if reverse { whole.chars().rev().collect() } else { (*whole).to_owned() };
+                assert_eq!(rows, expected, "split behind {read} rows to {to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn more_blocks_than_are_remembered_are_found_as_they_are() {
+        let (trees, turn) = (Trees::temporary(), Turn::new());
+        let mut all = BTreeMap::new();
+        for number in 0..200_u8 {
+            let value = Value::here(vec![number], false);
+            let first = if number == 0 { Vec::new() } else { vec![number] };
+            trees.of(TABLE).insert(&first, encode(&[(&[number, 1], &value), (&[number, 3], &value)])).unwrap();
+            all.extend([([number, 1], number), ([number, 3], number)]);
+        }
+        for round in 0..3 {
+            // Forwards, backwards, and to and fro.
+            for step in 0..200_u8 {
+                let number = [step, 199 - step, step.wrapping_mul(77) % 200][round];
+                for tail in [0, 1, 2, 3, 4, 4, 4] {
+                    let key = [number, tail];
+                    let found = get_near(&trees, TABLE, &key, turn.now()).unwrap().map(|value| value.into_bytes());
+                    assert_eq!(found, all.get(&key).map(|number| vec![*number]), "{key:?}");
+                }
+            }
+        }
+    }
 }

@@ -5,7 +5,7 @@ use super::memtable::{Memtable, Written};
 use super::parcel::{Change, Parcel};
 use super::tables::Tables;
 use crate::store::head::Head;
-use crate::store::kv::CommitError;
+use crate::store::kv::{CommitError, Requirement};
 use crate::store::numbers::added;
 use crate::store::{StoreError, Table};
 use bytes::Bytes;
@@ -65,11 +65,11 @@ impl<'a> Decided<'a> {
     pub(super) fn unmet(&self, batch: &Parcel) -> Result<Option<CommitError>, StoreError> {
         for (table, key, requirement) in &batch.requires {
             let holds = match requirement {
-                None => !self.contains(*table, key)?,
-                Some(value) => self.holds(*table, key, value)?,
+                Requirement::Absent => !self.contains(*table, key)?,
+                Requirement::Is(value) => self.holds(*table, key, value)?,
             };
             if !holds {
-                return Ok(Some(CommitError::Conflict { table: *table, key: key.to_vec() }));
+                return Ok(Some(CommitError::Conflict { table: *table, key: key.clone() }));
             }
         }
         Ok(None)

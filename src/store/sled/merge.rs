@@ -166,11 +166,6 @@ mod tests {
 
     const TABLE: Table = Table::Index;
 
-    fn trees() -> Trees {
-        let db = sled::Config::new().temporary(true).open().unwrap();
-        Trees { all: (0..=Trees::PIECES).map(|number| db.open_tree([number as u8]).unwrap()).collect() }
-    }
-
     /// Numbers below what is asked, the same in every run.
     fn dice() -> impl FnMut(u64) -> u64 {
         let mut state = 7_u64;
@@ -230,7 +225,7 @@ mod tests {
 
     #[test]
     fn rows_in_blocks_are_those_of_a_map_and_blocks_stay_neither_too_long_nor_many() {
-        let trees = trees();
+        let trees = Trees::temporary();
         let (mut map, mut dice, round) = (BTreeMap::new(), dice(), Turn::new());
         for _ in 0..60 {
             let writes = 1 + dice(400);
@@ -262,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_row_that_leaves_its_block_as_it_was_alone_in_it_is_not_lost() {
-        let trees = trees();
+        let trees = Trees::temporary();
         for (generation, key) in [(0, b"b"), (1, b"a")] {
             let mut turn = Memtable::default();
             let mut dice = dice();
@@ -276,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_turn_that_is_carried_twice_changes_nothing_and_one_that_removes_all_leaves_nothing() {
-        let trees = trees();
+        let trees = Trees::temporary();
         let mut first = Memtable::default();
         let mut dice = dice();
         let noise: Vec<u8> = (0..9_000).map(|_| dice(256) as u8).collect();

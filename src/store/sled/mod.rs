@@ -85,6 +85,13 @@ impl Trees {
     fn own(&self) -> &Tree {
         &self.all[Self::PIECES + 1]
     }
+
+    /// Those of a store that nobody has opened, for tests of what stands in them.
+    #[cfg(test)]
+    fn temporary() -> Self {
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        Trees { all: (0..=Self::PIECES).map(|number| db.open_tree([number as u8]).unwrap()).collect() }
+    }
 }
 
 fn engine(error: impl std::fmt::Display) -> StoreError {
