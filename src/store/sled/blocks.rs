@@ -164,9 +164,11 @@ impl<'a> Cursor<'a> {
             Bound::Unbounded => false,
         };
         if !self.rest.reverse {
-            let is_of_it = !is_behind(&self.rest.to);
+            if is_behind(&self.rest.to) {
+                return Ok(false);
+            }
             self.open = Open::Forwards { left: block.len(), first, block, key: Vec::new() };
-            return Ok(is_of_it);
+            return Ok(true);
         }
         let (mut rows, mut taken) = (Reader::new(&block), Vec::new());
         while let Some(value) = rows.next().map_err(|Unreadable| unreadable(self.table, &first))? {

@@ -1,9 +1,9 @@
 //! The canary: a mail to ourselves. That it comes back proves that mail is delivered; nobody else can write one, and who
 //! holds one back has nothing of it after its time.
 
-use super::{Frame, builder, plain_header};
+use super::{Frame, builder, keyed_hash, plain_header};
 use crate::domain::{Fault, Time, clean_line};
-use aws_lc_rs::hmac;
+use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use lettre::message::header::{ContentTransferEncoding, ContentType};
@@ -32,8 +32,7 @@ impl Mark {
     pub fn seal(self, secret: &[u8; 32]) -> String {
         let until = self.until.timestamp_millis().to_be_bytes();
         let body = [&self.number.to_be_bytes()[..], &until].concat();
-        let tag = hmac::sign(&key(secret), &[DOMAIN, &body].concat());
-        URL_SAFE_NO_PAD.encode([&body[..], tag.as_ref()].concat())
+        URL_SAFE_NO_PAD.encode([&body[..], &keyed_hash(secret, DOMAIN, &body)].concat())
     }
 
     /// Reads what [`Mark::seal`] gave out; none where the signature does not fit.
@@ -42,15 +41,11 @@ impl Mark {
         const TEXT_BYTES: usize = ((BODY_BYTES + TAG_BYTES) * 4).div_ceil(3);
         let bytes = (text.len() <= TEXT_BYTES).then(|| URL_SAFE_NO_PAD.decode(text).ok()).flatten()?;
         let (body, tag) = bytes.split_at_checked(BODY_BYTES)?;
-        hmac::verify(&key(secret), &[DOMAIN, body].concat(), tag).ok()?;
+        constant_time::verify_slices_are_equal(&keyed_hash(secret, DOMAIN, body), tag).ok()?;
         let (number, until) = body.split_first_chunk::<4>()?;
         let until = Time::from_timestamp_millis(i64::from_be_bytes(until.try_into().ok()?))?;
         Some(Mark { number: u32::from_be_bytes(*number), until })
     }
-}
-
-fn key(secret: &[u8; 32]) -> hmac::Key {
-    hmac::Key::new(hmac::HMAC_SHA256, secret)
 }
 
 /// The bytes of the mail that bears `sealed`. No reader ever gets it, so it speaks the operator's language.

@@ -2,9 +2,10 @@
 //! is about, whatever else it says. It is signed, so that nobody can make one up, and in lower case and digits alone,
 //! since mail servers change the case of what they return.
 
+use super::keyed_hash;
 use crate::config::ReturnAddress;
 use crate::domain::{SubscriptionId, Time};
-use aws_lc_rs::{constant_time, hmac};
+use aws_lc_rs::constant_time;
 use uuid::Uuid;
 
 /// Keeps these signatures apart from any other use of the same secret.
@@ -52,11 +53,7 @@ impl Returned {
 }
 
 fn sign(body: &[u8], secret: &[u8; 32]) -> [u8; TAG_BYTES] {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
-    let whole = hmac::sign(&key, &[DOMAIN, body].concat());
-    let mut tag = [0; TAG_BYTES];
-    tag.iter_mut().zip(whole.as_ref()).for_each(|(to, from)| *to = *from);
-    tag
+    keyed_hash(secret, DOMAIN, body).first_chunk().copied().unwrap_or_default()
 }
 
 /// Base32 of RFC 4648 §6 in lower case, without padding.

@@ -105,8 +105,7 @@ impl Token {
     /// all of them.
     pub fn seal(&self, secret: &[u8; 32]) -> String {
         let mut bytes = self.body();
-        let tag = hmac::sign(&key(secret), &[DOMAIN, &bytes].concat());
-        bytes.extend(tag.as_ref());
+        bytes.extend(keyed_hash(secret, DOMAIN, &bytes));
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -153,8 +152,7 @@ impl Pass {
     /// As it stands in an address: base64url of the time and its HMAC-SHA256.
     pub fn seal(self, secret: &[u8; 32]) -> String {
         let body = self.until.timestamp_millis().to_be_bytes();
-        let tag = hmac::sign(&key(secret), &[PASS, &body].concat());
-        URL_SAFE_NO_PAD.encode([&body[..], tag.as_ref()].concat())
+        URL_SAFE_NO_PAD.encode([&body[..], &keyed_hash(secret, PASS, &body)].concat())
     }
 
     /// Reads what [`Pass::seal`] gave out; none where the signature does not fit.
